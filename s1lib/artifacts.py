@@ -1,0 +1,135 @@
+"""Files that survive interruption: atomic writes, resumable JSONL shards, manifests written last.
+
+A manifest means "this stage is complete"; nothing else does. Work inside a stage is kept in shards named after a hash
+of what produced them, so a resumed run repeats no finished shard and a changed setting never reuses a stale one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "transformers", "trl", "accelerate", "datasets", "numpy", "pandas", "math-verify")
+
+
+class ArtifactError(RuntimeError):
+    """A file a stage needs is missing or unreadable; the message says which and what to run."""
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; rename onto it on success, leave nothing behind on failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise ArtifactError(f"no space left on the disk that holds {path.parent}: free some and run again") from None
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_jsonl(path: Path | str, rows: Iterable[dict]) -> int:
+    """Write one JSON object per line, atomically; returns the number of rows."""
+    count = 0
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def read_jsonl(path: Path | str) -> list[dict]:
+    """Rows of a JSONL file. Raises ArtifactError naming the file and line when one is cut or is not JSON."""
+    path = Path(path)
+    if not path.exists():
+        raise ArtifactError(f"{path} does not exist: run the notebook that writes it first (`make reproduce` runs all)")
+    rows = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                rows.append(json.loads(line.decode("utf-8")))
+            except ValueError:
+                raise ArtifactError(f"{path}, line {number}: not a complete JSON line; delete the file and run again") from None
+    return rows
+
+
+def hash_of(*parts: Any) -> str:
+    """A 12-digit key of anything JSON can say (dataclasses included)."""
+    text = json.dumps(parts, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def hash_of_file(path: Path | str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return dataclasses.asdict(value)
+    return str(value)
+
+
+def shard(directory: Path | str, name: str, key: str, make: Callable[[], list[dict]], *, log: Callable[[str], None] = print) -> list[dict]:
+    """Rows of shard `name`: read when it was finished under the same `key`, made (and kept) otherwise.
+
+    A corrupt shard is set aside as *.corrupt, named in the log and made again.
+    """
+    path = Path(directory) / f"{name}-{key}.jsonl"
+    if path.exists():
+        try:
+            return read_jsonl(path)
+        except ArtifactError as error:
+            aside = path.with_suffix(".corrupt")
+            os.replace(path, aside)
+            log(f"{error}; set aside as {aside.name}, making it again")
+    start = time.perf_counter()
+    rows = make()
+    write_jsonl(path, rows)
+    log(f"{name}: {len(rows)} rows in {time.perf_counter() - start:.0f} s")
+    return rows
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on, for manifests and records."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def write_manifest(directory: Path | str, **facts: Any) -> None:
+    """Mark `directory` complete: what it was made from, with which versions, and every file in it with its size."""
+    directory = Path(directory)
+    files = {str(p.relative_to(directory)): p.stat().st_size for p in sorted(directory.rglob("*")) if p.is_file() and p.name != "manifest.json"}
+    manifest = {**facts, "versions": versions(), "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "files": files}
+    write_text(directory / "manifest.json", json.dumps(manifest, indent=1, default=_plain) + "\n")
+
+
+def require_manifest(directory: Path | str) -> dict:
+    """The manifest of a finished stage, or ArtifactError naming the notebook to run."""
+    path = Path(directory) / "manifest.json"
+    if not path.exists():
+        raise ArtifactError(f"{Path(directory)} is not finished: run notebook {Path(directory).name} first (or `make reproduce`)")
+    return json.loads(path.read_text())

@@ -1,0 +1,72 @@
+"""The one interface between a test-time method and whatever decodes: token ids in, token ids out.
+
+A method (`s1lib.thinking`) is an async function of one problem; batching is the engine's job.
+
+    completion = await engine.complete(prompt_ids, max_tokens=256, stop=[(im_start,), (im_end,)])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+TokenIds = Sequence[int]
+
+
+class EngineError(RuntimeError):
+    """A request that no retry can mend; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What one request produced.
+
+    ids: sampled tokens, without the stop sequence that ended them.
+    finish: "stop" (a stop sequence was produced) or "length" (max_tokens, or the context, ran out).
+    stop: the stop sequence that ended it, as ids; None when finish is "length".
+    """
+
+    ids: list[int] = field(default_factory=list)
+    finish: Literal["stop", "length"] = "stop"
+    stop: tuple[int, ...] | None = None
+
+    @property
+    def decoded_tokens(self) -> int:
+        """Tokens the engine had to sample, the stop sequence included."""
+        return len(self.ids) + len(self.stop or ())
+
+
+class Engine(Protocol):
+    """Anything that continues token ids.
+
+    name: recorded with every evaluation record, e.g. "torch-float32-cpu".
+    max_context: prompt + generated tokens a request may hold.
+    """
+
+    name: str
+    max_context: int
+
+    async def complete(
+        self,
+        prompt_ids: TokenIds,
+        *,
+        max_tokens: int,
+        stop: Sequence[TokenIds] = (),
+        min_tokens: int = 0,
+        temperature: float = 0.0,
+        seed: int | None = None,
+    ) -> Completion:
+        """Continue `prompt_ids` by at most `max_tokens` tokens.
+
+        stop: sequences of ids of any length; the first one produced ends the completion.
+        min_tokens: no stop sequence may complete among the first `min_tokens` tokens (banned, not ignored).
+        temperature: 0 is greedy; otherwise sampling from the softmax of logits / temperature.
+        seed: makes sampling reproducible per request, whatever else is in the batch.
+        Ids outside the tokenizer are never produced. Raises EngineError when the prompt leaves no room.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Free the engine's resources; pending requests are cancelled."""
+        ...

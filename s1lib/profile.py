@@ -1,0 +1,248 @@
+"""One profile = one YAML file = every number of a run. Notebooks read it and nothing else.
+
+    profile = load_profile("toy")
+    profile.stage("01_curation")          # outputs/toy/01_curation
+    profile.curation.target               # 1000
+
+Each stage is one frozen dataclass; an unknown key is refused with the nearest known one named. A profile may say
+`extends: toy` and list only what differs. Anything that names a dataset or a model is a local path (relative to the
+profile's outputs when it starts with `@`) or a hub id with a pinned revision: `Qwen/Qwen2.5-32B-Instruct@5ede1c9`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PROFILES = Path(__file__).resolve().parent / "profiles"
+
+
+class ProfileError(ValueError):
+    """The profile cannot be used; the message is one line that says which key and what to write instead."""
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """One base model of the toy universe, trained from scratch (the roles of Qwen2.5-7B and 32B)."""
+
+    hidden_size: int = 128
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 2
+    intermediate_size: int = 384
+    tokens: int = 5_500_000  # training tokens before the gate is asked for the first time
+    extra_tokens: int = 1_000_000  # each time the gate is not passed
+    max_tokens: int = 9_000_000  # then go on with what there is, and say so
+    gated: bool = True  # must pass the gate; the weak model need not
+
+
+@dataclass(frozen=True)
+class Universe:
+    """Notebook 00: the toy universe. Absent on real models."""
+
+    pool_size: int = 5000
+    benchmark_size: int = 300
+    max_steps: int = 9
+    slip_rate: float = 0.12  # of the teacher's quick lines
+    broken_rate: float = 0.08  # traces that the quality filter must find
+    seed: int = 0
+    large: BaseModel = field(default_factory=BaseModel)
+    small: BaseModel = field(default_factory=lambda: BaseModel(gated=False))
+
+
+@dataclass(frozen=True)
+class Curation:
+    """Notebook 01 (paper, section 2)."""
+
+    pool: str = "@00_toy_universe/pool.jsonl"
+    target: int = 1000
+    ngram: int = 8  # words; decontamination
+    models: tuple[str, ...] = ("@00_toy_universe/base-small", "@00_toy_universe/base-large")
+    attempt_tokens: int = 64  # per attempt
+    full_size: int | None = None  # of the "full" ablation set; None keeps every sample
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SFT:
+    """Notebook 02 (paper, appendix D): trl's own names where there is one."""
+
+    base: str = "@00_toy_universe/base-large"
+    sets: tuple[str, ...] = ("s1", "random", "diverse", "longest", "full")
+    epochs: float = 5.0
+    max_steps: int = -1  # caps sets that are larger than the curated one; -1 = epochs alone
+    batch_size: int = 16  # sequences per optimiser step, over all devices
+    micro_batch_size: int = 16  # sequences per device and pass
+    learning_rate: float = 1e-5
+    warmup: float = 0.05  # share of the steps
+    weight_decay: float = 1e-4
+    adam_betas: tuple[float, float] = (0.9, 0.95)
+    max_length: int = 32768  # tokens; nothing may be longer
+    bf16: bool = True
+    gradient_checkpointing: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Which engine decodes, and how."""
+
+    kind: str = "torch"  # "torch" | "vllm" | "server"
+    dtype: str = "float32"
+    max_rows: int = 64  # sequences decoded at a time
+    max_context: int = 1024  # tokens, prompt included
+    urls: tuple[str, ...] = ()  # "server": base URLs of the replicas
+    tensor_parallel: int = 1
+    data_parallel: int = 1
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One test set. `role` names the paper's benchmark it stands for (and is plotted beside)."""
+
+    name: str = ""
+    path: str = ""
+    role: str = ""  # "AIME24" | "MATH500" | "GPQA-Diamond"
+    kind: str = "math"  # "math" | "choice"
+    limit: int | None = None  # first n problems only
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Notebooks 03 and 04 (paper, sections 3 and 4)."""
+
+    benchmarks: tuple[Benchmark, ...] = ()
+    max_thinking: int = 32000  # tokens; natural stop unless it comes first
+    budgets: tuple[int, ...] = (500, 1000, 2000, 4000, 8000, 16000)  # tokens
+    waits: tuple[int, ...] = (1, 2, 4, 6)
+    strings: tuple[str, ...] = ("Wait", "Hmm", "Alternatively", "")
+    string_waits: int = 2
+    answer_tokens: int = 512  # reserved for the answer
+    votes: tuple[int, ...] = (1, 2, 4, 8, 16)
+    vote_temperature: float = 1.0
+    rejection_caps: tuple[int, ...] = (3500, 4000, 5000, 6000, 8000, 16000)  # tokens
+    rejection_tries: int = 16
+    rejection_temperature: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Notebook 05: from records alone."""
+
+    resamples: int = 10_000
+    alpha: float = 0.05
+
+
+@dataclass(frozen=True)
+class Profile:
+    name: str
+    description: str = ""
+    notebooks: tuple[str, ...] = ("01_curation", "02_sft", "03_budget_forcing", "04_evaluation", "05_scaling_analysis")
+    threads: int = 0  # torch threads; 0 = every core
+    universe: Universe | None = None
+    curation: Curation = field(default_factory=Curation)
+    sft: SFT = field(default_factory=SFT)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    scaling: Scaling = field(default_factory=Scaling)
+    outputs_root: str = ""  # set by S1_OUTPUTS or `make OUTPUTS=…`; not a key of the YAML
+
+    @property
+    def outputs(self) -> Path:
+        return Path(self.outputs_root or ROOT / "outputs") / self.name
+
+    def stage(self, notebook: str) -> Path:
+        """Where notebook `notebook` writes; created when asked for."""
+        path = self.outputs / notebook
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def resolve(self, reference: str) -> str:
+        """`@stage/file` -> its path under this profile's outputs; anything else as it is."""
+        return str(self.outputs / reference[1:]) if reference.startswith("@") else reference
+
+
+def known_profiles() -> list[str]:
+    return sorted(path.stem for path in PROFILES.glob("*.yaml"))
+
+
+def load_profile(name: str | None = None, *, outputs: str | Path | None = None) -> Profile:
+    """The profile `name` (default: $PROFILE, else toy), or a path to a YAML file. Raises ProfileError."""
+    name = name or os.environ.get("PROFILE") or "toy"
+    values = _read(name)
+    values.setdefault("name", Path(name).stem)
+    values["outputs_root"] = str(outputs or os.environ.get("S1_OUTPUTS") or "")
+    return _build(Profile, values, where="")
+
+
+def _read(name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+    if not path.exists():
+        close = difflib.get_close_matches(name, known_profiles(), n=1, cutoff=0)
+        raise ProfileError(f"unknown profile {name!r}; did you mean {close[0]!r}? known: {', '.join(known_profiles())}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ProfileError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ProfileError(f"{path} must hold `key: value` lines at its top level")
+    if "outputs_root" in values:
+        raise ProfileError(f"{path}: unknown key 'outputs_root'; set the environment variable S1_OUTPUTS instead")
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    if parent in seen:
+        raise ProfileError(f"profile {name!r} extends itself through {parent!r}")
+    return _merge(_read(parent, (*seen, name)), values)
+
+
+def _merge(base: dict, over: dict) -> dict:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _build(kind: type, values: Any, where: str) -> Any:
+    """`values` as the dataclass `kind`, every key known and of the declared type."""
+    if not isinstance(values, dict):
+        raise ProfileError(f"profile key {where.rstrip('.')!r} must hold `key: value` lines, not {values!r}")
+    hints = typing.get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            close = difflib.get_close_matches(str(key), hints, n=1, cutoff=0)
+            raise ProfileError(f"unknown profile key {where + str(key)!r}; did you mean {where + close[0]!r}?")
+    try:
+        return kind(**{key: _convert(hints[key], value, where + key) for key, value in values.items()})
+    except TypeError as error:
+        raise ProfileError(f"profile: {error}") from None
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        return _convert(next(a for a in arguments if a is not type(None)), value, where)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where + ".")
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ProfileError(f"profile key {where!r} must be a list, not {value!r}")
+        return tuple(_convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint in (int, float, str, bool) and type(value) is not hint:
+        raise ProfileError(f"profile key {where!r} must be {hint.__name__}, not {value!r}")
+    return value
