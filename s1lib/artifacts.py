@@ -15,7 +15,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,23 +90,59 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def hash_of_model(reference: str) -> str:
+    """A key of a model's configuration, tokenizer and weights: what work that decodes with it is keyed by.
+
+    Of every file of a local directory the first and last MiB count (training changes all of the weights, and 65 GB are
+    done in an instant); a hub id with its revision is its own key.
+    """
+    directory = Path(reference)
+    if not directory.is_dir():
+        return hash_of(reference)
+    parts = []
+    for path in sorted([*directory.glob("*.safetensors"), *directory.glob("config.json"), *directory.glob("tokenizer.json")]):
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(1 << 20))
+            file.seek(max(0, path.stat().st_size - (1 << 20)))
+            digest.update(file.read())
+        parts.append((path.name, path.stat().st_size, digest.hexdigest()))
+    return hash_of(parts)
+
+
 def shard(directory: Path | str, name: str, key: str, make: Callable[[], list[dict]], *, log: Callable[[str], None] = print) -> list[dict]:
     """Rows of shard `name`: read when it was finished under the same `key`, made (and kept) otherwise.
 
     A corrupt shard is set aside as *.corrupt, named in the log and made again.
     """
     path = Path(directory) / f"{name}-{key}.jsonl"
-    if path.exists():
-        try:
-            return read_jsonl(path)
-        except ArtifactError as error:
-            aside = path.with_suffix(".corrupt")
-            os.replace(path, aside)
-            log(f"{error}; set aside as {aside.name}, making it again")
-    start = time.perf_counter()
-    rows = make()
+    finished = _finished_shard(path, log)
+    return _keep_shard(path, make(), name, log) if finished is None else finished
+
+
+async def shard_async(
+    directory: Path | str, name: str, key: str, make: Callable[[], Awaitable[list[dict]]], *, log: Callable[[str], None] = print
+) -> list[dict]:
+    """`shard` for work that is awaited: decoding."""
+    path = Path(directory) / f"{name}-{key}.jsonl"
+    finished = _finished_shard(path, log)
+    return _keep_shard(path, await make(), name, log) if finished is None else finished
+
+
+def _finished_shard(path: Path, log: Callable[[str], None]) -> list[dict] | None:
+    if not path.exists():
+        return None
+    try:
+        return read_jsonl(path)
+    except ArtifactError as error:
+        aside = path.with_suffix(".corrupt")
+        os.replace(path, aside)
+        log(f"{error}; set aside as {aside.name}, making it again")
+        return None
+
+
+def _keep_shard(path: Path, rows: list[dict], name: str, log: Callable[[str], None]) -> list[dict]:
     write_jsonl(path, rows)
-    log(f"{name}: {len(rows)} rows in {time.perf_counter() - start:.0f} s")
+    log(f"{name}: {len(rows)} rows")
     return rows
 
 

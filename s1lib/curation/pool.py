@@ -1,0 +1,87 @@
+"""The pool: one JSON line per question with the teacher's trace and answer (paper, section 2.1).
+
+    samples = load_pool("outputs/toy/00_toy_universe/pool.jsonl")
+
+Columns: id, question, answer (gold), source, domain, trace, attempt (the teacher's final answer), and where they apply
+error (text of an API error; the trace may then be empty) and kind ("math" or "choice", how answers are graded).
+Further columns are ignored. All other files of this room that hold samples have the same columns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from s1lib.artifacts import read_jsonl, write_jsonl
+
+OPTIONAL = {"error": None, "kind": "math"}
+KINDS = ("math", "choice")
+
+
+class PoolError(ValueError):
+    """The pool's file cannot be used; the message is one line that names the file, the line and the column."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question with the teacher's work on it."""
+
+    id: str
+    question: str
+    answer: str  # gold
+    source: str
+    domain: str
+    trace: str
+    attempt: str  # the teacher's final answer
+    error: str | None = None
+    kind: str = "math"
+
+
+def load_pool(path: Path | str) -> list[Sample]:
+    """Samples of a JSONL file, in its order. Raises PoolError, or ArtifactError when the file is missing or cut."""
+    samples, first_seen = [], {}
+    for line, row in enumerate(read_jsonl(path), start=1):
+        sample = _sample(row, f"{path}, line {line}")
+        if sample.id in first_seen:
+            raise PoolError(f"{path}, line {line}: id {sample.id!r} was used on line {first_seen[sample.id]}; ids must be unique")
+        first_seen[sample.id] = line
+        samples.append(sample)
+    if not samples:
+        raise PoolError(f"{path} holds no samples")
+    return samples
+
+
+def save_pool(path: Path | str, samples: Iterable[Sample]) -> int:
+    """Write samples so that `load_pool` reads them back; returns how many."""
+    return write_jsonl(path, map(dataclasses.asdict, samples))
+
+
+def trace_tokens(samples: Sequence[Sample], tokenizer: Any, *, batch: int = 1000) -> dict[str, int]:
+    """Length of every sample's trace in tokens of `tokenizer` (the base model's own), by id."""
+    lengths: dict[str, int] = {}
+    for start in range(0, len(samples), batch):
+        part = samples[start : start + batch]
+        encoded = tokenizer([sample.trace for sample in part], add_special_tokens=False)["input_ids"]
+        lengths.update({sample.id: len(ids) for sample, ids in zip(part, encoded, strict=True)})
+    return lengths
+
+
+def _sample(row: Any, where: str) -> Sample:
+    if not isinstance(row, dict):
+        raise PoolError(f"{where}: expected one JSON object per line, found {type(row).__name__}")
+    values = {}
+    for field in dataclasses.fields(Sample):
+        if field.name not in row and field.name not in OPTIONAL:
+            raise PoolError(f"{where}: column {field.name!r} is missing; a pool row has {', '.join(f.name for f in dataclasses.fields(Sample))}")
+        value = row.get(field.name, OPTIONAL.get(field.name))
+        if value is None and field.name != "error":
+            raise PoolError(f"{where}: column {field.name!r} is null; drop the row or write an empty text and say why in 'error'")
+        if value is not None and not isinstance(value, str):
+            raise PoolError(f"{where}: column {field.name!r} must be text, not {type(value).__name__}")
+        values[field.name] = value
+    if values["kind"] not in KINDS:
+        raise PoolError(f"{where}: kind {values['kind']!r} is unknown; write {' or '.join(map(repr, KINDS))}")
+    return Sample(**values)
