@@ -1,0 +1,66 @@
+"""Figures and tables on disk: complete, repeatable, and never broken by missing data."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import pandas as pd
+import pytest
+
+from s1lib import plots
+
+
+@pytest.fixture(autouse=True)
+def _theme():
+    plots.theme()
+    yield
+    plots.plt.close("all")
+
+
+def _figure(low: float, high: float):
+    fig, axes = plots.panels(1)
+    axes[0].plot([low, high], [0, 1])
+    plots.token_axis(axes[0])
+    return fig, axes[0]
+
+
+def test_a_figure_is_saved_as_png_pdf_and_the_csv_of_what_is_plotted(tmp_path):
+    fig, _ = _figure(10, 500)
+    plots.save_figure(fig, tmp_path / "figure1.a", pd.DataFrame({"tokens": [10, 500]}))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure1.a.csv", "figure1.a.pdf", "figure1.a.png"]
+    assert (tmp_path / "figure1.a.csv").read_text() == "tokens\n10\n500\n"
+
+
+def test_the_same_figure_gives_the_same_bytes(tmp_path):
+    for name in ("first", "second"):
+        plots.save_figure(_figure(10, 500)[0], tmp_path / name, pd.DataFrame())
+    for suffix in (".png", ".pdf"):
+        assert (tmp_path / f"first{suffix}").read_bytes() == (tmp_path / f"second{suffix}").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (14, 500, ["16", "32", "64", "128", "256", "512"]),
+        (500, 7319, ["500", "1K", "2K", "4K", "8K"]),
+        (80, 110, ["80", "90", "100", "110"]),
+    ],
+)
+def test_the_token_axis_is_logarithmic_with_the_tokens_written_out(low, high, labels):
+    fig, ax = _figure(low, high)
+    fig.canvas.draw()
+    assert ax.get_xscale() == "log"
+    assert [label.get_text() for label in ax.get_xticklabels()] == labels
+
+
+def test_benchmarks_differ_in_marker_as_well_as_colour():
+    styles = [plots.role_style(role) for role in (*plots.ROLES, "another")]
+    assert len({style["marker"] for style in styles}) == len({style["color"] for style in styles}) == 4
+
+
+def test_a_table_says_na_where_a_number_is_missing(tmp_path):
+    table = pd.DataFrame({"method": ["a|b", "c"], "accuracy": [61.25, None], "n": [300, 0], "note": ["", "no runs"]})
+    shown = plots.save_table(table, tmp_path / "table3")
+    assert list(shown["accuracy"]) == ["61.2", "n/a"]
+    assert (tmp_path / "table3.md").read_text().splitlines()[2:] == ["| a\\|b | 61.2 | 300 |  |", "| c | n/a | 0 | no runs |"]
+    assert "c,n/a,0,no runs" in (tmp_path / "table3.csv").read_text()
