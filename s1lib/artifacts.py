@@ -14,6 +14,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
@@ -36,11 +37,31 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise ArtifactError(f"no space left on the disk that holds {path.parent}: free some and run again") from None
-        raise
+        raise _explained(error, path) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: Path | str) -> Iterator[Path]:
+    """Yield an empty directory beside `path`; put it in the place of `path` on success, leave nothing behind on failure."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _explained(error, path) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _explained(error: OSError, path: Path) -> Exception:
+    if error.errno == errno.ENOSPC:
+        return ArtifactError(f"no space left on the disk that holds {path.parent}: free some and run again")
+    return error
 
 
 def write_text(path: Path | str, text: str) -> None:
