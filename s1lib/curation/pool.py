@@ -40,6 +40,9 @@ class Sample:
     kind: str = "math"
 
 
+COLUMNS = tuple(field.name for field in dataclasses.fields(Sample))
+
+
 def load_pool(path: Path | str) -> list[Sample]:
     """Samples of a JSONL file, in its order. Raises PoolError, or ArtifactError when the file is missing or cut."""
     samples, first_seen = [], {}
@@ -73,15 +76,15 @@ def _sample(row: Any, where: str) -> Sample:
     if not isinstance(row, dict):
         raise PoolError(f"{where}: expected one JSON object per line, found {type(row).__name__}")
     values = {}
-    for field in dataclasses.fields(Sample):
-        if field.name not in row and field.name not in OPTIONAL:
-            raise PoolError(f"{where}: column {field.name!r} is missing; a pool row has {', '.join(f.name for f in dataclasses.fields(Sample))}")
-        value = row.get(field.name, OPTIONAL.get(field.name))
-        if value is None and field.name != "error":
-            raise PoolError(f"{where}: column {field.name!r} is null; drop the row or write an empty text and say why in 'error'")
+    for column in COLUMNS:
+        if column not in row and column not in OPTIONAL:
+            raise PoolError(f"{where}: column {column!r} is missing; a pool has the columns {', '.join(COLUMNS)}")
+        value = row.get(column, OPTIONAL.get(column))
+        if value is None and column != "error":
+            raise PoolError(f"{where}: column {column!r} is null; drop the row or write an empty text and say why in 'error'")
         if value is not None and not isinstance(value, str):
-            raise PoolError(f"{where}: column {field.name!r} must be text, not {type(value).__name__}")
-        values[field.name] = value
+            raise PoolError(f"{where}: column {column!r} must be text, not {type(value).__name__}")
+        values[column] = value
     if values["kind"] not in KINDS:
         raise PoolError(f"{where}: kind {values['kind']!r} is unknown; write {' or '.join(map(repr, KINDS))}")
     return Sample(**values)

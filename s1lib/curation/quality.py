@@ -1,0 +1,86 @@
+"""The quality filter (paper, section 2.2): drop failed API calls, questions in a bad format, and broken traces.
+
+The first two kinds are the paper's (its official scripts name the four formats). The paper found broken traces by
+looking at samples; the rules here catch the ones a program can tell: the trace was cut off, loops, or is unreadable.
+Each sample that is dropped is counted under the first rule it breaks.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from s1lib.curation.pool import Sample
+
+SAME_LINE = 4  # as many equal lines in a row are a loop
+SHORT_ANSWER = 12  # characters; a longer answer need not be in the trace word for word
+CONCLUSION = 3  # lines at the end of a trace that must hold a short answer
+
+
+def cut_off(sample: Sample) -> bool:
+    """The answer is missing, or is a short one that the end of the trace does not reach."""
+    answer = _bare(sample.attempt)
+    lines = [line for line in sample.trace.splitlines() if line.strip()]
+    conclusion = _bare(" ".join(lines[-CONCLUSION:]))
+    return not answer or (len(answer) <= SHORT_ANSWER and answer not in conclusion)
+
+
+def loops(sample: Sample) -> bool:
+    """The same line again and again."""
+    lines = [line.strip() for line in sample.trace.splitlines() if line.strip()]
+    return any(len(set(lines[i : i + SAME_LINE])) == 1 for i in range(len(lines) - SAME_LINE + 1))
+
+
+def unreadable(sample: Sample) -> bool:
+    """Characters that no encoding meant: U+FFFD, control, private-use and unassigned ones."""
+    return any(c == "\ufffd" or unicodedata.category(c) in ("Cc", "Co", "Cn", "Cs") for c in set(sample.trace) - set("\n\t\r"))
+
+
+RULES: dict[str, Callable[[Sample], object]] = {
+    "API error": lambda sample: sample.error is not None,
+    "empty trace": lambda sample: not sample.trace.strip(),
+    "drawing code": lambda sample: "[asy]" in sample.question and "AIME" not in sample.source.upper(),
+    "missing image": lambda sample: "![Image]" in sample.question,
+    "numbered parts": lambda sample: re.search(r"\bp\d+\.", sample.question),
+    "bold number": lambda sample: re.search(r"\*\*[^*\n]*\d[^*\n]*\*\*", sample.question),
+    "unreadable trace": unreadable,
+    "looping trace": loops,
+    "cut-off trace": cut_off,
+}
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """kept: in the order of the input. rejects: one row per dropped sample: id, source, reason, question, trace, answer."""
+
+    kept: list[Sample]
+    rejects: pd.DataFrame
+
+    def by_source(self) -> pd.DataFrame:
+        """How many samples of each source (columns) were dropped for each reason (rows), with totals."""
+        table = pd.crosstab(self.rejects["reason"], self.rejects["source"], margins=True, margins_name="all")
+        order = [reason for reason in RULES if reason in table.index] + ["all"]
+        return table.reindex(order).rename_axis(columns=None).reset_index()
+
+
+def broken_rule(sample: Sample) -> str | None:
+    """Name of the first rule of RULES that `sample` breaks; None for a good one."""
+    return next((name for name, breaks in RULES.items() if breaks(sample)), None)
+
+
+def filter_quality(samples: Sequence[Sample]) -> Filtered:
+    """Split samples into those that break no rule and the rejects with their reason."""
+    reasons = [broken_rule(sample) for sample in samples]
+    rejects = [(s.id, s.source, reason, s.question, s.trace, s.attempt) for s, reason in zip(samples, reasons, strict=True) if reason]
+    kept = [sample for sample, reason in zip(samples, reasons, strict=True) if not reason]
+    return Filtered(kept, pd.DataFrame(rejects, columns=["id", "source", "reason", "question", "trace", "answer"]))
+
+
+def _bare(text: str) -> str:
+    """Letters and digits alone, as `1,234` and `1234` are one answer."""
+    answer = text.rsplit("Answer:", 1)[-1]
+    return "".join(c for c in answer.lower() if c.isalnum())

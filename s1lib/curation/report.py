@@ -1,0 +1,74 @@
+"""What notebook 01 shows: the funnel, the domains, how the sets differ. Tables are data frames, figures (data, ax) -> ax."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import seaborn
+from matplotlib.axes import Axes
+
+from s1lib.curation.pool import Sample
+
+# Section 2 of the paper, stage by stage.
+PAPER_FUNNEL = {"collected": 59_029, "decontaminated": 54_116, "quality": 51_581, "difficulty": 24_496, "selected": 1_000}
+
+
+def funnel(counts: Mapping[str, int]) -> pd.DataFrame:
+    """Questions left after each stage of this run and of the paper, with the share of the stage before; keys as in PAPER_FUNNEL."""
+    table = pd.DataFrame({"stage": list(PAPER_FUNNEL), "this run": [counts[stage] for stage in PAPER_FUNNEL], "paper": list(PAPER_FUNNEL.values())})
+    for column in ("this run", "paper"):
+        table[f"{column}, % kept"] = 100 * table[column] / table[column].shift()
+    return table
+
+
+def domains(pool: Sequence[Sample], selected: Sequence[Sample], *, lengths: Mapping[str, int]) -> pd.DataFrame:
+    """Per domain: questions in the pool and selected, their share in %, and thousands of trace tokens selected (table 6)."""
+    chosen = {sample.id for sample in selected}
+    frame = pd.DataFrame([(s.domain, s.source, s.id in chosen, lengths[s.id] * (s.id in chosen) / 1000) for s in pool])
+    frame.columns = ["domain", "source", "chosen", "tokens"]
+    table = frame.groupby(["domain", "source"], as_index=False).agg(pool=("chosen", "size"), selected=("chosen", "sum"), tokens=("tokens", "sum"))
+    table.insert(3, "pool, %", 100 * table["pool"] / len(pool))
+    table.insert(5, "selected, %", 100 * table["selected"] / len(selected))
+    return table.rename(columns={"tokens": "selected, 1K tokens"}).sort_values("selected", ascending=False, ignore_index=True)
+
+
+def sources(samples: Sequence[Sample], *, lengths: Mapping[str, int]) -> pd.DataFrame:
+    """Per source: questions and average trace tokens (table 7)."""
+    frame = pd.DataFrame([(s.source, lengths[s.id]) for s in samples], columns=["source", "tokens"])
+    table = frame.groupby("source").agg(questions=("tokens", "size"), tokens=("tokens", "mean")).sort_values("questions", ascending=False)
+    return table.rename(columns={"tokens": "average trace tokens"}).reset_index()
+
+
+def composition(sets: Mapping[str, Sequence[Sample]], *, lengths: Mapping[str, int], reference: str = "s1") -> pd.DataFrame:
+    """Per set: size, domains, average trace tokens, domain of the most questions, share of its questions that `reference` has too (%)."""
+    shared = {sample.id for sample in sets[reference]}
+    rows = []
+    for name, samples in sets.items():
+        share = pd.Series([sample.domain for sample in samples]).value_counts(normalize=True)
+        tokens = sum(lengths[sample.id] for sample in samples) / len(samples)
+        overlap = 100 * sum(sample.id in shared for sample in samples) / len(samples)
+        rows.append((name, len(samples), len(share), tokens, f"{share.index[0]} ({100 * share.iloc[0]:.0f} %)", overlap))
+    return pd.DataFrame(rows, columns=["set", "questions", "domains", "average trace tokens", "largest domain", f"also in {reference}, %"])
+
+
+def trace_lengths(sets: Mapping[str, Sequence[Sample]], *, lengths: Mapping[str, int]) -> pd.DataFrame:
+    """One row per sample: set, tokens of its trace."""
+    return pd.DataFrame([(name, lengths[sample.id]) for name, samples in sets.items() for sample in samples], columns=["set", "tokens"])
+
+
+def length_histogram(data: pd.DataFrame, ax: Axes) -> Axes:
+    """Distribution of trace lengths in tokens, one outline per set, each summing to 100 %; `data` as from `trace_lengths`."""
+    seaborn.histplot(data, x="tokens", hue="set", stat="percent", common_norm=False, element="step", fill=False, bins=30, ax=ax)
+    ax.set(xlabel="trace length (tokens)", ylabel="share of the set (%)")
+    return ax
+
+
+def domain_bars(data: pd.DataFrame, ax: Axes) -> Axes:
+    """Share of each domain in the pool and in the selection; `data` as from `domains`."""
+    long = data.rename(columns={"pool, %": "pool", "selected, %": "selected", "pool": "_", "selected": "__"})
+    long = long.melt("domain", ["pool", "selected"], var_name="of", value_name="share")
+    seaborn.barplot(long, y="domain", x="share", hue="of", ax=ax)
+    ax.set(xlabel="share of questions (%)", ylabel="")
+    ax.legend(title=None, loc="lower right")
+    return ax
