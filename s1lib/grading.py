@@ -1,0 +1,188 @@
+"""Is an answer right? Mathematics by math-verify, multiple choice by its letter (s1_facts section 6, rules 8 and 9).
+
+    grade("... so Answer: 07", "7")                 # Grade(extracted="07", correct=True)
+    grade_many([("Answer: (B)", "B", "choice")])    # [Grade(extracted="B", correct=True)]
+
+Only the answer segment is graded, never the thinking. Integers and identical strings are compared at once; whatever is
+left goes to math-verify in processes of its own, one expression at a time, each killed when its time is up: answers
+are untrusted text, and `9^{9^{9^9}}` must cost seconds, not a run. The official evaluation lets a language model with
+the gold answer in view pick the answer, and counts "no letter" as A (a free 25 %); here what cannot be read is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from s1lib.chat import extract_answer
+
+SECONDS = 5.0  # per expression
+START_SECONDS = 120.0  # for a fresh worker to import sympy on a busy machine
+MEMORY_BYTES = 4 << 30  # address space of a worker
+_INTEGER = re.compile(r"([+-]?)(\d+|\d{1,3}(?:,\d{3})+)")
+_LETTER = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf)\b|[\s(\[{$*])*([A-Z])(?![A-Za-z0-9])")
+
+
+@dataclass(frozen=True)
+class Grade:
+    """extracted: the answer as found, None when there is none (then it is wrong)."""
+
+    extracted: str | None
+    correct: bool
+
+
+def grade(answer: str, gold: str, kind: str = "math") -> Grade:
+    """Grade one answer segment against `gold`; see `grade_many`, which shares its workers over many."""
+    return grade_many([(answer, gold, kind)])[0]
+
+
+def grade_many(items: Iterable[tuple[str, str, str]], *, processes: int | None = None, seconds: float = SECONDS) -> list[Grade]:
+    """Grade (answer segment, gold, kind) triples, in order; kind is "math" or "choice".
+
+    processes: workers for what needs math-verify, default one per core. seconds: the most one expression may take;
+    past it the answer counts as wrong. Usable from any thread, event loop or notebook.
+    """
+    items = list(items)
+    extracted = [_letter(answer) if kind == "choice" else extract_answer(answer) for answer, _, kind in items]
+    verdicts = [_at_once(found, gold, kind) for found, (_, gold, kind) in zip(extracted, items, strict=True)]
+    open_pairs = sorted({(found, gold) for found, (_, gold, _), verdict in zip(extracted, items, verdicts, strict=True) if verdict is None})
+    equal = dict(zip(open_pairs, _verify_all(open_pairs, processes, seconds), strict=True))
+    return [
+        Grade(found, equal[found, gold] if verdict is None else verdict)
+        for found, (_, gold, _), verdict in zip(extracted, items, verdicts, strict=True)
+    ]
+
+
+def _letter(answer: str) -> str | None:
+    """The letter that opens the extracted answer: "B", "(B)", "B) 42", "\\text{B}" are all B."""
+    found = _LETTER.match(extract_answer(answer) or "")
+    return found[1] if found else None
+
+
+def _at_once(found: str | None, gold: str, kind: str) -> bool | None:
+    """The verdict that needs no algebra, or None."""
+    if found is None:
+        return False
+    if kind == "choice":
+        return found == gold.strip().upper()
+    left, right = _normalised(found), _normalised(gold)
+    integers = _integer(left), _integer(right)
+    if None not in integers:
+        return integers[0] == integers[1]
+    return True if left == right else None
+
+
+def _normalised(text: str) -> str:
+    """`text` without what never changes a value: spaces, dollar signs, \\left and \\right, a final full stop."""
+    text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("\\$", "").strip("* ")
+    return re.sub(r"\\left(?![a-z])|\\right(?![a-z])|\\[!,; ]|\$|\s+", "", text).removesuffix(".")
+
+
+def _integer(text: str) -> tuple[bool, str] | None:
+    """(negative, digits) of a plain integer; as text, because a model may write ten thousand digits."""
+    found = _INTEGER.fullmatch(text)
+    if not found:
+        return None
+    digits = found[2].replace(",", "").lstrip("0") or "0"
+    return found[1] == "-" and digits != "0", digits
+
+
+# ---- math-verify, in processes that may be killed ----------------------------------------------------------------------
+
+
+class _Worker:
+    """`python -m s1lib.grading`: one JSON line [found, gold] in, one JSON line true or false out."""
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parent.parent), *sys.path])}
+        command = [sys.executable, "-m", "s1lib.grading"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
+        self.ready = self._line(START_SECONDS) == "ready"
+
+    def equal(self, pair: tuple[str, str], seconds: float) -> bool | None:
+        """The verdict; None when the time is up or the worker died."""
+        try:
+            self.process.stdin.write(json.dumps(pair).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        return self._line(seconds)
+
+    def _line(self, seconds: float) -> object:
+        readable, _, _ = select.select([self.process.stdout], [], [], seconds)
+        line = self.process.stdout.readline() if readable else b""
+        return json.loads(line) if line else None
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def _verify_all(pairs: list[tuple[str, str]], processes: int | None, seconds: float) -> list[bool]:
+    """math-verify's verdict on each (found, gold) pair; a worker that overruns is killed and replaced."""
+    if not pairs:
+        return []
+    count = min(processes or os.cpu_count() or 1, len(pairs))
+    idle: SimpleQueue[_Worker | None] = SimpleQueue()  # None: start one
+    for _ in range(count):
+        idle.put(None)
+
+    def verify(pair: tuple[str, str]) -> bool:
+        worker = idle.get() or _Worker()
+        verdict = worker.equal(pair, seconds) if worker.ready else None
+        if verdict is None:
+            worker.close()
+        idle.put(None if verdict is None else worker)
+        return bool(verdict)
+
+    try:
+        with ThreadPoolExecutor(count) as threads:
+            return list(threads.map(verify, pairs))
+    finally:
+        while not idle.empty():
+            if worker := idle.get():
+                worker.close()
+
+
+def _work() -> None:
+    """A worker's life; runs in the main thread of a process of its own."""
+    import logging
+    import resource
+
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+
+    logging.disable(logging.CRITICAL)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    configs = [LatexExtractionConfig(), ExprExtractionConfig()]
+    replies, sys.stdout = sys.stdout, sys.stderr
+
+    def read(text: str) -> list:
+        """Parsed as it stands when it marks its mathematics or is prose, as one boxed expression otherwise."""
+        text = text.replace("\\$", "").strip("* ")
+        marked = "$" in text or "\\(" in text or "\\[" in text
+        return parse(text if marked else f"\\boxed{{{text}}}", configs, parsing_timeout=None)
+
+    print(json.dumps("ready"), file=replies, flush=True)
+    for line in sys.stdin:
+        found, gold = json.loads(line)
+        try:  # not symmetric: gold first
+            equal = bool(verify(read(gold), read(found), timeout_seconds=None))
+        except Exception:  # whatever sympy makes of untrusted text: it is not equal
+            equal = False
+        print(json.dumps(equal), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    _work()
