@@ -1,0 +1,126 @@
+"""Statistics of the paper's tables (sections 3.2 and 5; Tables 2 and 3): intervals, paired tests, Control / Scaling / Performance.
+
+Arrays are problems x runs, accuracies here are shares or % as the caller likes; results come in the same unit. Everything
+that compares runs is *paired*: the same problems are resampled for all of them, so that what the problems share cancels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+SAME = 0.015  # doublings (1 %): two runs closer than this in tokens have no slope between them
+
+
+def wilson(successes: np.ndarray | float, n: np.ndarray | float, *, alpha: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's score interval for `successes` of `n`, as shares in [0, 1]; NaN where n is 0.
+
+    With several samples per problem pass the mean number of solved problems and the number of problems: samples of one
+    problem are not independent, and this errs on the wide side.
+    """
+    successes, n = np.asarray(successes, dtype=float), np.asarray(n, dtype=float)
+    z = stats.norm.isf(alpha / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = successes / n
+        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+        return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def bootstrap_weights(n: int, *, resamples: int = 10_000, seed: int = 0) -> np.ndarray:
+    """Resamples x n: how much each of n problems counts in each resample of n with replacement; rows sum to 1.
+
+    `weights @ matrix` is then the mean of every run in every resample at once: paired, and one matrix product.
+    """
+    drawn = np.random.default_rng(seed).integers(n, size=(resamples, n)) if n else np.empty((resamples, 0), dtype=int)
+    drawn += np.arange(resamples)[:, None] * n
+    return np.bincount(drawn.ravel(), minlength=resamples * n).reshape(resamples, n) / max(n, 1)
+
+
+def interval(draws: np.ndarray, *, alpha: float = 0.05) -> tuple[float, float]:
+    """Percentile interval of bootstrap draws (NaNs, resamples in which the statistic does not exist, left out)."""
+    draws = draws[~np.isnan(draws)]
+    return tuple(np.quantile(draws, [alpha / 2, 1 - alpha / 2])) if len(draws) else (np.nan, np.nan)
+
+
+class McNemar(NamedTuple):
+    gained: int  # problems solved by b alone
+    lost: int  # problems solved by a alone
+    p: float  # exact two-sided
+
+
+def mcnemar(a: np.ndarray, b: np.ndarray) -> McNemar:
+    """Exact McNemar test of b against a on the same problems. One sample per problem only: otherwise p is NaN."""
+    gained, lost = int(np.sum(b > a)), int(np.sum(a > b))
+    single = np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all()
+    return McNemar(gained, lost, mcnemar_p(gained, lost) if single else np.nan)
+
+
+def mcnemar_p(gained: int, lost: int) -> float:
+    return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+
+
+def scaling(tokens: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
+    """The paper's Scaling (section 3.2, equation 2): mean over all pairs of runs of Δaccuracy / Δlog2(tokens), over the last axis.
+
+    Unit: accuracy per *doubling* of thinking tokens. The paper's formula divides by tokens, but only doublings give the
+    numbers it prints in Table 3. Pairs of runs within 1 % of each other's tokens are left out; NaN where none is left.
+    """
+    x, y = _doublings(tokens), np.asarray(accuracy, dtype=float)
+    first, second = np.triu_indices(x.shape[-1], k=1)
+    dx, dy = x[..., second] - x[..., first], y[..., second] - y[..., first]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = np.abs(dx) >= SAME
+        return np.where(apart, dy / np.where(apart, dx, 1), 0).sum(-1) / np.where(apart.any(-1), apart.sum(-1), np.nan)
+
+
+def slope(tokens: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
+    """Least-squares slope of accuracy on log2(tokens), over the last axis: accuracy per doubling; NaN when all tokens are equal.
+
+    Beside the paper's Scaling because that lets two runs of nearly equal length outweigh all others; this one does not.
+    """
+    x, y = _doublings(tokens), np.asarray(accuracy, dtype=float)
+    if not x.shape[-1]:
+        return np.full(x.shape[:-1], np.nan)
+    dx = x - x.mean(-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.ptp(x, axis=-1) >= SAME, (dx * y).sum(-1) / (dx**2).sum(-1), np.nan)
+
+
+def _doublings(tokens: np.ndarray) -> np.ndarray:
+    tokens = np.asarray(tokens, dtype=float)
+    return np.log2(np.where(tokens > 0, tokens, np.nan))
+
+
+def control(tokens: np.ndarray, high: np.ndarray, low: np.ndarray | None = None) -> float:
+    """The paper's Control (section 3.2, equation 1) in %: the share of runs whose average thinking tokens lie within [low, high].
+
+    Runs without any limit (NaN) do not count; NaN when none has one.
+    """
+    tokens, high = np.asarray(tokens, dtype=float), np.asarray(high, dtype=float)
+    low = np.full_like(high, np.nan) if low is None else np.asarray(low, dtype=float)
+    limited = ~(np.isnan(high) & np.isnan(low))
+    within = (tokens <= np.where(np.isnan(high), np.inf, high)) & (tokens >= np.where(np.isnan(low), -np.inf, low))
+    return 100 * float(within[limited].mean()) if limited.any() else np.nan
+
+
+def performance(accuracy: np.ndarray) -> float:
+    """The paper's Performance (section 3.2, equation 3): the best accuracy of any run; NaN when there is none."""
+    accuracy = np.asarray(accuracy, dtype=float)
+    return float(np.nanmax(accuracy)) if accuracy.size and not np.isnan(accuracy).all() else np.nan
+
+
+def minimal_detectable_difference(n: int, *, discordant: float, alpha: float = 0.05, power: float = 0.8) -> float:
+    """The smallest paired difference in points that n problems show with this power, when two runs disagree on a share `discordant`.
+
+    McNemar's test, normal approximation (Connor 1987): sqrt(n) d = z_alpha sqrt(q) + z_power sqrt(q - d²), solved for d.
+    """
+    if n <= 0 or not discordant > 0:
+        return np.nan
+    z_alpha, z_power = stats.norm.isf(alpha / 2), stats.norm.ppf(power)
+    # n d² - 2 z_alpha sqrt(n q) d + z_alpha² q = z_power² (q - d²): a quadratic in d
+    a, b, c = n + z_power**2, -2 * z_alpha * np.sqrt(n * discordant), (z_alpha**2 - z_power**2) * discordant
+    difference = (-b + np.sqrt(b**2 - 4 * a * c)) / (2 * a)
+    return 100 * float(difference) if difference <= discordant else np.nan

@@ -1,0 +1,189 @@
+"""Evaluation records (JSON lines) -> three small tables that everything else is computed from.
+
+    records = load_records(profile)              # outputs/<profile>/04_evaluation/records/*.jsonl
+    records.benchmarks                           # benchmark, role, kind, problems
+    records.runs                                 # one row per run = (model, method, parameters)
+    records.problems                             # one row per (benchmark, run, problem): means over its samples
+    records.frame("hard", runs, "correct")       # problems x runs, for everything paired
+
+A *run* is what the paper plots as one point: one model, one method, one setting. Texts are not kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from s1lib.artifacts import ArtifactError, read_jsonl
+from s1lib.plots import ROLES, count
+from s1lib.profile import Profile
+
+KEPT = ["benchmark", "role", "kind", "problem_id", "model", "method", "parameters", "seed", "sample", "finish", "extracted", "correct"]
+KEPT += ["thinking_tokens", "answer_tokens", "decoded_tokens"]
+FIELDS = itemgetter(*KEPT)
+TOKENS_PER_STEP = 100  # how the paper turns a limit of steps into one of tokens (Table 3)
+PARAMETERS = ("max_thinking", "min_thinking", "waits", "wait", "temperature", "cap", "steps")
+MEANS = ["correct", "thinking_tokens", "answer_tokens", "total_tokens", "decoded_tokens", "accepted", "within", "forced", "natural"]
+MAIN = "s1"  # the model whose test-time scaling is analysed
+
+
+class RecordError(ValueError):
+    """The records cannot be used; the message says which file and what to do."""
+
+
+def load_records(profile: Profile) -> Records:
+    """The records of a finished notebook 04. Raises ArtifactError (missing, cut) or RecordError (a field missing, a conflict)."""
+    directory = profile.stage("04_evaluation") / "records"
+    paths = sorted(directory.glob("*.jsonl"))
+    if not paths:
+        raise ArtifactError(f"{directory} holds no records: run notebook 04_evaluation first (`make reproduce` runs all)")
+    return _records(row for path in paths for row in _read(path))
+
+
+def _read(path: Path) -> Iterable[tuple]:
+    for number, row in enumerate(read_jsonl(path), start=1):
+        try:
+            yield FIELDS(row)
+        except KeyError as field:
+            raise RecordError(
+                f"{path}, line {number}: no field {field} (an older version's?); delete it and run notebook 04 again"
+            ) from None
+
+
+def records_from(rows: Iterable[dict]) -> Records:
+    """Records from rows in memory, in any order; one that is there twice counts once."""
+    return _records(map(FIELDS, rows))
+
+
+def _records(rows: Iterable[tuple]) -> Records:
+    samples = pd.DataFrame.from_records(list(rows), columns=list(KEPT))
+    samples["problem_id"] = samples["problem_id"].astype(str)
+    runs = _runs(samples)
+    roles = samples.groupby("benchmark")["role"].first()
+    samples["benchmark"] = pd.Categorical(samples["benchmark"], sorted(roles.index, key=lambda name: (_place(roles[name]), name)))
+    key = ["benchmark", "run", "problem_id", "seed", "sample"]
+    samples = samples.sort_values(key, kind="stable").reset_index(drop=True)
+    twice = samples.duplicated(key, keep="first")
+    conflict = twice & (samples["correct"] != samples["correct"].shift())
+    if conflict.any():
+        row = samples[conflict].iloc[0]
+        raise RecordError(
+            f"two different records of {row.benchmark} problem {row.problem_id}, {runs.label[row.run]}: two evaluations are mixed; "
+            "delete them and run notebook 04 again"
+        )
+    return Records(samples[~twice].reset_index(drop=True), runs)
+
+
+def _place(role: str) -> int:
+    return ROLES.index(role) if role in ROLES else len(ROLES)
+
+
+def _runs(samples: pd.DataFrame) -> pd.DataFrame:
+    """Number the runs (column `run` of `samples`) and describe each: model, method, its parameters and a label."""
+    parameters = samples.pop("parameters")
+    texts = parameters.map(repr)
+    settings = {text: json.dumps(_parameters(parameters[row])) for row, text in texts.drop_duplicates().items()}
+    key = samples["model"] + "\t" + samples["method"] + "\t" + texts.map(settings)
+    names = sorted(key.unique())
+    samples["run"] = key.map({name: number for number, name in enumerate(names)}).astype("int64")
+    rows = [{"model": model, "method": method, **json.loads(text)} for model, method, text in (name.split("\t") for name in names)]
+    runs = pd.DataFrame(rows, columns=["model", "method", *PARAMETERS])
+    numbers = [name for name in PARAMETERS if name != "wait"]
+    runs[numbers] = runs[numbers].astype("float64")
+    runs["limit"] = runs["max_thinking"].fillna(runs["cap"]).fillna(runs["steps"] * TOKENS_PER_STEP)
+    runs["label"] = [label(run) for run in runs.itertuples()]
+    return runs.rename_axis("run")
+
+
+def _parameters(parameters: dict) -> dict:
+    """One spelling per setting: no empty entries, `waits` always there, the string only where it is used."""
+    known = {name: value for name, value in parameters.items() if value is not None}
+    known["waits"] = known.get("waits", 0)
+    if known["waits"]:
+        known.setdefault("wait", "Wait")
+    else:
+        known.pop("wait", None)
+    return dict(sorted(known.items()))
+
+
+def label(run: object) -> str:
+    """A run's name in tables and figures."""
+    if run.method == "rejection":
+        return f"cap {count(run.cap)}"
+    if run.method in ("direct", "majority"):
+        return run.method
+    if run.waits:
+        return f"{run.waits:.0f} × {run.wait or 'nothing'}"
+    return "natural stop" if np.isnan(run.limit) else f"limit {count(run.limit)}"
+
+
+@dataclass(frozen=True)
+class Records:
+    """samples: one row per record, texts left out, `run` a row of `runs`. Accuracies are shares here; tables turn them into %."""
+
+    samples: pd.DataFrame
+    runs: pd.DataFrame
+
+    @cached_property
+    def benchmarks(self) -> pd.DataFrame:
+        """benchmark, role, kind, problems (their number), in the order of every table and figure."""
+        grouped = self.samples.groupby("benchmark", observed=True)
+        table = grouped[["role", "kind"]].first().assign(problems=grouped["problem_id"].nunique())
+        return table.reset_index().astype({"benchmark": str})
+
+    @cached_property
+    def problems(self) -> pd.DataFrame:
+        """Means over the samples of each problem in each run, and how many samples there are.
+
+        `accepted`: not rejected; `within`: thinking within the run's limit; `forced`, `natural`: how thinking ended.
+        """
+        limits = self.runs["limit"].fillna(np.inf).to_numpy()[self.samples["run"]]
+        table = self.samples.assign(
+            total_tokens=self.samples["thinking_tokens"] + self.samples["answer_tokens"],
+            accepted=self.samples["finish"] != "rejected",
+            within=(self.samples["thinking_tokens"] <= limits) & (self.samples["finish"] != "rejected"),
+            forced=self.samples["finish"] == "forced",
+            natural=self.samples["finish"] == "natural",
+        )
+        table[MEANS] = table[MEANS].astype("float64")
+        grouped = table.groupby(["benchmark", "run", "problem_id"], observed=True)[MEANS]
+        return grouped.mean().assign(samples=grouped.size()).reset_index().astype({"benchmark": str})
+
+    def find(self, *, model: str = MAIN, method: str = "budget_forcing", **parameters: float | str | None) -> list[int]:
+        """Runs with these parameters exactly (None: not set), in order of limit, waits and string."""
+        runs = self.runs[(self.runs["model"] == model) & (self.runs["method"] == method)]
+        for name, value in parameters.items():
+            runs = runs[runs[name].isna() if value is None else runs[name] == value]
+        return list(runs.sort_values(["limit", "waits", "wait"], na_position="last", kind="stable").index)
+
+    def budgets(self, model: str = MAIN) -> list[int]:
+        """Runs of budget forcing without Waits, smallest budget first, the natural stop last (Figure 1)."""
+        return self.find(model=model, waits=0)
+
+    def natural(self, model: str = MAIN) -> list[int]:
+        """The run that stops when the model wants to (or at the largest limit there is); empty when there is none."""
+        return self.budgets(model)[-1:]
+
+    def waits(self, wait: str = "Wait", model: str = MAIN) -> list[int]:
+        """Runs that ignore the end of thinking 1, 2, ... times and append `wait`, otherwise as the natural stop (Figure 4a)."""
+        natural = self.natural(model)
+        runs = self.find(model=model, wait=wait)
+        limit = self.runs["limit"].fillna(np.inf)
+        return [run for run in runs if natural and limit[run] == limit[natural[0]]]
+
+    def frame(self, benchmark: str, runs: Sequence[int], value: str = "correct") -> pd.DataFrame:
+        """Problems x runs, only those problems that every one of `runs` has: the ground of everything paired."""
+        table = self._wide[value]
+        table = table[table.index.get_level_values("benchmark") == benchmark].droplevel("benchmark")
+        return table.reindex(columns=list(runs)).dropna()
+
+    @cached_property
+    def _wide(self) -> pd.DataFrame:
+        return self.problems.set_index(["benchmark", "problem_id", "run"])[MEANS].unstack("run")
