@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
 import types
 import typing
 from dataclasses import dataclass, field
@@ -171,6 +172,25 @@ class Profile:
         """`@stage/file` -> its path under this profile's outputs; anything else as it is."""
         return str(self.outputs / reference[1:]) if reference.startswith("@") else reference
 
+    def hub_references(self) -> list[tuple[str, str, str | None]]:
+        """("model" | "dataset", hub id, revision) of everything that a hub must provide; empty for a profile of local paths."""
+        models = {*self.curation.models, self.sft.base}
+        datasets = {self.curation.pool, *(benchmark.path for benchmark in self.evaluation.benchmarks)}
+        named = [("model", reference) for reference in sorted(models)] + [("dataset", reference) for reference in sorted(datasets)]
+        return [(kind, *split_revision(reference)) for kind, reference in named if is_hub_id(reference)]
+
+
+def is_hub_id(reference: str) -> bool:
+    """`owner/name` or `owner/name@revision`, unless a local path is called so."""
+    named = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@\w[\w./-]*)?", reference) and not reference.endswith((".jsonl", ".json"))
+    return bool(named) and not Path(reference).exists()
+
+
+def split_revision(reference: str) -> tuple[str, str | None]:
+    """`owner/name@revision` -> its two parts; revision None when none is pinned."""
+    name, _, revision = reference.partition("@")
+    return name, revision or None
+
 
 def known_profiles() -> list[str]:
     return sorted(path.stem for path in PROFILES.glob("*.yaml"))
@@ -185,11 +205,23 @@ def load_profile(name: str | None = None, *, outputs: str | Path | None = None) 
     return _build(Profile, values, where="")
 
 
-def _read(name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+def profile_files(name: str) -> list[Path]:
+    """The YAML files a profile is made of: its own and those it extends."""
+    path = _path(name)
+    values = _values(path)
+    return [path, *(profile_files(values["extends"]) if values.get("extends") else [])]
+
+
+def _path(name: str) -> Path:
     path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
     if not path.exists():
         close = difflib.get_close_matches(name, known_profiles(), n=1, cutoff=0)
         raise ProfileError(f"unknown profile {name!r}; did you mean {close[0]!r}? known: {', '.join(known_profiles())}")
+    return path
+
+
+def _values(path: Path) -> dict[str, Any]:
+    """One YAML file as it stands."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
@@ -198,12 +230,20 @@ def _read(name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
         raise ProfileError(f"{path} must hold `key: value` lines at its top level")
     if "outputs_root" in values:
         raise ProfileError(f"{path}: unknown key 'outputs_root'; set the environment variable S1_OUTPUTS instead")
+    return values
+
+
+def _read(name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The profile's values over those of the profile it extends; a name is not inherited."""
+    values = _values(_path(name))
     parent = values.pop("extends", None)
     if parent is None:
         return values
-    if parent in seen:
+    if parent in (*seen, name):
         raise ProfileError(f"profile {name!r} extends itself through {parent!r}")
-    return _merge(_read(parent, (*seen, name)), values)
+    inherited = _read(parent, (*seen, name))
+    inherited.pop("name", None)
+    return _merge(inherited, values)
 
 
 def _merge(base: dict, over: dict) -> dict:

@@ -1,0 +1,82 @@
+# s1: Simple test-time scaling, from notebooks. `make` lists the targets; `make reproduce` needs Python >= 3.11 and a
+# package index, nothing else. Works with GNU make 3.81 (macOS) and newer.
+
+PROFILE ?= toy
+OUTPUTS ?= $(or $(S1_OUTPUTS),outputs)
+PYTHON  ?= python3
+ARGS    ?=
+
+export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+
+# ---- the environment: an active one that has everything (conda from environment.yml, or a virtual one), else .venv ------
+
+LOCK   ?= $(if $(filter gpu h100,$(PROFILE)),requirements-gpu.lock,requirements-cpu.lock)
+NEEDED := torch transformers trl accelerate datasets math_verify papermill ipykernel nbconvert pandas scipy seaborn yaml pytest
+ACTIVE := $(shell [ "$$CONDA_DEFAULT_ENV" = base ] && unset CONDA_PREFIX; for place in "$$VIRTUAL_ENV" "$$CONDA_PREFIX"; do \
+	[ -n "$$place" ] && [ "$$place" != "$(CURDIR)/.venv" ] && "$$place/bin/python" -c "import importlib.util as u, sys; sys.exit(sys.version_info < (3, 11) or \
+	not all(map(u.find_spec, '$(NEEDED)'.split())))" 2>/dev/null && echo "$$place" && break; done)
+ifeq ($(ACTIVE),)
+PY  := .venv/bin/python
+ENV := .venv/.installed-$(LOCK)
+else
+PY  := "$(ACTIVE)/bin/python"
+ENV :=
+endif
+S1 := $(PY) -m s1lib.cli
+
+.PHONY: help reproduce notebooks smoke test lab html bench fetch clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make reproduce   every notebook of the profile, from nothing to the claims table; goes on where it stopped"
+	@echo "make test        the tests, the whole chain on the smoke profile among them (ARGS='-k forcing' selects)"
+	@echo "make smoke       reproduce on the smoke profile: everything tiny, numbers mean nothing"
+	@echo "make lab         open the notebooks in JupyterLab"
+	@echo "make html        the executed notebooks as pages, under $(OUTPUTS)/$(PROFILE)/html"
+	@echo "make bench       speed and seeds, as printed tables"
+	@echo "make fetch       download what the profile names on a hub, to run without a network afterwards"
+	@echo "make clean       delete $(OUTPUTS)/$(PROFILE)"
+	@echo "Variables: PROFILE=toy|smoke|gpu|h100|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
+
+.venv/.installed-%: %
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "error: s1 needs Python 3.11 or newer, \
+	and $(PYTHON) is `$(PYTHON) --version 2>&1 | tail -n 1`: say which one with make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet -r $<
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# ---- the pipeline: one manifest per notebook, written last; what each depends on is found by `s1 rules` ------------------
+
+RULES := build/rules-$(notdir $(basename $(PROFILE))).mk
+
+reproduce: $(ENV)
+	@mkdir -p build
+	@$(S1) rules --profile $(PROFILE) --outputs $(OUTPUTS) > $(RULES)
+	@$(MAKE) --no-print-directory -f $(RULES) -f Makefile notebooks
+	@echo "$(PROFILE): complete, see $(OUTPUTS)/$(notdir $(basename $(PROFILE)))"
+
+$(OUT)/%/manifest.json: notebooks/%.ipynb
+	@$(S1) run $< --profile $(PROFILE) --outputs $(OUTPUTS)
+
+smoke:
+	@$(MAKE) --no-print-directory reproduce PROFILE=smoke
+
+test: $(ENV)
+	$(PY) -m pytest $(ARGS)
+
+lab: $(ENV)
+	$(PY) -m jupyterlab notebooks
+
+html: $(ENV)
+	@$(S1) html --profile $(PROFILE) --outputs $(OUTPUTS)
+
+bench: $(ENV)
+	@$(PY) -m s1lib.bench
+
+fetch: $(ENV)
+	@$(S1) fetch --profile $(PROFILE) --outputs $(OUTPUTS)
+
+clean:
+	@test -f s1lib/profiles/$(PROFILE).yaml || { echo "error: make clean PROFILE=$(PROFILE): not one of s1lib/profiles" >&2; exit 1; }
+	rm -rf "$(OUTPUTS)/$(PROFILE)" build

@@ -1,0 +1,186 @@
+"""The command `s1`: one notebook headless, what a failure looks like, what make is told."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from s1lib import notebooks
+from s1lib.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+PARAMETERS = 'profile_name = "toy"\noutputs = ""'
+OPEN = (
+    "from s1lib.artifacts import ArtifactError, write_manifest\nfrom s1lib.profile import load_profile\n"
+    'out = load_profile(profile_name, outputs=outputs or None).stage("01_curation")'
+)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A profile file of local paths and an output directory; `place(cells...)` writes notebook 01_curation there."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "HF_HUB_OFFLINE", "TQDM_MININTERVAL", "PYTHONPATH", "S1_OUTPUTS"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # so that what a run sets is undone
+        if not os.environ[name]:
+            monkeypatch.delenv(name)
+    (tmp_path / "mine.yaml").write_text("threads: 1\nnotebooks: [01_curation]\n")
+
+    def write(*sources: str, parameters: str = PARAMETERS) -> list[str]:
+        cells = [new_code_cell(parameters, metadata={"tags": ["parameters"]}), new_code_cell(OPEN), new_markdown_cell("## 1. A section")]
+        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}}
+        cells += [new_code_cell(source) for source in sources]
+        nbformat.write(new_notebook(cells=cells, metadata=spec), tmp_path / "01_curation.ipynb")
+        where = ["--profile", str(tmp_path / "mine.yaml"), "--outputs", str(tmp_path / "outputs")]
+        return ["run", str(tmp_path / "01_curation.ipynb"), *where]
+
+    write.executed = tmp_path / "outputs" / "mine" / "notebooks" / "01_curation.ipynb"
+    write.failed = write.executed.with_suffix(".failed.ipynb")
+    write.running = write.executed.with_suffix(".running.ipynb")
+    write.manifest = tmp_path / "outputs" / "mine" / "01_curation" / "manifest.json"
+    return write
+
+
+def only_line(capsys) -> str:
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_a_finished_notebook_appears_with_its_outputs_and_its_prints_reach_the_terminal(place, capfd):
+    show = 'import os, sys\nprint("at work", os.environ["OMP_NUM_THREADS"], os.environ["HF_HUB_OFFLINE"], sys.executable)'
+    assert main(place(show, "write_manifest(out)")) == 0
+    printed = capfd.readouterr().out
+    assert f"at work 1 1 {sys.executable}" in printed and "1. A section" in printed
+    executed = nbformat.read(place.executed, as_version=4)
+    assert any("at work" in str(cell.get("outputs")) for cell in executed.cells)
+    assert place.manifest.exists() and not place.running.exists()
+
+
+def test_an_error_of_ours_is_one_line_and_the_notebook_never_looks_finished(place, capsys):
+    assert main(place("write_manifest(out)", 'raise ArtifactError("the pool is not there: run 00 first")')) == 1
+    assert only_line(capsys) == "error: 01_curation: the pool is not there: run 00 first"
+    assert place.failed.exists() and not place.executed.exists() and not place.running.exists()
+
+
+def test_any_other_error_shows_where_it_happened(place, capsys):
+    assert main(place("1 / 0")) == 1
+    assert "ZeroDivisionError" in (error := capsys.readouterr().err) and "1 / 0" in error and "\x1b" not in error
+
+
+def test_a_full_disk_is_one_line_wherever_it_strikes(place, capsys):
+    assert main(place("import errno, os\nraise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))")) == 1
+    assert "no space left" in only_line(capsys)
+
+
+def test_too_little_space_is_said_before_the_work_starts(place, capsys, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10 << 20, 9 << 20, 1 << 20))
+    assert main(place("write_manifest(out)")) == 1
+    assert "no space left: 1 MB free" in only_line(capsys)
+
+
+def test_a_failed_rerun_leaves_no_old_manifest_behind(place, capsys):
+    place.manifest.parent.mkdir(parents=True)
+    place.manifest.write_text("{}")
+    assert main(place("1 / 0")) == 1
+    assert not place.manifest.exists()
+
+
+def test_a_notebook_without_a_manifest_is_not_done(place, capsys):
+    assert main(place("pass")) == 1
+    assert "wrote no manifest" in only_line(capsys)
+
+
+def test_a_parameter_that_the_notebook_does_not_know_is_an_error(place, capsys):
+    assert main(place("write_manifest(out)", parameters='profile_name = "toy"')) == 1
+    assert "does not know the parameter 'outputs'" in only_line(capsys)
+
+
+def test_an_unknown_profile_key_or_notebook_is_one_line(place, capsys, tmp_path):
+    command = place("write_manifest(out)")
+    assert main(["run", command[1], "--profile", "toi"]) == 1
+    assert "unknown profile 'toi'; did you mean 'toy'?" in only_line(capsys)
+    (tmp_path / "mine.yaml").write_text("sft: {epoch: 3}\n")
+    assert main(command) == 1
+    assert "unknown profile key 'sft.epoch'; did you mean 'sft.epochs'?" in only_line(capsys)
+    (tmp_path / "mine.yaml").write_text("")
+    assert main(["run", "notebooks/77_none.ipynb", *command[2:]]) == 1
+    assert "does not exist" in only_line(capsys)
+
+
+def test_an_output_directory_that_cannot_be_written_is_one_line(place, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert main([*place("write_manifest(out)")[:-1], str(tmp_path / "file")]) == 1
+    assert "cannot write to" in only_line(capsys)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_is_one_line_and_130_and_leaves_no_kernel_behind(place, sign, tmp_path):
+    pid_file = tmp_path / "kernel.pid"
+    command = place(f'import os, time\nopen("{pid_file}", "w").write(str(os.getpid()))\ntime.sleep(60)')
+    process = subprocess.Popen([sys.executable, "-m", "s1lib.cli", *command], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    wait_for(pid_file.exists)
+    wait_for(lambda: pid_file.read_text() != "")
+    process.send_signal(sign)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert [line for line in error.splitlines() if line] == ["interrupted; finished work is kept: run the same command again to go on"]
+    assert not place.executed.exists() and not place.running.exists()
+    wait_for(lambda: not Path(f"/proc/{pid_file.read_text()}").exists())
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_fetch_says_when_there_is_nothing_to_fetch(place, capsys):
+    command = place("pass")
+    assert main(["fetch", *command[2:]]) == 0
+    assert "nothing to fetch" in capsys.readouterr().out
+
+
+def test_fetch_of_an_id_out_of_reach_is_one_line(place, capsys, tmp_path):
+    (tmp_path / "mine.yaml").write_text("sft: {base: nobody/nothing@main}\n")
+    script = "import sys; from s1lib.cli import main; sys.exit(main(sys.argv[1:]))"
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hub")}
+    command = [sys.executable, "-c", script, "fetch", "--profile", str(tmp_path / "mine.yaml")]
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 1
+    assert len(run.stderr.strip().splitlines()) == 1 and "cannot fetch the model nobody/nothing" in run.stderr
+
+
+def test_every_profile_is_listed_with_its_description(capsys):
+    assert main(["profiles"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(p.stem for p in (ROOT / "s1lib" / "profiles").glob("*.yaml"))
+    assert all(len(line.split()) > 3 for line in lines)
+
+
+def test_pages_are_rendered_from_finished_notebooks_alone(place, capsys):
+    command = place('print("read me")', "write_manifest(out)")
+    assert main(["html", *command[2:]]) == 1
+    assert "no executed notebook" in only_line(capsys)
+    assert main(command) == 0
+    shutil.copy(place.executed, place.failed)
+    assert main(["html", *command[2:]]) == 0
+    page = place.executed.parent.parent / "html" / "01_curation.html"
+    assert "read me" in page.read_text() and len(list(page.parent.iterdir())) == 1
+
+
+def test_a_notebook_depends_on_the_modules_it_imports_and_on_no_other(tmp_path):
+    cells = [new_code_cell("%matplotlib inline\nfrom s1lib import chat\nawait something()")]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "one.ipynb")
+    names = {path.relative_to(ROOT).as_posix() for path in notebooks.modules_of(tmp_path / "one.ipynb")}
+    assert names == {"s1lib/__init__.py", "s1lib/chat.py"}
+    nbformat.write(new_notebook(cells=[new_code_cell("from s1lib.grading import grade_many")]), tmp_path / "two.ipynb")
+    names = {path.relative_to(ROOT).as_posix() for path in notebooks.modules_of(tmp_path / "two.ipynb")}
+    assert names == {"s1lib/__init__.py", "s1lib/chat.py", "s1lib/grading.py"}
