@@ -1,0 +1,234 @@
+"""The toy's base models, trained from scratch on a CPU in minutes (the roles of Qwen2.5-7B and 32B-Instruct).
+
+Skills emerge late and at different times from run to run, so training ends by a gate, not by a clock: it goes on until
+arithmetic, look-up by label and the walk over options hold on held-out problems, up to a limit that is then reported.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM
+
+from s1lib.attention import PLAIN_ATTENTION, causal_mask
+from s1lib.profile import BaseModel
+from s1lib.toy import corpus
+from s1lib.toy.muon import Muon
+from s1lib.toy.problems import LABELS, OPERATORS
+
+IGNORED = -100  # the label that torch's cross entropy leaves out
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Documents of like length, one a row, padded on the right. ids, labels: [rows, length]."""
+
+    ids: torch.Tensor
+    labels: torch.Tensor
+
+    @property
+    def tokens(self) -> int:
+        return self.ids.numel()
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, documents: list[corpus.Document]) -> list[tuple[list[int], int]]:
+    """(ids, number of prefix ids) of every document."""
+    whole = tokenizer([prefix + text for prefix, text in documents], add_special_tokens=False)["input_ids"]
+    prefixes = tokenizer([prefix for prefix, _ in documents], add_special_tokens=False)["input_ids"]
+    return [(ids, len(prefix)) for ids, prefix in zip(whole, prefixes, strict=True)]
+
+
+def collate(rows: list[tuple[list[int], int]], pad: int) -> Batch:
+    length = max(len(ids) for ids, _ in rows)
+    ids = torch.full((len(rows), length), pad)
+    labels = torch.full((len(rows), length), IGNORED)
+    for row, (tokens, prefix) in enumerate(rows):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        labels[row, prefix : len(tokens)] = ids[row, prefix : len(tokens)]
+    return Batch(ids, labels)
+
+
+def batches(
+    tokenizer: PreTrainedTokenizerBase, seed: int, progress: Callable[[], float], *, max_length: int, batch_tokens: int = 4096, pool: int = 1024
+) -> Iterator[Batch]:
+    """Batches without end, each of documents of like length: a row is a document, so nothing attends across documents."""
+    rng = random.Random(seed)
+    source = corpus.documents(rng, progress)
+    while True:
+        rows = encode(tokenizer, list(itertools.islice(source, pool)))
+        rows = sorted((row for row in rows if len(row[0]) <= max_length), key=lambda row: len(row[0]))
+        cut: list[list] = [[]]
+        for row in rows:
+            if cut[-1] and (len(cut[-1]) + 1) * len(row[0]) > batch_tokens:
+                cut.append([])
+            cut[-1].append(row)
+        rng.shuffle(cut)
+        for group in cut:
+            yield collate(group, tokenizer.pad_token_id)
+
+
+def build_model(tokenizer: PreTrainedTokenizerBase, settings: BaseModel, *, seed: int, context: int) -> Qwen2ForCausalLM:
+    """A Qwen2 with random weights, one embedding a token, tied."""
+    torch.manual_seed(seed)
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=settings.hidden_size,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        num_key_value_heads=settings.kv_heads,
+        intermediate_size=settings.intermediate_size,
+        max_position_embeddings=context,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        dtype="float32",
+        attn_implementation=PLAIN_ATTENTION,
+    )
+    return Qwen2ForCausalLM(config)
+
+
+def loss_of(model: Qwen2ForCausalLM, batch: Batch) -> torch.Tensor:
+    """Mean cross entropy of the labelled tokens; right padding needs no mask under causal attention."""
+    hidden = model.model(batch.ids, attention_mask=causal_mask(batch.ids.shape[1]), use_cache=False).last_hidden_state[:, :-1]
+    wanted = batch.labels[:, 1:]
+    trained = wanted != IGNORED
+    return functional.cross_entropy(model.lm_head(hidden[trained]), wanted[trained])
+
+
+class Optimiser:
+    """Muon on the hidden matrices, AdamW on the rest: with AdamW alone nothing is learnt in this budget."""
+
+    def __init__(self, model: Qwen2ForCausalLM, *, muon_lr: float = 0.006, adam_lr: float = 2e-3) -> None:
+        matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+        rest = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "embed" not in name)]
+        self.parts = [
+            (Muon(matrices, lr=muon_lr, weight_decay=0.05), muon_lr),
+            (torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0), adam_lr),
+        ]
+        self.parameters = list(model.parameters())
+
+    def step(self, scale: float) -> None:
+        """One update at `scale` times the peak learning rates."""
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        for optimiser, peak in self.parts:
+            for group in optimiser.param_groups:
+                group["lr"] = peak * scale
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+
+
+# ---- the gate --------------------------------------------------------------------------------------------------------
+
+GATE = {"digit by digit": 0.99, "look-up": 0.99, "option walk": 0.95}  # share of lines; what must hold before SFT
+
+
+@torch.inference_mode()
+def right_lines(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, documents: list[corpus.Document]) -> list[list[tuple[str, list[bool]]]]:
+    """Per document its lines, each with whether every token would have been the model's own greedy choice."""
+    rows = encode(tokenizer, documents)
+    results: list = [None] * len(rows)
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]))
+    newline = tokenizer.convert_tokens_to_ids("\n")
+    for start in range(0, len(order), 32):
+        group = order[start : start + 32]
+        batch = collate([rows[index] for index in group], tokenizer.pad_token_id)
+        right = (model(batch.ids, attention_mask=causal_mask(batch.ids.shape[1]), use_cache=False).logits[:, :-1].argmax(-1) == batch.ids[:, 1:]).tolist()
+        for row, index in enumerate(group):
+            ids, prefix = rows[index]
+            lines: list = []
+            for position in range(prefix, len(ids)):
+                if ids[position] == newline:
+                    lines.append(("", []))
+                    continue
+                token = tokenizer.convert_ids_to_tokens(ids[position])
+                lines[-1] = (lines[-1][0] + token, [*lines[-1][1], right[row][position - 1]])
+            results[index] = lines
+    return results
+
+
+def measure(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, *, seed: int, samples: int = 150) -> dict[str, float]:
+    """The gate's shares on held-out documents: right lines digit by digit, look-ups, option walks; quick results by operator.
+
+    A look-up counts on the longest problems only, operator and both digits together.
+    """
+    rng = random.Random(f"gate-{seed}")
+    longest = len(LABELS)
+    quick = [corpus.drill(rng, longest, careful=False) for _ in range(samples)]
+    careful = [corpus.drill(rng, longest, careful=True) for _ in range(samples)]
+    walks = [corpus.walk(rng, 1) for _ in range(samples)]
+    model.eval()
+    tally: dict[str, list[bool]] = {}
+    for (text, right) in itertools.chain.from_iterable(right_lines(model, tokenizer, quick)):
+        if "=" not in text:
+            continue
+        # tokens of a quick line: label, value (2), operator, operand (2), "=", result (2)
+        tally.setdefault("look-up", []).append(all(right[3:6]))
+        operator = text[text.index("=") - 3]
+        tally.setdefault(f"quick {operator}", []).append(all(right[7:9]))
+    for (_, right) in itertools.chain.from_iterable(right_lines(model, tokenizer, careful)):
+        if len(right) > 7:
+            tally.setdefault("digit by digit", []).append(all(right[7:]))
+    for (text, right) in itertools.chain.from_iterable(right_lines(model, tokenizer, walks)):
+        if text.startswith("result"):
+            tally.setdefault("option walk", []).append(all(right[3:]))
+    model.train()
+    order = [*GATE, *(f"quick {operator}" for operator in OPERATORS)]
+    return {skill: sum(tally[skill]) / len(tally[skill]) for skill in order}
+
+
+def passed(shares: dict[str, float]) -> bool:
+    return all(shares[skill] >= least for skill, least in GATE.items())
+
+
+# ---- training --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A base model and how it came about: `curve` rows (tokens, loss), `gate` rows (tokens, skill, share)."""
+
+    model: Qwen2ForCausalLM
+    curve: list[dict]
+    gate: list[dict]
+    passed: bool
+    seconds: float
+
+
+def pretrain(
+    tokenizer: PreTrainedTokenizerBase, settings: BaseModel, *, seed: int, context: int, log: Callable[[str], None] = print, warmup_steps: int = 60
+) -> Pretrained:
+    """Train from scratch on `settings.tokens` tokens, then `extra_tokens` at a time until the gate holds (or `max_tokens`)."""
+    model = build_model(tokenizer, settings, seed=seed, context=context).train()
+    optimiser = Optimiser(model)
+    seen, goal, step, start = 0, settings.tokens, 0, time.perf_counter()
+    curve: list[dict] = []
+    gate: list[dict] = []
+    stream = batches(tokenizer, seed, lambda: seen / settings.tokens, max_length=context)
+    recent: list[float] = []
+    while True:
+        for batch in stream:
+            loss = loss_of(model, batch)
+            loss.backward()
+            step += 1
+            seen += batch.tokens
+            optimiser.step(min(1.0, step / warmup_steps) * max(0.1, 1.0 - seen / goal))
+            recent.append(loss.item())
+            if len(recent) == 50:
+                curve.append({"tokens": seen, "loss": sum(recent) / 50})
+                log(f"{seen / 1e6:.2f}M tokens, loss {curve[-1]['loss']:.3f}, {seen / (time.perf_counter() - start):,.0f} tokens/s")
+                recent.clear()
+            if seen >= goal:
+                break
+        shares = measure(model, tokenizer, seed=seed)
+        gate += [{"tokens": seen, "skill": skill, "share": share} for skill, share in shares.items()]
+        log("gate: " + ", ".join(f"{skill} {share:.1%}" for skill, share in shares.items()))
+        if passed(shares) or not settings.gated or goal + settings.extra_tokens > settings.max_tokens:
+            return Pretrained(model.eval(), curve, gate, passed(shares), time.perf_counter() - start)
+        goal += settings.extra_tokens
