@@ -187,8 +187,8 @@ def is_hub_id(reference: str) -> bool:
 
 
 def split_revision(reference: str) -> tuple[str, str | None]:
-    """`owner/name@revision` -> its two parts; revision None when none is pinned."""
-    name, _, revision = reference.partition("@")
+    """`owner/name@revision` -> its two parts; revision None when none is pinned, and of a local path."""
+    name, _, revision = reference.partition("@") if is_hub_id(reference) else (reference, "", "")
     return name, revision or None
 
 

@@ -1,0 +1,1 @@
+"""Notebook 04: benchmarks, methods, records (paper, section 4)."""

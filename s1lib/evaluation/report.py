@@ -1,0 +1,133 @@
+"""Tables and figures of notebook 04: accuracy with intervals, how thinking ended, what could not be read."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+import pandas as pd
+from matplotlib.axes import Axes
+from scipy.stats import binomtest
+
+from s1lib.plots import GREEN, GREY, ORANGE, RED, role_style
+
+RUN = ["model", "method", "setting"]
+NATURAL = "natural stop"
+ENDS = ("natural", "forced", "context", "rejected")
+
+
+def frame(rows: Iterable[dict]) -> pd.DataFrame:
+    """Records as a table, with the run's `setting` in words ("natural stop", "limit 64", "2 × Wait", "cap 80")."""
+    table = pd.DataFrame(rows)
+    table["setting"] = [setting(method, parameters) for method, parameters in zip(table["method"], table["parameters"], strict=True)]
+    return table
+
+
+def setting(method: str, parameters: dict) -> str:
+    """A run's parameters in words."""
+    if method == "rejection":
+        return f"cap {parameters['cap']}"
+    if method == "majority":
+        return f"temperature {parameters['temperature']:g}"
+    if method == "direct":
+        return "no thinking"
+    limit = NATURAL if parameters["max_thinking"] is None else f"limit {parameters['max_thinking']}"
+    return f"{parameters['waits']} × {parameters['wait'] or 'nothing'}" if parameters["waits"] else limit
+
+
+def wilson(correct: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of a share, in %."""
+    interval = binomtest(int(correct), int(n)).proportion_ci(confidence_level=confidence, method="wilson")
+    return 100 * interval.low, 100 * interval.high
+
+
+def accuracy(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per benchmark and run, in the order of the records: n, accuracy % with its Wilson interval, mean tokens.
+
+    For samples at a temperature n counts samples, which are not independent within a problem: their interval is too narrow,
+    and they are left to notebook 05.
+    """
+    grouped = table.groupby(["benchmark", "role", *RUN], sort=False)
+    rows = grouped.agg(
+        n=("correct", "size"),
+        right=("correct", "sum"),
+        thinking_tokens=("thinking_tokens", "mean"),
+        answer_tokens=("answer_tokens", "mean"),
+        decoded_tokens=("decoded_tokens", "sum"),
+        unread=("extracted", lambda found: 100 * found.isna().mean()),
+    ).reset_index()
+    rows["accuracy"] = 100 * rows["right"] / rows["n"]
+    rows[["low", "high"]] = [wilson(right, n) for right, n in zip(rows["right"], rows["n"], strict=True)]
+    return rows.drop(columns="right")
+
+
+def main_table(rows: pd.DataFrame, *, runs: Iterable[tuple[str, str]]) -> pd.DataFrame:
+    """The paper's Table 1 for this run: (model, setting) x benchmarks, accuracy with its interval and mean thinking tokens."""
+    table = pd.DataFrame([{"model": model, "setting": setting} for model, setting in runs])
+    for benchmark, some in rows.groupby("benchmark", sort=False):
+        texts = [f"{row.accuracy:.1f} [{row.low:.1f}, {row.high:.1f}] · {row.thinking_tokens:.0f}" for row in some.itertuples()]
+        cells = dict(zip(zip(some["model"], some["setting"], strict=True), texts, strict=True))
+        table[f"{benchmark} ({some['role'].iloc[0]})"] = [cells.get(run) for run in zip(table["model"], table["setting"], strict=True)]
+    return table
+
+
+def draw_accuracy(rows: pd.DataFrame, ax: Axes, *, runs: Iterable[tuple[str, str]]) -> Axes:
+    """One benchmark: accuracy of each (model, setting) with its interval, top to bottom; the strongest one is dashed."""
+    chosen = rows.set_index(["model", "setting"]).reindex(list(runs)).dropna(subset="accuracy").reset_index()
+    style = role_style(rows["role"].iloc[0])
+    places = range(len(chosen))
+    errors = [chosen["accuracy"] - chosen["low"], chosen["high"] - chosen["accuracy"]]
+    ax.errorbar(chosen["accuracy"], places, xerr=errors, fmt=style["marker"], color=style["color"], capsize=3)
+    ax.axvline(chosen["accuracy"].max(), color=GREY, linestyle="--", linewidth=1)
+    ax.set_yticks(places, [f"{row.model}, {row.setting}" for row in chosen.itertuples()])
+    ax.invert_yaxis()
+    ax.set_xlim(-3, 103)
+    ax.set_xlabel("accuracy in %")
+    ax.set_title(f"{rows['benchmark'].iloc[0]} ({rows['role'].iloc[0]})")
+    return ax
+
+
+def ends(table: pd.DataFrame) -> pd.DataFrame:
+    """How thinking ended, in % of the records of each run: by itself, at the cap, at the end of the context, rejected."""
+    counts = table.groupby([*RUN, "finish"], sort=False).size().unstack("finish", fill_value=0).reindex(columns=list(ENDS), fill_value=0)
+    return (100 * counts.div(counts.sum(axis=1), axis=0)).reset_index().rename_axis(columns=None)
+
+
+def draw_ends(shares: pd.DataFrame, ax: Axes) -> Axes:
+    """Stacked bars of `ends`, one per run of one model."""
+    shown = shares.set_index("setting")[list(ENDS)]
+    shown.plot.barh(stacked=True, ax=ax, width=0.8, color=[GREEN, ORANGE, RED, GREY])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 100)
+    ax.set_xlabel("% of records")
+    ax.set_ylabel("")
+    ax.legend(title="thinking ended", loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=len(ENDS))
+    return ax
+
+
+# ---- the audit: answers that could not be read -------------------------------------------------------------------------
+
+
+def unread(table: pd.DataFrame) -> pd.DataFrame:
+    """Records without an answer that could be read, per model, method and benchmark: count and share in %; rejected ones left out."""
+    graded = table[table["finish"] != "rejected"]
+    grouped = graded.groupby(["model", "method", "benchmark"], sort=False)["extracted"]
+    counts = grouped.agg(records="size", unread=lambda found: int(found.isna().sum())).reset_index()
+    return counts.assign(share=100 * counts["unread"] / counts["records"])
+
+
+def unread_examples(table: pd.DataFrame, *, per_reason: int = 3, tail: int = 160) -> pd.DataFrame:
+    """Examples of unread answers, the first `per_reason` of every way in which thinking ended; the last `tail` characters of each text."""
+    lost = table[table["extracted"].isna() & (table["finish"] != "rejected")]
+    some = lost.groupby(["finish", "kind"], sort=True).head(per_reason).sort_values(["finish", "kind"], kind="stable")
+    shown = some[["finish", "benchmark", "problem_id", *RUN, "gold"]].copy()
+    shown["end of thinking"] = some["thinking"].str[-tail:]
+    shown["answer"] = some["answer"].str[-tail:]
+    return shown.reset_index(drop=True)
+
+
+def page(examples: pd.DataFrame, *, title: str) -> str:
+    """Examples as a page of their own; every text is escaped, since a model wrote it."""
+    title, style = html.escape(title), "body{font:15px sans-serif} td,th{text-align:left;vertical-align:top;white-space:pre-wrap}"
+    body = examples.to_html(index=False, escape=True, border=0) if len(examples) else "<p>Every answer could be read.</p>"
+    return f"<!doctype html><meta charset=utf-8><title>{title}</title><style>{style}</style><h1>{title}</h1>{body}\n"

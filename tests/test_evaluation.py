@@ -1,0 +1,264 @@
+"""Evaluation: test sets as files, methods as records, shards that are never made twice, tables from the records."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from scripted import ScriptedEngine, char_chat, random_traces, script
+
+from s1lib.artifacts import ArtifactError, write_jsonl
+from s1lib.evaluation import report
+from s1lib.evaluation.benchmarks import BenchmarkError, Problem, load_benchmark
+from s1lib.evaluation.methods import Direct, Forcing, Sampling, plan
+from s1lib.evaluation.run import Subject, evaluate, run_benchmark, write_records
+from s1lib.profile import Benchmark, EngineSettings, Evaluation, Profile
+from s1lib.thinking.budget import Budget, force_budget
+
+CHAT = char_chat()
+MATH = Benchmark("hard", "", "AIME24", "math")
+UNLIMITED = 60  # tokens
+NATURAL = Budget(max_thinking=UNLIMITED, answer_tokens=20)
+POINTS = (replace(NATURAL, max_thinking=8), NATURAL, *(replace(NATURAL, waits=n) for n in (1, 2)), replace(NATURAL, waits=1, wait="Hmm"))
+SHARED = {"benchmark", "role", "kind", "problem_id", "model", "seed", "gold", "engine", "extracted", "correct"}
+OWN = {"method", "parameters", "sample", "prompt_tokens", "thinking", "answer", "finish", "waits_used"}
+TOKENS = {"thinking_tokens", "forced_tokens", "answer_tokens", "decoded_tokens"}
+
+
+def problems(count: int) -> list[Problem]:
+    return [Problem(f"p{i}", f"Q{i}", "7", "math") for i in range(count)]
+
+
+def traces(key: int):
+    """Random traces of digits: their answers need no algebra to be graded."""
+    return random_traces(CHAT, key, letters="17\n")
+
+
+def subject(engine=None, name: str = "s1") -> Subject:
+    found = Subject(name, "nowhere", EngineSettings(max_rows=4))
+    found.__dict__.update(chat=CHAT, weights="w0", **({"engine": engine} if engine else {}))
+    return found
+
+
+def run(method, engine, some=None, directory=None, **more) -> list[dict]:
+    silent = {"seed": 0, "directory": directory, "log": lambda _: None, **more}
+    return asyncio.run(run_benchmark(subject(engine), MATH, some or problems(3), method, **silent))
+
+
+def one(thinking: dict[str, str], answer: str = "Answer: 7") -> ScriptedEngine:
+    return ScriptedEngine(script(CHAT, "Q0", thinking, answer=answer))
+
+
+# ---- test sets ---------------------------------------------------------------------------------------------------------
+
+
+def load(tmp_path, *rows: dict, **changes) -> list[Problem]:
+    write_jsonl(tmp_path / "b.jsonl", rows)
+    return load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "b.jsonl"), **changes))
+
+
+def test_a_test_set_keeps_its_order_and_its_first_problems(tmp_path):
+    rows = [{"id": i, "question": f"Q{i}", "answer": i + 1} for i in (5, 3, 4)]
+    assert load(tmp_path, *rows, limit=2) == [Problem("5", "Q5", "6", "math"), Problem("3", "Q3", "4", "math")]
+
+
+def test_options_are_listed_as_the_paper_lists_them(tmp_path):
+    row = {"id": "x", "question": "Which?", "answer": "B", "kind": "choice", "options": ["one", "two"]}
+    assert load(tmp_path, row) == [Problem("x", "Which?\n\nA) one\nB) two", "B", "choice")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ([{"id": "x", "question": "Q"}], "line 1: no 'answer'"),
+        ([{"id": "x", "question": " ", "answer": "1"}], "line 1: no 'question'"),
+        ([{"id": "x", "question": "Q", "answer": "1"}] * 2, "line 2: the id 'x' is there twice"),
+        ([{"id": "x", "question": "Q", "answer": "E", "kind": "choice", "options": ["1", "2"]}], "not the letter of one of its 2 options"),
+        ([{"id": "x", "question": "Q", "answer": "1", "kind": "essay"}], "unknown kind 'essay'"),
+        ([], "holds no problem"),
+    ],
+)
+def test_a_test_set_with_a_defect_is_one_clear_line(tmp_path, rows, complaint):
+    with pytest.raises(BenchmarkError) as error:
+        load(tmp_path, *rows)
+    assert complaint in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_missing_or_cut_test_set_is_one_clear_line(tmp_path):
+    with pytest.raises(ArtifactError, match="does not exist"):
+        load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "none.jsonl")))
+    (tmp_path / "cut.jsonl").write_text('{"id": 1, "question": "Q", "answer": "1"}\n{"id": 2, "que')
+    with pytest.raises(ArtifactError, match="line 2"):
+        load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "cut.jsonl")))
+    with pytest.raises(BenchmarkError, match="is not a file"):
+        load_benchmark(Profile("mine"), replace(MATH, path="someone/some-benchmark@main"))
+
+
+# ---- methods as records ------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_gives_one_record_per_point_and_counts_shared_tokens_once(tmp_path):
+    first = "1 1 2\n3 4 7\n"
+    engine = one({"": f"{first}<|im_start|>", f"{first}Wait": ", 7\n<|im_start|>", f"{first}Wait, 7\nWait": "<|im_start|>"})
+    rows = run(Forcing(POINTS[:4], UNLIMITED), engine, problems(1), tmp_path)
+    assert all(set(row) == SHARED | OWN | TOKENS for row in rows)
+    assert [row["parameters"] for row in rows] == [
+        {"max_thinking": 8, "waits": 0, "wait": "Wait"},
+        {"max_thinking": None, "waits": 0, "wait": "Wait"},
+        {"max_thinking": None, "waits": 1, "wait": "Wait"},
+        {"max_thinking": None, "waits": 2, "wait": "Wait"},
+    ]
+    assert [row["thinking_tokens"] for row in rows] == [8, 12, 20, 60]
+    assert [row["forced_tokens"] for row in rows] == [0, 0, 4, 8]
+    assert [row["finish"] for row in rows] == ["forced", "natural", "natural", "forced"]  # the second Wait bans an end at once
+    assert rows[0]["thinking"] == "1 1 2\n3 " and rows[0]["answer"].startswith("Final Answer:")
+    assert sum(row["decoded_tokens"] for row in rows) == engine.decoded_tokens
+
+
+def test_records_of_a_sweep_equal_separate_runs(tmp_path):
+    policy = traces(3)
+    together = run(Forcing(POINTS, UNLIMITED), ScriptedEngine(policy), problems(2), tmp_path)
+    for problem in problems(2):
+        own = [row for row in together if row["problem_id"] == problem.id]
+        for point, row in zip(POINTS, own, strict=True):
+            trace = asyncio.run(force_budget(ScriptedEngine(policy), CHAT, problem.question, point))
+            assert (row["thinking"], row["answer"]) == trace.texts(CHAT)
+            assert (row["thinking_tokens"], row["finish"], row["waits_used"]) == (trace.thinking_tokens, trace.finish, trace.waits_used)
+
+
+def test_direct_answers_have_no_thinking_and_only_the_answer_is_graded(tmp_path):
+    start = tuple(CHAT.prompt_ids("Q0", think=False))
+    text = CHAT.encode("so Answer: 7<|im_end|>")
+    engine = ScriptedEngine(lambda ids, seed: [text[len(ids) - len(start)]] if ids[: len(start)] == start else CHAT.encode("."))
+    (row,) = run(Direct(30), engine, problems(1), tmp_path)
+    assert (row["method"], row["thinking_tokens"], row["finish"], row["extracted"], row["correct"]) == ("direct", 0, "natural", "7", True)
+    (row,) = run(Direct(5), engine, problems(1), tmp_path)
+    assert (row["finish"], row["extracted"], row["correct"]) == ("forced", None, False)
+
+
+def test_samples_differ_are_reproducible_and_belong_to_their_problem(tmp_path):
+    method = Sampling(NATURAL, 1.0, votes=4)
+    rows = run(method, ScriptedEngine(traces(1)), directory=tmp_path / "a")
+    assert [row["sample"] for row in rows] == [0, 1, 2, 3] * 3
+    assert len({row["thinking"] for row in rows}) > 6
+    alone = run(method, ScriptedEngine(traces(1)), problems(3)[2:], directory=tmp_path / "b")
+    assert alone == rows[8:]
+    assert run(method, ScriptedEngine(traces(1)), directory=tmp_path / "c", seed=1) != rows
+
+
+def test_rejection_takes_the_first_sample_that_fits_and_says_when_none_does(tmp_path):
+    rows = run(Sampling(NATURAL, 1.0, votes=8, caps=(0, 5, 59), tries=6), ScriptedEngine(traces(2)), directory=tmp_path)
+    for problem in problems(3):
+        own = [row for row in rows if row["problem_id"] == problem.id]
+        samples = [row for row in own if row["method"] == "majority"][:6]
+        for row in (row for row in own if row["method"] == "rejection"):
+            cap = row["parameters"]["cap"]
+            fitting = [s for s in samples if s["finish"] == "natural" and s["thinking_tokens"] <= cap]
+            if fitting:
+                assert row["thinking"] == fitting[0]["thinking"] and row["finish"] == "natural"
+            else:
+                assert (row["finish"], row["extracted"], row["correct"]) == ("rejected", None, False)
+    assert {row["finish"] for row in rows if row["method"] == "rejection"} == {"natural", "rejected"}
+
+
+def test_s1_gets_every_method_and_the_ablations_only_their_natural_stop():
+    settings = Evaluation(max_thinking=60, budgets=(8, 16, 80), waits=(1, 2), strings=("Wait", "Hmm", ""), votes=(1, 4))
+    profile = Profile("mine", evaluation=settings)
+    forcing, sampling = plan(profile, "s1")
+    settings = [(point.max_thinking, point.waits, point.wait) for point in forcing.points]
+    assert settings == [(8, 0, "Wait"), (16, 0, "Wait"), *[(60, n, "Wait") for n in (0, 1, 2)], (60, 2, "Hmm"), (60, 2, "")]
+    assert (sampling.votes, sampling.tries, sampling.caps) == (4, 16, profile.evaluation.rejection_caps)
+    assert [[method.name for method in plan(profile, model)] for model in ("base", "random")] == [["direct", "forcing"], ["forcing"]]
+    two = plan(replace(profile, evaluation=replace(profile.evaluation, vote_temperature=0.6)), "s1")[1:]
+    assert [(m.temperature, m.votes, bool(m.caps)) for m in two] == [(0.6, 4, False), (1.0, 0, True)]
+
+
+# ---- shards ------------------------------------------------------------------------------------------------------------
+
+
+class Breaks(ScriptedEngine):
+    """Stops working after so many requests, as a killed process does."""
+
+    left = 0
+
+    async def complete(self, *args, **kwargs):
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("killed")
+        return await super().complete(*args, **kwargs)
+
+
+def test_an_interrupted_run_goes_on_and_repeats_no_finished_shard(tmp_path, monkeypatch):
+    monkeypatch.setattr("s1lib.evaluation.run.SHARD", 20)
+    method, some, policy = Forcing(POINTS, UNLIMITED), problems(50), traces(5)
+    whole = run(method, ScriptedEngine(policy), some, tmp_path / "whole")
+    first = Breaks(policy)
+    first.left = len(some) * 6
+    with pytest.raises(RuntimeError, match="killed"):
+        run(method, first, some, tmp_path / "cut")
+    finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "cut").iterdir()}
+    assert 0 < len(finished) < 3
+    second, said = ScriptedEngine(policy), []
+    assert run(method, second, some, tmp_path / "cut", log=said.append) == whole
+    done_before = sum(len(path.read_text().splitlines()) for path in finished) // len(POINTS)
+    assert len({CHAT.decode(request.prompt_ids).split("<|im_end|>")[0] for request in second.requests}) == len(some) - done_before
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished and len(said) == 3 - len(finished)
+
+
+def test_finished_shards_need_no_engine_and_another_setting_never_takes_them(tmp_path):
+    method = Forcing(POINTS[:2], UNLIMITED)
+    rows = run(method, ScriptedEngine(traces(5)), directory=tmp_path)
+    again = subject()  # opening an engine on "nowhere" would fail
+    assert asyncio.run(run_benchmark(again, MATH, problems(3), method, seed=0, directory=tmp_path)) == rows
+    for change in ({"seed": 1}, {"method": Forcing(POINTS[:1], UNLIMITED)}, {"some": problems(2)}):
+        engine = ScriptedEngine(traces(5))
+        run(**{"method": method, "engine": engine, "directory": tmp_path, **change})
+        assert engine.requests
+
+
+def test_a_truncated_shard_is_set_aside_and_made_again(tmp_path):
+    rows = run(Forcing(POINTS[:2], UNLIMITED), ScriptedEngine(traces(5)), directory=tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-20])
+    said = []
+    assert run(Forcing(POINTS[:2], UNLIMITED), ScriptedEngine(traces(5)), directory=tmp_path, log=said.append) == rows
+    assert "set aside" in said[0] and len(list(tmp_path.glob("*.corrupt"))) == 1
+
+
+def test_all_methods_and_benchmarks_of_a_model_end_in_files_of_their_own(tmp_path):
+    short = {"budgets": (8,), "waits": (1,), "strings": (), "votes": (2,), "rejection_caps": (9,), "rejection_tries": 2}
+    profile = Profile("mine", evaluation=Evaluation(max_thinking=60, answer_tokens=20, **short))
+    sets = {MATH: problems(2), replace(MATH, name="easy"): problems(1)}
+    silent = {"directory": tmp_path / "shards", "log": lambda _: None}
+    rows = asyncio.run(evaluate(subject(ScriptedEngine(traces(5))), profile, sets, **silent))
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "hard-s1-old.jsonl").write_text("stale")
+    names = [path.name for path in write_records(tmp_path / "records", rows)]
+    assert names == [f"{b}-s1-{m}.jsonl" for b in ("easy", "hard") for m in ("budget_forcing", "majority", "rejection")]
+    assert sorted(path.name for path in (tmp_path / "records").iterdir()) == names
+    assert [json.loads(line)["problem_id"] for line in (tmp_path / "records" / "hard-s1-majority.jsonl").open()] == ["p0", "p0", "p1", "p1"]
+
+
+# ---- tables ------------------------------------------------------------------------------------------------------------
+
+
+def test_accuracy_comes_with_wilsons_interval():
+    assert report.wilson(8, 10) == pytest.approx((49.02, 94.33), abs=0.01)
+    assert report.wilson(0, 300)[0] == 0 and report.wilson(0, 300)[1] == pytest.approx(1.26, abs=0.01)
+
+
+def test_tables_count_every_record_once_and_name_what_could_not_be_read(tmp_path):
+    rows = run(Forcing(POINTS, UNLIMITED), ScriptedEngine(traces(5)), directory=tmp_path)
+    table = report.frame(rows)
+    accuracy = report.accuracy(table)
+    assert list(accuracy["setting"]) == ["limit 8", "natural stop", "1 × Wait", "2 × Wait", "1 × Hmm"]
+    assert (accuracy["n"] == 3).all() and accuracy["decoded_tokens"].sum() == sum(row["decoded_tokens"] for row in rows)
+    lost = report.unread(table)
+    assert lost["unread"].sum() == sum(row["extracted"] is None for row in rows) > 0
+    examples = report.unread_examples(table.assign(answer="<script>"))
+    page = report.page(examples, title="Unread")
+    assert len(examples) and "<script>" not in page and "&lt;script&gt;" in page
+    main = report.main_table(accuracy, runs=[("s1", "natural stop"), ("base", "no thinking")])
+    assert main.iloc[0, 2].startswith("0.0 [0.0, 56.1]") and pd.isna(main.iloc[1, 2])
+    assert report.ends(table)[list(report.ENDS)].sum(axis=1).to_list() == pytest.approx([100] * 5)
