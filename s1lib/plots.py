@@ -24,6 +24,7 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from s1lib.artifacts import atomic_path, write_text
@@ -36,7 +37,8 @@ NOT_AVAILABLE = "n/a"
 
 
 def theme() -> None:
-    """Set seaborn's theme for every figure that follows."""
+    """Set seaborn's theme for every figure that follows, and let tables show whole sentences."""
+    pd.set_option("display.max_colwidth", None)
     seaborn.set_theme(context="notebook", style="whitegrid", palette=PALETTE, font="DejaVu Sans", font_scale=0.9)
     plt.rcParams.update(
         {
@@ -83,7 +85,7 @@ def token_axis(ax: Axes, *, label: str = "average thinking tokens") -> Axes:
         ticks = _round_numbers(low, high)
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda tokens, _: count(tokens)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda tokens, _: f"{tokens:.0f}" if unit == 1 else count(tokens)))
     ax.set_xlabel(label + " (log scale)")
     return ax
 
@@ -101,6 +103,13 @@ def count(value: float) -> str:
         if abs(value) >= size:
             return f"{value / size:.3g}{letter}"
     return f"{value:.3g}"
+
+
+def note(ax: Axes, text: str, x: float, y: float, *, offset: tuple[float, float] = (0, 8), **options: Any) -> None:
+    """A small label at a data point, `offset` points away, outlined in white so that lines behind it do not hide it."""
+    options = {"ha": "center", "va": "center", "fontsize": "x-small", "color": "0.2", **options}
+    label = ax.annotate(text, (x, y), xytext=offset, textcoords="offset points", **options)
+    label.set_path_effects([withStroke(linewidth=2.5, foreground="white", alpha=0.85)])
 
 
 def not_available(ax: Axes, reason: str) -> Axes:
@@ -134,16 +143,17 @@ def save_table(table: pd.DataFrame, path_stem: Path | str, *, digits: int = 1) -
 
 
 def as_text(table: pd.DataFrame, *, digits: int = 1) -> pd.DataFrame:
-    """Every cell as a string: floats rounded, whole numbers whole, missing values "n/a"."""
-    return table.map(lambda value: _cell(value, digits))
+    """Every cell as a string: floats rounded (a column `p` to three digits), whole numbers whole, missing values "n/a"."""
+    return table.apply(lambda column: column.astype(object).map(lambda value: _cell(value, 3 if column.name == "p" else digits)))
 
 
 def _cell(value: Any, digits: int) -> str:
     if value is None or (np.isscalar(value) and pd.isna(value)):
         return NOT_AVAILABLE
-    if isinstance(value, float):
-        return f"{value:.{digits}f}"
-    return str(value)
+    if not isinstance(value, float):
+        return str(value)
+    least = 10.0**-digits
+    return f"< {least:g}" if digits == 3 and 0 <= value < least else f"{value:.{digits}f}"
 
 
 def markdown(shown: pd.DataFrame) -> str:

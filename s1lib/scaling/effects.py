@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -122,7 +122,7 @@ def below_natural(bench: Bench, model: str = MAIN) -> list[int]:
     natural = bench.natural(model)
     runs = bench.having(bench.records.budgets(model))
     tokens = bench.frame(runs, "thinking_tokens").mean()
-    return [run for run in runs if run == natural or tokens[run] < tokens[natural] / 2**metrics.SAME]
+    return [run for run in runs if run == natural or tokens[run] < tokens[natural] / 2**metrics.NEAR]
 
 
 def rises(bench: Bench) -> Effect:
@@ -130,8 +130,7 @@ def rises(bench: Bench) -> Effect:
     runs = below_natural(bench)
     effect = slope(bench, runs)
     steps = np.diff(bench.frame(runs).mean())
-    note = f"{bench.name}: {int((steps > 0).sum())} of {len(steps)} steps up"
-    return Effect(effect.value, effect.draws, effect.n, note=note)
+    return replace(effect, note=f"{bench.name}: {int((steps > 0).sum())} of {len(steps)} steps up")
 
 
 def extends(bench: Bench, *, waits: int) -> Effect:
@@ -166,15 +165,18 @@ def curation(bench: Bench, other: str) -> Effect:
     return difference(bench, bench.natural(other), bench.natural())
 
 
+def best_base(bench: Bench) -> int:
+    """The base model's run with the highest accuracy, with or without thinking."""
+    runs = bench.having([*bench.records.find(model="base", method="direct"), *bench.records.find(model="base")])
+    bench.first(runs, "model base")
+    return max(runs, key=lambda run: bench.frame([run]).to_numpy().mean())
+
+
 def lifts(bench: Bench) -> Effect:
     """s1 at its natural stop against the base model's *best* run, so that the comparison favours the base."""
-    records = bench.records
-    runs = bench.having([*records.find(model="base", method="direct"), *records.find(model="base")])
-    bench.first(runs, "model base")
-    best = max(runs, key=lambda run: bench.frame([run]).to_numpy().mean())
-    effect = difference(bench, best, bench.natural())
-    label = records.runs["label"][best]
-    return Effect(effect.value, effect.draws, effect.n, effect.gained, effect.lost, f"{bench.name}: base at its best ({label})")
+    base = best_base(bench)
+    note = f"{bench.name}: base at its best ({bench.records.runs['label'][base]})"
+    return replace(difference(bench, base, bench.natural()), note=note)
 
 
 def rejection(bench: Bench) -> Effect:
@@ -182,8 +184,7 @@ def rejection(bench: Bench) -> Effect:
     runs = bench.having(bench.records.find(method="rejection"))
     bench.first(runs, "rejection sampling")
     accepted = always_accepted(bench, runs)
-    effect = slope(bench, runs, only=accepted)
-    return Effect(effect.value, effect.draws, effect.n, note=f"{bench.name}: {len(accepted)} problems accepted at every cap")
+    return replace(slope(bench, runs, only=accepted), note=f"{bench.name}: {len(accepted)} problems accepted at every cap")
 
 
 def always_accepted(bench: Bench, runs: Sequence[int]) -> np.ndarray:

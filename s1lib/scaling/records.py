@@ -64,6 +64,8 @@ def records_from(rows: Iterable[dict]) -> Records:
 
 def _records(rows: Iterable[tuple]) -> Records:
     samples = pd.DataFrame.from_records(list(rows), columns=list(KEPT))
+    if samples.empty:
+        raise RecordError("there are no records: run notebook 04_evaluation again")
     samples["problem_id"] = samples["problem_id"].astype(str)
     runs = _runs(samples)
     roles = samples.groupby("benchmark")["role"].first()
@@ -121,7 +123,9 @@ def label(run: object) -> str:
         return run.method
     if run.waits:
         return f"{run.waits:.0f} × {run.wait or 'nothing'}"
-    return "natural stop" if np.isnan(run.limit) else f"limit {count(run.limit)}"
+    if np.isnan(run.limit):
+        return "natural stop"
+    return f"{'budget' if run.method == 'budget_forcing' else 'limit'} {count(run.limit)}"
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,14 @@ class Records:
         grouped = self.samples.groupby("benchmark", observed=True)
         table = grouped[["role", "kind"]].first().assign(problems=grouped["problem_id"].nunique())
         return table.reset_index().astype({"benchmark": str})
+
+    @property
+    def sizes(self) -> str:
+        """The number of problems, for captions."""
+        numbers = self.benchmarks["problems"]
+        if numbers.nunique() == 1:
+            return f"n = {numbers[0]} problems per benchmark"
+        return "n = " + ", ".join(f"{row.problems} ({row.benchmark})" for row in self.benchmarks.itertuples()) + " problems"
 
     @cached_property
     def problems(self) -> pd.DataFrame:
