@@ -7,12 +7,14 @@ lower-cased and its white space normalised; nothing else is. Text made from temp
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from s1lib.curation.pool import Sample
+from s1lib.artifacts import read_jsonl
+from s1lib.curation.pool import PoolError, Sample
+from s1lib.profile import Profile
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,13 @@ def decontaminate(samples: Sequence[Sample], tests: Mapping[str, str], *, n: int
     return Decontaminated(kept, audit, pd.DataFrame(duplicates, columns=["id", "source", "first"]))
 
 
-def benchmark_questions(benchmarks: Iterable[tuple[str, Sequence[Mapping]]]) -> dict[str, str]:
-    """Question texts by "benchmark/id", from (benchmark's name, its rows)."""
-    return {f"{name}/{row['id']}": row["question"] for name, rows in benchmarks for row in rows}
+def benchmark_questions(profile: Profile) -> dict[str, str]:
+    """Every question of the profile's benchmarks (all of them, whatever `limit` says), by "benchmark/id"."""
+    questions = {}
+    for benchmark in profile.evaluation.benchmarks:
+        path = profile.resolve(benchmark.path)
+        for line, row in enumerate(read_jsonl(path), start=1):
+            if "question" not in row:
+                raise PoolError(f"{path}, line {line}: column 'question' is missing; decontamination needs every test question")
+            questions[f"{benchmark.name}/{row.get('id', line)}"] = row["question"]
+    return questions

@@ -40,6 +40,7 @@ async def attempts(
     model: what identifies the weights (`artifacts.hash_of_model`). Finished shards of `shard_size` samples in `directory`
     are read instead of decoded; a shard is keyed by model, engine, limit and the questions in it.
     """
+
     async def run(start: int) -> list[Attempt]:
         part = samples[start : start + shard_size]
         key = hash_of(model, engine.name, max_tokens, [(s.id, s.question, s.answer, s.kind) for s in part])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from s1lib.artifacts import read_jsonl, write_jsonl
+from s1lib.profile import is_hub_id
 
 OPTIONAL = {"error": None, "kind": "math"}
 KINDS = ("math", "choice")
@@ -45,6 +46,10 @@ COLUMNS = tuple(field.name for field in dataclasses.fields(Sample))
 
 def load_pool(path: Path | str) -> list[Sample]:
     """Samples of a JSONL file, in its order. Raises PoolError, or ArtifactError when the file is missing or cut."""
+    if is_hub_id(str(path)):
+        raise PoolError(
+            f"pool {path} is not a file: save it as JSON lines with the columns {', '.join(COLUMNS)} and name that in the profile"
+        )
     samples, first_seen = [], {}
     for line, row in enumerate(read_jsonl(path), start=1):
         sample = _sample(row, f"{path}, line {line}")

@@ -16,7 +16,9 @@ PAPER_FUNNEL = {"collected": 59_029, "decontaminated": 54_116, "quality": 51_581
 
 def funnel(counts: Mapping[str, int]) -> pd.DataFrame:
     """Questions left after each stage of this run and of the paper, with the share of the stage before; keys as in PAPER_FUNNEL."""
-    table = pd.DataFrame({"stage": list(PAPER_FUNNEL), "this run": [counts[stage] for stage in PAPER_FUNNEL], "paper": list(PAPER_FUNNEL.values())})
+    table = pd.DataFrame(
+        {"stage": list(PAPER_FUNNEL), "this run": [counts[stage] for stage in PAPER_FUNNEL], "paper": list(PAPER_FUNNEL.values())}
+    )
     for column in ("this run", "paper"):
         table[f"{column}, % kept"] = 100 * table[column] / table[column].shift()
     return table
@@ -27,7 +29,9 @@ def domains(pool: Sequence[Sample], selected: Sequence[Sample], *, lengths: Mapp
     chosen = {sample.id for sample in selected}
     frame = pd.DataFrame([(s.domain, s.source, s.id in chosen, lengths[s.id] * (s.id in chosen) / 1000) for s in pool])
     frame.columns = ["domain", "source", "chosen", "tokens"]
-    table = frame.groupby(["domain", "source"], as_index=False).agg(pool=("chosen", "size"), selected=("chosen", "sum"), tokens=("tokens", "sum"))
+    table = frame.groupby(["domain", "source"], as_index=False).agg(
+        pool=("chosen", "size"), selected=("chosen", "sum"), tokens=("tokens", "sum")
+    )
     table.insert(3, "pool, %", 100 * table["pool"] / len(pool))
     table.insert(5, "selected, %", 100 * table["selected"] / len(selected))
     return table.rename(columns={"tokens": "selected, 1K tokens"}).sort_values("selected", ascending=False, ignore_index=True)

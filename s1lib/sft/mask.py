@@ -1,0 +1,42 @@
+"""Which tokens the loss is on, read off the batch that SFTTrainer really trains on, and shown in colour."""
+
+from __future__ import annotations
+
+import html
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from s1lib.chat import ChatFormat
+from s1lib.curation.pool import Sample
+from s1lib.profile import SFT
+from s1lib.sft.dataset import training_set
+from s1lib.sft.train import build_trainer
+
+TRAINED, CONTEXT = "#cde8d8", "#eeeeee"
+
+
+def loss_mask(sample: Sample, tokenizer: Any, settings: SFT) -> list[tuple[str, bool]]:
+    """(token's text, is the loss on it) for one example, from the trainer's own batch; the model in it is a throwaway of 8 dimensions."""
+    chat = ChatFormat(tokenizer)
+    model = Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(tokenizer), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, num_key_value_heads=1
+        )
+    )
+    with tempfile.TemporaryDirectory() as work:
+        trainer = build_trainer(model, tokenizer, training_set([sample], chat, max_length=settings.max_length), settings, work)
+        batch = next(iter(trainer.get_train_dataloader()))
+    pairs = zip(batch["input_ids"][0].tolist(), batch["labels"][0].tolist(), strict=True)
+    return [(chat.decode([token]), label != -100) for token, label in pairs]
+
+
+def mask_html(mask: Sequence[tuple[str, bool]]) -> str:
+    """The tokens as HTML: green where the loss is, grey where the model only reads."""
+    spans = []
+    for text, trained in mask:
+        shown = html.escape(text).replace("\n", "↵<br>")
+        spans.append(f'<span style="background:{TRAINED if trained else CONTEXT};border-right:1px solid white">{shown}</span>')
+    return f'<div style="font-family:monospace;line-height:1.6;white-space:pre-wrap;color:black">{"".join(spans)}</div>'
