@@ -11,22 +11,21 @@ the gold answer in view pick the answer, and counts "no letter" as A (a free 25 
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import os
 import re
-import select
 import subprocess
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 
 from s1lib.chat import extract_answer
 
 SECONDS = 5.0  # per expression
-START_SECONDS = 120.0  # for a fresh worker to import sympy on a busy machine
 MEMORY_BYTES = 4 << 30  # address space of a worker
 _INTEGER = re.compile(r"([+-]?)(\d+|\d{1,3}(?:,\d{3})+)")
 _LETTER = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf)\b|[\s(\[{$*])*([A-Z])(?![A-Za-z0-9])")
@@ -55,7 +54,8 @@ def grade_many(items: Iterable[tuple[str, str, str]], *, processes: int | None =
     extracted = [_letter(answer) if kind == "choice" else extract_answer(answer) for answer, _, kind in items]
     verdicts = [_at_once(found, gold, kind) for found, (_, gold, kind) in zip(extracted, items, strict=True)]
     open_pairs = sorted({(found, gold) for found, (_, gold, _), verdict in zip(extracted, items, verdicts, strict=True) if verdict is None})
-    equal = dict(zip(open_pairs, _verify_all(open_pairs, processes, seconds), strict=True))
+    with ThreadPoolExecutor(processes or os.cpu_count()) as threads:
+        equal = dict(zip(open_pairs, threads.map(lambda pair: _verify(pair, seconds), open_pairs), strict=True))
     return [
         Grade(found, equal[found, gold] if verdict is None else verdict)
         for found, (_, gold, _), verdict in zip(extracted, items, verdicts, strict=True)
@@ -100,66 +100,55 @@ def _integer(text: str) -> tuple[bool, str] | None:
 
 
 class _Worker:
-    """`python -m s1lib.grading`: one JSON line [found, gold] in, one JSON line true or false out."""
+    """`python -m s1lib.grading`: one JSON line [found, gold, seconds] in, one JSON line true or false out. It ends with this process."""
 
     def __init__(self) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parent.parent), *sys.path])}
         command = [sys.executable, "-m", "s1lib.grading"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
-        self.ready = self._line(START_SECONDS) == "ready"
 
-    def equal(self, pair: tuple[str, str], seconds: float) -> bool | None:
-        """The verdict; None when the time is up or the worker died."""
-        try:
-            self.process.stdin.write(json.dumps(pair).encode() + b"\n")
+    def equal(self, found: str, gold: str, seconds: float) -> bool | None:
+        """The verdict; None when the time was up or the worker died."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps([found, gold, seconds]).encode() + b"\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            return None
-        return self._line(seconds)
-
-    def _line(self, seconds: float) -> object:
-        readable, _, _ = select.select([self.process.stdout], [], [], seconds)
-        line = self.process.stdout.readline() if readable else b""
+        line = self.process.stdout.readline()
         return json.loads(line) if line else None
 
     def close(self) -> None:
         self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        self.process.communicate()
 
 
-def _verify_all(pairs: list[tuple[str, str]], processes: int | None, seconds: float) -> list[bool]:
-    """math-verify's verdict on each (found, gold) pair; a worker that overruns is killed and replaced."""
-    if not pairs:
-        return []
-    count = min(processes or os.cpu_count() or 1, len(pairs))
-    idle: SimpleQueue[_Worker | None] = SimpleQueue()  # None: start one
-    for _ in range(count):
-        idle.put(None)
+_idle: list[_Worker] = []  # a worker takes a second to import sympy: it is kept for the next call
 
-    def verify(pair: tuple[str, str]) -> bool:
-        worker = idle.get() or _Worker()
-        verdict = worker.equal(pair, seconds) if worker.ready else None
-        if verdict is None:
-            worker.close()
-        idle.put(None if verdict is None else worker)
-        return bool(verdict)
 
+@atexit.register
+def _close_idle() -> None:
+    while _idle:
+        _idle.pop().close()
+
+
+def _verify(pair: tuple[str, str], seconds: float) -> bool:
+    """math-verify's verdict on a (found, gold) pair; a worker that overran is gone, and the next call starts another."""
     try:
-        with ThreadPoolExecutor(count) as threads:
-            return list(threads.map(verify, pairs))
-    finally:
-        while not idle.empty():
-            if worker := idle.get():
-                worker.close()
+        worker = _idle.pop()
+    except IndexError:
+        worker = _Worker()
+    verdict = worker.equal(*pair, seconds)
+    if verdict is None:
+        worker.close()
+    else:
+        _idle.append(worker)
+    return bool(verdict)
 
 
 def _work() -> None:
-    """A worker's life; runs in the main thread of a process of its own."""
+    """A worker's life, in a process of its own; out of time it dies of SIGALRM, which no computation can hold up."""
     import logging
     import resource
+    import signal
 
     from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
 
@@ -174,13 +163,14 @@ def _work() -> None:
         marked = "$" in text or "\\(" in text or "\\[" in text
         return parse(text if marked else f"\\boxed{{{text}}}", configs, parsing_timeout=None)
 
-    print(json.dumps("ready"), file=replies, flush=True)
     for line in sys.stdin:
-        found, gold = json.loads(line)
+        found, gold, seconds = json.loads(line)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
         try:  # not symmetric: gold first
             equal = bool(verify(read(gold), read(found), timeout_seconds=None))
         except Exception:  # whatever sympy makes of untrusted text: it is not equal
             equal = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
         print(json.dumps(equal), file=replies, flush=True)
 
 

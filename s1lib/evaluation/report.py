@@ -71,6 +71,23 @@ def main_table(rows: pd.DataFrame, *, runs: Iterable[tuple[str, str]]) -> pd.Dat
     return table
 
 
+def headline(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Table 1's three rows beside this run, per benchmark: the base model at its best, s1 without forcing, s1 at its best with it."""
+    here = {
+        "Qwen2.5-32B-Instruct": rows[rows["model"] == "base"],
+        "s1 without BF": rows[(rows["model"] == "s1") & (rows["setting"] == NATURAL)],
+        "s1-32B": rows[(rows["model"] == "s1") & ((rows["setting"] == NATURAL) | rows["setting"].str.endswith("× Wait"))],
+    }
+    paper = published.set_index(["model", "benchmark"])["accuracy"]
+    table = []
+    for name, some in here.items():
+        for place in some.groupby("benchmark", sort=False)["accuracy"].idxmax():
+            best = some.loc[place]
+            own = {"this run": best["accuracy"], "low": best["low"], "high": best["high"], "as": f"{best['model']}, {best['setting']}"}
+            table.append({"paper's row": name, "role": best["role"], "paper": paper.get((name, best["role"])), "benchmark": best["benchmark"], **own})
+    return pd.DataFrame(table)
+
+
 def draw_accuracy(rows: pd.DataFrame, ax: Axes, *, runs: Iterable[tuple[str, str]]) -> Axes:
     """One benchmark: accuracy of each (model, setting) with its interval, top to bottom; the strongest one is dashed."""
     chosen = rows.set_index(["model", "setting"]).reindex(list(runs)).dropna(subset="accuracy").reset_index()
