@@ -1,7 +1,7 @@
 """What the toy's base models read: documents that teach arithmetic, looking up a step by its label, and re-solving.
 
-Each document is (prefix, text): the loss is on `text` alone, since a question is noise to predict. The mixture moves
-from drills (dense look-ups and facts, every length from the start: look-ups are what emerges last) to whole solutions.
+Each document is a list of (text, trained?): what is drawn at random (a question, the values of a drill) is shown but left
+out of the loss, as nothing can be learnt from predicting it. The mixture moves from drills (dense look-ups and facts, every length from the start: look-ups are what emerges last) to whole solutions.
 No document holds the thinking or answer delimiters: that format is what SFT teaches.
 """
 
@@ -15,7 +15,7 @@ from s1lib.toy.problems import FAMILIES, LABELS, draw_problem
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, Solution, solve
 from s1lib.toy.tokenizer import END_OF_TEXT, IM_END, IM_START
 
-Document = tuple[str, str]
+Document = list[tuple[str, bool]]
 WORKED = tuple(family for family in FAMILIES if family.worked)
 BASE_SLIP_RATE = 0.15  # so that copying an earlier result does not pay
 MARKERS = ((WAIT, 0.7), (HMM, 0.15), (ALTERNATIVELY, 0.15))
@@ -24,40 +24,40 @@ MARKERS = ((WAIT, 0.7), (HMM, 0.15), (ALTERNATIVELY, 0.15))
 def drill(rng: random.Random, steps: int, *, careful: bool) -> Document:
     """A question, then its steps in random order on random values: the densest practice of look-up and arithmetic."""
     problem = draw_problem(rng, rng.choice(WORKED), steps)
-    solution = Solution(problem, rng)
-    lines = []
+    document = [(f"{problem.stem}\nExercises", False)]
     for _ in range(4 if careful else 10):
         index = rng.randrange(steps)
-        solution.values = [rng.randint(0, 99)] * index
-        shown = replace(problem, start=rng.randint(0, 99))
-        solution.problem = shown
-        lines.append(solution.careful(index) if careful else solution.quick(index))
-    return f"{problem.stem}\nExercises", "\n" + "\n".join(lines) + END_OF_TEXT
+        solution = Solution(replace(problem, start=rng.randint(0, 99)), rng, values=[rng.randint(0, 99)] * index)
+        line = solution.careful(index) if careful else solution.quick(index)
+        given = len("a: 34")
+        document += [("\n" + line[:given], False), (line[given:], True)]
+    return [*document, (END_OF_TEXT, True)]
 
 
 def walk(rng: random.Random, steps: int) -> Document:
     """The walk over the options alone, several times over the same four."""
     problem = draw_problem(rng, rng.choice(WORKED), 1, choice=True)
-    lines = []
-    for _ in range(5):
-        solution = Solution(problem, rng)
-        solution.values = [rng.choice(problem.options)] if rng.random() < 0.9 else [rng.randint(0, 99)]
+    document = [(f"{problem.question}\nExercises", False)]
+    for _ in range(6):
+        result = rng.choice(problem.options) if rng.random() < 0.9 else rng.randint(0, 99)
+        solution = Solution(problem, rng, values=[result])
         solution.conclude()
-        lines += solution.lines
-    return f"{problem.question}\nExercises", "\n" + "\n".join(lines) + END_OF_TEXT
+        given = len("result 34")
+        document += [("\n" + solution.text[:given], False), (solution.text[given:], True)]
+    return [*document, (END_OF_TEXT, True)]
 
 
 def direct(rng: random.Random, steps: int) -> Document:
     """Question -> answer, as an Instruct model answers without thinking; all families, few steps."""
     problem = draw_problem(rng, rng.choice(FAMILIES), rng.randint(1, 2), choice=rng.random() < 0.2)
-    return f"{IM_START}user\n{problem.question}{IM_END}\n{IM_START}assistant\n", f"Answer: {problem.gold}{IM_END}"
+    return [(f"{IM_START}user\n{problem.question}{IM_END}\n{IM_START}assistant\n", False), (f"Answer: {problem.gold}{IM_END}", True)]
 
 
 def worked(rng: random.Random, steps: int) -> Document:
     """A question and its solution, quick or digit by digit."""
     problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < 0.2)
     solution = solve(problem, rng, careful=rng.random() < 0.3)
-    return problem.question, "\n" + solution.text + END_OF_TEXT
+    return [(problem.question, False), (f"\n{solution.text}{END_OF_TEXT}", True)]
 
 
 def resolved(rng: random.Random, steps: int) -> Document:
@@ -68,7 +68,7 @@ def resolved(rng: random.Random, steps: int) -> Document:
     words, weights = zip(*MARKERS, strict=True)
     markers = rng.choices(words, weights, k=count) if rng.random() < 0.3 else [WAIT] * count
     solution = solve(problem, rng, slip_rate=BASE_SLIP_RATE, markers=markers[:7])
-    return problem.question, "\n" + solution.text + END_OF_TEXT
+    return [(problem.question, False), (f"\n{solution.text}{END_OF_TEXT}", True)]
 
 
 # kind -> (write, share of the documents at the start, at the end of the schedule)

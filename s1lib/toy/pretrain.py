@@ -37,21 +37,30 @@ class Batch:
         return self.ids.numel()
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, documents: list[corpus.Document]) -> list[tuple[list[int], int]]:
-    """(ids, number of prefix ids) of every document."""
-    whole = tokenizer([prefix + text for prefix, text in documents], add_special_tokens=False)["input_ids"]
-    prefixes = tokenizer([prefix for prefix, _ in documents], add_special_tokens=False)["input_ids"]
-    return [(ids, len(prefix)) for ids, prefix in zip(whole, prefixes, strict=True)]
+Row = tuple[list[int], list[bool]]  # ids, trained?
 
 
-def collate(rows: list[tuple[list[int], int]], pad: int) -> Batch:
+def encode(tokenizer: PreTrainedTokenizerBase, documents: list[corpus.Document]) -> list[Row]:
+    """Ids of every document with what is trained; segments meet at token borders, so they can be encoded apart."""
+    segments = tokenizer([text for document in documents for text, _ in document], add_special_tokens=False)["input_ids"]
+    encoded = iter(segments)
+    rows = []
+    for document in documents:
+        ids: list[int] = []
+        trained: list[bool] = []
+        for _, wanted in document:
+            part = next(encoded)
+            ids += part
+            trained += [wanted] * len(part)
+        rows.append((ids, trained))
+    return rows
+
+
+def collate(rows: list[Row], pad: int) -> Batch:
     length = max(len(ids) for ids, _ in rows)
-    ids = torch.full((len(rows), length), pad)
-    labels = torch.full((len(rows), length), IGNORED)
-    for row, (tokens, prefix) in enumerate(rows):
-        ids[row, : len(tokens)] = torch.tensor(tokens)
-        labels[row, prefix : len(tokens)] = ids[row, prefix : len(tokens)]
-    return Batch(ids, labels)
+    ids = torch.tensor([tokens + [pad] * (length - len(tokens)) for tokens, _ in rows])
+    trained = torch.tensor([wanted + [False] * (length - len(wanted)) for _, wanted in rows])
+    return Batch(ids, ids.masked_fill(~trained, IGNORED))
 
 
 def batches(
@@ -105,7 +114,7 @@ def loss_of(model: Qwen2ForCausalLM, batch: Batch) -> torch.Tensor:
 class Optimiser:
     """Muon on the hidden matrices, AdamW on the rest: with AdamW alone nothing is learnt in this budget."""
 
-    def __init__(self, model: Qwen2ForCausalLM, *, muon_lr: float = 0.006, adam_lr: float = 2e-3) -> None:
+    def __init__(self, model: Qwen2ForCausalLM, *, muon_lr: float = 0.02, adam_lr: float = 2e-3) -> None:
         matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
         rest = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "embed" not in name)]
         self.parts = [
@@ -126,61 +135,47 @@ class Optimiser:
 
 # ---- the gate --------------------------------------------------------------------------------------------------------
 
+WATCH_EVERY = 500_000  # tokens between looks at the skills as they emerge
 GATE = {"digit by digit": 0.99, "look-up": 0.99, "option walk": 0.95}  # share of lines; what must hold before SFT
 
 
 @torch.inference_mode()
-def right_lines(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, documents: list[corpus.Document]) -> list[list[tuple[str, list[bool]]]]:
-    """Per document its lines, each with whether every token would have been the model's own greedy choice."""
+def right_spans(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, documents: list[corpus.Document]) -> Iterator[tuple[str, list[bool]]]:
+    """Every trained span of the documents, with whether each token would have been the model's own greedy choice."""
     rows = encode(tokenizer, documents)
-    results: list = [None] * len(rows)
     order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]))
-    newline = tokenizer.convert_tokens_to_ids("\n")
     for start in range(0, len(order), 32):
         group = order[start : start + 32]
         batch = collate([rows[index] for index in group], tokenizer.pad_token_id)
         right = (model(batch.ids, attention_mask=causal_mask(batch.ids.shape[1]), use_cache=False).logits[:, :-1].argmax(-1) == batch.ids[:, 1:]).tolist()
         for row, index in enumerate(group):
-            ids, prefix = rows[index]
-            lines: list = []
-            for position in range(prefix, len(ids)):
-                if ids[position] == newline:
-                    lines.append(("", []))
-                    continue
-                token = tokenizer.convert_ids_to_tokens(ids[position])
-                lines[-1] = (lines[-1][0] + token, [*lines[-1][1], right[row][position - 1]])
-            results[index] = lines
-    return results
+            ids, trained = rows[index]
+            for wanted, span in itertools.groupby(range(len(ids)), key=trained.__getitem__):
+                positions = list(span)
+                if wanted:
+                    yield tokenizer.decode([ids[p] for p in positions]), [right[row][p - 1] for p in positions]
 
 
 def measure(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, *, seed: int, samples: int = 150) -> dict[str, float]:
-    """The gate's shares on held-out documents: right lines digit by digit, look-ups, option walks; quick results by operator.
+    """Shares of right spans on held-out drills over the longest problems: the gate's skills, and quick results by operator.
 
-    A look-up counts on the longest problems only, operator and both digits together.
+    A drill's line is `a: 34` (given) and then operator, operand (2 digits), "=" or ": ", working, result (2 digits).
     """
     rng = random.Random(f"gate-{seed}")
-    longest = len(LABELS)
-    quick = [corpus.drill(rng, longest, careful=False) for _ in range(samples)]
-    careful = [corpus.drill(rng, longest, careful=True) for _ in range(samples)]
+    drills = [corpus.drill(rng, len(LABELS), careful=careful) for careful in (False, True) for _ in range(samples)]
     walks = [corpus.walk(rng, 1) for _ in range(samples)]
     model.eval()
-    tally: dict[str, list[bool]] = {}
-    for (text, right) in itertools.chain.from_iterable(right_lines(model, tokenizer, quick)):
-        if "=" not in text:
-            continue
-        # tokens of a quick line: label, value (2), operator, operand (2), "=", result (2)
-        tally.setdefault("look-up", []).append(all(right[3:6]))
-        operator = text[text.index("=") - 3]
-        tally.setdefault(f"quick {operator}", []).append(all(right[7:9]))
-    for (_, right) in itertools.chain.from_iterable(right_lines(model, tokenizer, careful)):
-        if len(right) > 7:
-            tally.setdefault("digit by digit", []).append(all(right[7:]))
-    for (text, right) in itertools.chain.from_iterable(right_lines(model, tokenizer, walks)):
-        if text.startswith("result"):
-            tally.setdefault("option walk", []).append(all(right[3:]))
+    tally: dict[str, list[bool]] = {skill: [] for skill in (*GATE, *(f"quick {operator}" for operator in OPERATORS))}
+    for text, right in right_spans(model, tokenizer, drills):
+        if text[0] not in OPERATORS:
+            continue  # the end of the document
+        tally["look-up"].append(all(right[:3]))
+        tally["digit by digit" if ": " in text else f"quick {text[0]}"].append(all(right[4:]))
+    for text, right in right_spans(model, tokenizer, walks):
+        if text.startswith(", "):
+            tally["option walk"].append(all(right))
     model.train()
-    order = [*GATE, *(f"quick {operator}" for operator in OPERATORS)]
-    return {skill: sum(tally[skill]) / len(tally[skill]) for skill in order}
+    return {skill: sum(right) / len(right) for skill, right in tally.items()}
 
 
 def passed(shares: dict[str, float]) -> bool:
@@ -207,11 +202,18 @@ def pretrain(
     """Train from scratch on `settings.tokens` tokens, then `extra_tokens` at a time until the gate holds (or `max_tokens`)."""
     model = build_model(tokenizer, settings, seed=seed, context=context).train()
     optimiser = Optimiser(model)
-    seen, goal, step, start = 0, settings.tokens, 0, time.perf_counter()
+    seen, goal, step, watched, start = 0, settings.tokens, 0, 0, time.perf_counter()
     curve: list[dict] = []
     gate: list[dict] = []
     stream = batches(tokenizer, seed, lambda: seen / settings.tokens, max_length=context)
     recent: list[float] = []
+
+    def watch(samples: int) -> dict[str, float]:
+        shares = measure(model, tokenizer, seed=seed, samples=samples)
+        gate.extend({"tokens": seen, "skill": skill, "share": share} for skill, share in shares.items())
+        log("gate: " + ", ".join(f"{skill} {share:.1%}" for skill, share in shares.items()))
+        return shares
+
     while True:
         for batch in stream:
             loss = loss_of(model, batch)
@@ -224,11 +226,12 @@ def pretrain(
                 curve.append({"tokens": seen, "loss": sum(recent) / 50})
                 log(f"{seen / 1e6:.2f}M tokens, loss {curve[-1]['loss']:.3f}, {seen / (time.perf_counter() - start):,.0f} tokens/s")
                 recent.clear()
+                if seen // WATCH_EVERY > watched:
+                    watched = seen // WATCH_EVERY
+                    watch(20)
             if seen >= goal:
                 break
-        shares = measure(model, tokenizer, seed=seed)
-        gate += [{"tokens": seen, "skill": skill, "share": share} for skill, share in shares.items()]
-        log("gate: " + ", ".join(f"{skill} {share:.1%}" for skill, share in shares.items()))
+        shares = watch(150)
         if passed(shares) or not settings.gated or goal + settings.extra_tokens > settings.max_tokens:
             return Pretrained(model.eval(), curve, gate, passed(shares), time.perf_counter() - start)
         goal += settings.extra_tokens

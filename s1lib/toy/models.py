@@ -1,0 +1,73 @@
+"""Base models on the disk: trained once, keyed by what they were trained with, and what notebook 00 shows of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import seaborn
+from matplotlib.axes import Axes
+
+from s1lib.artifacts import atomic_directory, hash_of, hash_of_file, write_text
+from s1lib.profile import BaseModel
+from s1lib.toy.pretrain import GATE, pretrain
+from s1lib.toy.tokenizer import build_tokenizer
+
+
+def base_model(directory: Path, settings: BaseModel, *, seed: int, context: int, log: Callable[[str], None] = print) -> dict[str, Any]:
+    """Train a base model into `directory`, unless the same one is there; returns its training.json.
+
+    Keys: key, parameters, tokens, seconds, passed (the gate), curve (rows tokens, loss), gate (rows tokens, skill, share).
+    The key covers the settings and this room's code, so a changed corpus trains anew and a finished model never does.
+    """
+    key = hash_of(settings, seed, context, [hash_of_file(path) for path in sorted(Path(__file__).parent.glob("*.py"))])
+    record_path = directory / "training.json"
+    if record_path.exists():
+        record = json.loads(record_path.read_text())
+        if record["key"] == key:
+            log(f"{directory.name}: trained before, {record['tokens'] / 1e6:.1f}M tokens")
+            return record
+    with atomic_directory(directory) as work:
+        tokenizer = build_tokenizer()
+        trained = pretrain(tokenizer, settings, seed=seed, context=context, log=lambda line: log(f"{directory.name}: {line}"))
+        trained.model.save_pretrained(work)
+        tokenizer.save_pretrained(work)
+        record = {
+            "key": key,
+            "parameters": trained.model.num_parameters(),
+            "tokens": trained.curve[-1]["tokens"] if trained.curve else 0,
+            "seconds": trained.seconds,
+            "passed": trained.passed,
+            "curve": trained.curve,
+            "gate": trained.gate,
+        }
+        write_text(work / "training.json", json.dumps(record) + "\n")
+    return record
+
+
+def gate_table(records: dict[str, dict]) -> pd.DataFrame:
+    """One row per skill: the share each model reached at the end, and what the gate asks."""
+    rows = []
+    for skill in dict.fromkeys(row["skill"] for record in records.values() for row in record["gate"]):
+        reached = {name: [row["share"] for row in record["gate"] if row["skill"] == skill][-1] for name, record in records.items()}
+        rows.append({"skill": skill, **{f"{name} (%)": 100 * share for name, share in reached.items()}, "gate (%)": 100 * GATE[skill] if skill in GATE else None})
+    return pd.DataFrame(rows)
+
+
+def skills_figure(gate: pd.DataFrame, ax: Axes) -> Axes:
+    """How the skills emerge: share of right held-out lines (%) against training tokens (millions). `gate`: tokens, skill, share."""
+    shown = gate.assign(tokens=gate["tokens"] / 1e6, share=100 * gate["share"])
+    seaborn.lineplot(shown, x="tokens", y="share", hue="skill", style="skill", markers=True, dashes=False, ax=ax)
+    ax.set(xlabel="training tokens (millions)", ylabel="right lines (%)", ylim=(-3, 103))
+    seaborn.move_legend(ax, "center left", bbox_to_anchor=(1, 0.5), title=None)
+    return ax
+
+
+def loss_figure(curves: pd.DataFrame, ax: Axes) -> Axes:
+    """Training loss (nats per trained token) against training tokens (millions). `curves`: model, tokens, loss."""
+    seaborn.lineplot(curves.assign(tokens=curves["tokens"] / 1e6), x="tokens", y="loss", hue="model", style="model", ax=ax)
+    ax.set(xlabel="training tokens (millions)", ylabel="loss (nats per token)")
+    return ax

@@ -1,0 +1,118 @@
+"""The toy universe's files: the pool with the teacher's traces, and three benchmarks that the pool never shares.
+
+The pool has the faults that a real one has, so that curation has real work: failed API calls, traces that were cut, loop
+or are unreadable, questions in a bad format, duplicates, and copies of benchmark questions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+from s1lib.profile import Universe
+from s1lib.toy.problems import FAMILIES, ToyProblem, draw_problem, two
+from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, solve
+
+CONTAMINATED = 0.01  # share of the pool that copies a benchmark's question
+DUPLICATED = 0.01  # share of the pool that repeats another question of the pool
+CHOICE = 0.15  # share of the pool with four options
+TRACE_LIMIT = 480  # characters, about 420 tokens: prompt and trace stay within the window the base models were trained on
+# How often the teacher says one more "Wait" (or "Hmm", "Alternatively") before it answers.
+MARKER_COUNTS = {0: 0.80, 1: 0.10, 2: 0.05, 3: 0.025, 4: 0.015, 5: 0.01}
+MARKERS = {WAIT: 0.8, HMM: 0.1, ALTERNATIVELY: 0.1}
+
+# name -> (role, fewest steps, share of multiple choice); all families alike
+BENCHMARKS = {"hard": ("AIME24", 6, False), "mixed": ("MATH500", 2, False), "choice": ("GPQA-Diamond", 2, True)}
+
+
+def draw_benchmarks(settings: Universe) -> dict[str, list[ToyProblem]]:
+    """`benchmark_size` different problems for every name in BENCHMARKS."""
+    drawn = {}
+    for name, (_, fewest, choice) in BENCHMARKS.items():
+        rng = random.Random(f"benchmark-{name}-{settings.seed}")
+        problems: dict[str, ToyProblem] = {}
+        while len(problems) < settings.benchmark_size:
+            problem = draw_problem(rng, rng.choice(FAMILIES), rng.randint(fewest, settings.max_steps), choice=choice)
+            problems.setdefault(problem.stem, problem)
+        drawn[name] = list(problems.values())
+    return drawn
+
+
+def benchmark_rows(name: str, problems: list[ToyProblem]) -> list[dict]:
+    """Rows {id, question, answer, kind, options, domain}; options are values, in the order shown."""
+    return [
+        {
+            "id": f"{name}-{index:03d}",
+            "question": problem.stem,
+            "answer": problem.gold,
+            "kind": "choice" if problem.options else "math",
+            "options": [two(option) for option in problem.options],
+            "domain": problem.family.name,
+        }
+        for index, problem in enumerate(problems)
+    ]
+
+
+def make_pool(settings: Universe, benchmarks: dict[str, list[ToyProblem]]) -> list[dict]:
+    """Rows of the pool (schema: s1lib.curation.pool), faults included; every question not copied on purpose is new."""
+    rng = random.Random(f"pool-{settings.seed}")
+    tests = [problem for problems in benchmarks.values() for problem in problems]
+    taken = {problem.stem for problem in tests}
+    copies = round(CONTAMINATED * settings.pool_size)
+    twins = round(DUPLICATED * settings.pool_size)
+    problems = rng.sample(tests, copies)
+    while len(problems) < settings.pool_size - twins:
+        family = rng.choices(FAMILIES, [family.share for family in FAMILIES])[0]
+        problem = draw_problem(rng, family, rng.randint(1, settings.max_steps), choice=rng.random() < CHOICE)
+        if problem.stem not in taken:
+            taken.add(problem.stem)
+            problems.append(problem)
+    problems += rng.sample(problems[copies:], twins)
+    rng.shuffle(problems)
+    rows = [_break(rng, _row(rng, problem, settings.slip_rate), settings.broken_rate) for problem in problems]
+    return [{"id": hashlib.sha256(f"{index} {row['question']}".encode()).hexdigest()[:16], **row} for index, row in enumerate(rows)]
+
+
+def draw_markers(rng: random.Random) -> list[str]:
+    count = rng.choices(list(MARKER_COUNTS), list(MARKER_COUNTS.values()))[0]
+    return rng.choices(list(MARKERS), list(MARKERS.values()), k=count)
+
+
+def _row(rng: random.Random, problem: ToyProblem, slip_rate: float) -> dict:
+    markers = draw_markers(rng)
+    solution = solve(problem, rng, slip_rate=slip_rate, markers=markers)
+    while len(solution.text) > TRACE_LIMIT:
+        markers.pop()
+        solution = solve(problem, rng, slip_rate=slip_rate, markers=markers)
+    return {
+        "question": problem.question,
+        "answer": problem.gold,
+        "source": problem.family.source,
+        "domain": problem.family.name,
+        "trace": solution.text,
+        "attempt": solution.answer,
+        "error": None,
+        "kind": "choice" if problem.options else "math",
+    }
+
+
+def _break(rng: random.Random, row: dict, rate: float) -> dict:
+    """Now and then one of the faults that the quality filter has to find."""
+    if rng.random() >= rate:
+        return row
+    lines = row["trace"].splitlines()
+    fault = rng.choice(["api", "empty", "cut", "loop", "unreadable", "image", "bold"])
+    if fault == "api":
+        return {**row, "trace": "", "attempt": "", "error": "503: the model is overloaded"}
+    if fault == "empty":
+        return {**row, "trace": ""}
+    if fault == "cut":
+        return {**row, "trace": "\n".join(lines[: len(lines) // 2]), "attempt": ""}
+    if fault == "loop":
+        return {**row, "trace": "\n".join(lines + lines[-1:] * rng.randint(4, 8))}
+    if fault == "unreadable":
+        return {**row, "trace": row["trace"].replace(rng.choice("0123456789"), "\ufffd")}
+    if fault == "image":
+        return {**row, "question": f"![Image](figure.png) {row['question']}"}
+    return {**row, "question": row["question"].replace(". a:", ". **1** a:", 1)}
+
