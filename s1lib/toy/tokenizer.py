@@ -42,4 +42,6 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         tokenizer_object=tokenizer, unk_token=UNKNOWN, pad_token=END_OF_TEXT, eos_token=IM_END, additional_special_tokens=[IM_START]
     )
     fast.chat_template = CHAT_TEMPLATE
+    # Beside a Qwen2 model AutoTokenizer takes any tokenizer for Qwen's own byte-pair one (transformers 5.19), unless there is an auto_map.
+    fast._auto_map = {"AutoTokenizer": [None, None]}
     return fast
