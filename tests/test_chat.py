@@ -1,0 +1,144 @@
+"""The s1 text format: delimiters as ids, examples and prompts, splitting a trace, finding the answer."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from qwen import RANKS, qwen_tokenizer
+from scripted import char_chat
+
+from s1lib.chat import ANSWER, IM_END, THINK, ChatFormat, ChatFormatError, extract_answer, split_trace
+from s1lib.toy.tokenizer import build_tokenizer
+
+real_qwen = pytest.mark.skipif(not RANKS.exists(), reason="shared/data/qwen.tiktoken is not here")
+QUESTION = "How many coins?"
+WORDS = st.lists(st.sampled_from(["think", "answer", " 12", "\n", "\n\n", "Wait", " so", ".", "Answer:", "ß", "漢", " "]), max_size=12)
+
+
+@pytest.fixture(scope="module", params=["toy", "spelled", pytest.param("qwen", marks=real_qwen)])
+def chat(request) -> ChatFormat:
+    """The toy's tokenizer, one whose delimiters are many tokens, and the real vocabulary of Qwen2.5."""
+    if request.param == "spelled":
+        return char_chat(spelled=True)
+    return ChatFormat({"toy": build_tokenizer, "qwen": qwen_tokenizer}[request.param]())
+
+
+def test_a_prompt_ends_where_the_model_begins_to_think(chat):
+    ids = chat.prompt_ids(QUESTION)
+    assert chat.decode(ids).endswith(f"<|im_start|>assistant\n{THINK}")
+    assert ids[-len(chat.think_start) :] == list(chat.think_start)
+    assert chat.prompt_ids(QUESTION, think=False) == ids[: -len(chat.think_start)]
+
+
+def test_a_forced_stop_closes_thinking_and_asks_for_the_final_answer(chat):
+    assert chat.decode(list(chat.final_answer)) == f"{ANSWER}\nFinal Answer:"
+    assert chat.final_answer[: len(chat.answer_start)] == chat.answer_start
+
+
+def test_every_stop_is_a_whole_delimiter(chat):
+    texts = [chat.decode(list(stop)) for stop in chat.thinking_stops]
+    assert {"<|im_start|>", "<|im_end|>"} <= set(texts) <= {"<|im_start|>", "<|im_end|>", "<|endoftext|>"}
+
+
+def test_an_example_is_the_prompt_and_the_papers_completion(chat):
+    example = chat.example(QUESTION, "07\n", "2")
+    assert example["completion"] == f"{THINK}\n07\n{ANSWER}\nAnswer: 2{IM_END}"
+    assert example["prompt"] + THINK == chat.decode(chat.prompt_ids(QUESTION))
+    assert chat.example(QUESTION, "07", "Answer: 2") == example  # "Answer: " is put before an answer without it
+    assert chat.example(QUESTION, "07", "Final Answer: 2")["completion"].count("Answer:") == 1
+
+
+def test_the_ids_of_an_example_are_those_that_decoding_goes_through(chat):
+    example = chat.example(QUESTION, "07", "2")
+    ids = chat.encode(example["prompt"] + example["completion"])
+    prompt = chat.prompt_ids(QUESTION)
+    assert ids[: len(prompt)] == prompt
+    assert split_trace(chat.decode(ids[len(prompt) :])) == ("07", "Answer: 2")
+
+
+def test_a_newline_is_recognised_inside_a_token(chat):
+    assert chat.ends_with_newline(chat.encode("07\n")) and not chat.ends_with_newline(chat.encode("so 2")) and not chat.ends_with_newline([])
+
+
+@real_qwen
+def test_qwens_own_ids():
+    chat = ChatFormat(qwen_tokenizer())
+    start, end = 151644, 151645
+    assert chat.think_start == (start, 26865) and chat.answer_start == (start, 9217)
+    assert chat.thinking_stops[:2] == [(start,), (end,)]
+    assert chat.ends_with_newline(chat.encode("so.\n\n"))  # ".\n\n" is one token there
+    text = "Let's see: 12345 + 漢字 = ß\n\n  ok."
+    assert chat.decode(chat.encode(text)) == text
+
+
+class Bare:
+    """A tokenizer that knows a few words only."""
+
+    unk_token_id = 0
+    chat_template = "x"
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def encode(self, text: str, add_special_tokens: bool) -> list[int]:
+        return [1 if text in self.words else 0]
+
+
+def test_a_tokenizer_that_cannot_carry_the_format_is_one_clear_line():
+    with pytest.raises(ChatFormatError, match=r"cannot write '<\|im_end\|>'"):
+        ChatFormat(Bare(THINK, ANSWER))
+    silent = Bare(THINK, ANSWER, IM_END)
+    silent.chat_template = None
+    with pytest.raises(ChatFormatError, match="no chat template"):
+        ChatFormat(silent)
+
+
+# ---- text --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking", "answer"),
+    [
+        (f"{THINK}\nso 2\n{ANSWER}\nAnswer: 2{IM_END}", "so 2", "Answer: 2"),
+        (f"{THINK}\nso 2", "so 2", ""),
+        (f"a\n{ANSWER}\nno\n{ANSWER}\nyes", f"a\n{ANSWER}\nno", "yes"),  # the last delimiter counts
+        (f"so 2\n{ANSWER}\nFinal Answer: 2", "so 2", "Final Answer: 2"),
+        ("", "", ""),
+    ],
+)
+def test_a_trace_is_split_at_the_last_answer_delimiter(text, thinking, answer):
+    assert split_trace(text) == (thinking, answer)
+
+
+@settings(max_examples=60, deadline=None)
+@given(thinking=WORDS, answer=WORDS)
+def test_splitting_undoes_joining(thinking, answer):
+    thinking, answer = "".join(thinking).strip("\n"), "".join(answer).strip("\n")
+    assert split_trace(f"{THINK}\n{thinking}\n{ANSWER}\n{answer}{IM_END}") == (thinking, answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("Answer: 12", "12"),
+        ("Final Answer: 12", "12"),
+        ("Answer: 12\nbecause 13", "12"),
+        ("Answer: 12 Answer: 13", "13"),
+        (r"so \boxed{\frac{1}{2}} and \boxed{3}. Answer: 4", "3"),
+        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        (r"\boxed{ 7 }", "7"),
+        (r"\boxed{7", None),
+        ("12", None),
+        ("Answer:", None),
+        ("Answer:  \n", None),
+        ("", None),
+    ],
+)
+def test_the_answer_is_the_last_box_or_what_follows_the_last_answer(answer, found):
+    assert extract_answer(answer) == found
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet="{}\\boxed ", max_size=40))
+def test_extraction_never_fails_and_boxes_are_balanced(text):
+    found = extract_answer(text)
+    assert found is None or found.count("{") == found.count("}")

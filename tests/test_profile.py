@@ -1,0 +1,89 @@
+"""Profiles: every number of a run in one file, and a clear line for every mistake in it."""
+
+import pytest
+
+from s1lib.profile import Profile, ProfileError, is_hub_id, known_profiles, load_profile, profile_files, split_revision
+
+
+def write(path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", known_profiles())
+def test_every_profile_that_ships_loads(name):
+    profile = load_profile(name)
+    assert profile.name == name and profile.description
+    assert {benchmark.role for benchmark in profile.evaluation.benchmarks} >= {"AIME24", "MATH500", "GPQA-Diamond"}
+    assert max(profile.evaluation.budgets) < profile.evaluation.max_thinking < profile.engine.max_context
+
+
+def test_toy_and_smoke_name_nothing_on_a_hub_and_the_others_do():
+    assert not load_profile("toy").hub_references() and not load_profile("smoke").hub_references()
+    references = load_profile("h100").hub_references()
+    assert ("model", "Qwen/Qwen2.5-32B-Instruct", "5ede1c97bbab6ce5cda5812749b4c0bdf79b18dd") in references
+    assert {kind for kind, _, _ in references} == {"model", "dataset"} and all(revision for _, _, revision in references)
+
+
+def test_the_environment_chooses_profile_and_place(monkeypatch, tmp_path):
+    monkeypatch.setenv("PROFILE", "smoke")
+    monkeypatch.setenv("S1_OUTPUTS", str(tmp_path))
+    assert load_profile().outputs == tmp_path / "smoke"
+    assert load_profile("toy", outputs=tmp_path / "else").outputs == tmp_path / "else" / "toy"
+    monkeypatch.delenv("PROFILE")
+    assert load_profile().name == "toy"
+
+
+def test_a_profile_extends_another_and_says_only_what_differs(tmp_path):
+    write(tmp_path / "parent.yaml", "name: parent\nsft: {epochs: 3, batch_size: 4}\nengine: {max_rows: 2}\n")
+    path = write(tmp_path / "child.yaml", f"extends: {tmp_path / 'parent.yaml'}\nsft: {{epochs: 1}}\n")
+    child = load_profile(path)
+    assert (child.name, child.sft.epochs, child.sft.batch_size, child.engine.max_rows) == ("child", 1.0, 4, 2)
+    assert [file.name for file in profile_files(path)] == ["child.yaml", "parent.yaml"]
+
+
+def test_references_are_local_to_the_outputs_or_on_a_hub(tmp_path):
+    profile = Profile("mine", outputs_root=str(tmp_path))
+    assert profile.resolve("@00_toy_universe/pool.jsonl") == str(tmp_path / "mine" / "00_toy_universe" / "pool.jsonl")
+    assert profile.resolve("owner/name@main") == "owner/name@main"
+    assert is_hub_id("owner/name") and is_hub_id("owner/name@5ede1c9")
+    assert not any(map(is_hub_id, ["@stage/file", "pool.jsonl", "data/pool.jsonl", "/models/mine", "../models/mine", str(tmp_path)]))
+    assert split_revision("owner/name@5ede1c9") == ("owner/name", "5ede1c9")
+    assert split_revision("owner/name") == ("owner/name", None) and split_revision("/a@b/c") == ("/a@b/c", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("epochs: 3", "unknown profile key 'epochs'"),
+        ("sft: {epoch: 3}", "unknown profile key 'sft.epoch'; did you mean 'sft.epochs'?"),
+        ("evaluation: {benchmarks: [{nme: a}]}", "did you mean 'evaluation.benchmarks[0].name'?"),
+        ("sft: {epochs: three}", "profile key 'sft.epochs' must be float, not 'three'"),
+        ("sft: {batch_size: 1.5}", "profile key 'sft.batch_size' must be int, not 1.5"),
+        ("sft: {bf16: 1}", "profile key 'sft.bf16' must be bool, not 1"),
+        ("sft: {batch_size: true}", "profile key 'sft.batch_size' must be int, not True"),
+        ("evaluation: {budgets: 8}", "profile key 'evaluation.budgets' must be a list, not 8"),
+        ("sft: 3", "profile key 'sft' must hold `key: value` lines, not 3"),
+        ("- a", "must hold `key: value` lines at its top level"),
+        ("sft: {", "is not valid YAML"),
+        ("outputs_root: x", "unknown key 'outputs_root'; set the environment variable S1_OUTPUTS instead"),
+        ("extends: tpy", "unknown profile 'tpy'; did you mean 'toy'?"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(tmp_path, text, complaint):
+    with pytest.raises(ProfileError) as error:
+        load_profile(write(tmp_path / "wrong.yaml", text))
+    assert complaint in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_profile_that_extends_itself_is_an_error(tmp_path):
+    path = str(tmp_path / "loop.yaml")
+    with pytest.raises(ProfileError, match="extends itself"):
+        load_profile(write(tmp_path / "loop.yaml", f"extends: {path}"))
+
+
+def test_null_stands_for_no_limit_only_where_there_may_be_none(tmp_path):
+    profile = load_profile(write(tmp_path / "a.yaml", "curation: {full_size: null}\nuniverse: null"))
+    assert profile.curation.full_size is None and profile.universe is None
+    with pytest.raises(ProfileError, match=r"'curation.target' must be int"):
+        load_profile(write(tmp_path / "b.yaml", "curation: {target: null}"))
