@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from s1lib.toy.problems import FAMILIES, LABELS, draw_problem
+from s1lib.toy.problems import FAMILIES, HARD_STEPS, LABELS, draw_problem
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, Solution, solve
 from s1lib.toy.tokenizer import END_OF_TEXT, IM_END, IM_START
 
@@ -23,7 +23,7 @@ MARKERS = ((WAIT, 0.7), (HMM, 0.15), (ALTERNATIVELY, 0.15))
 
 def drill(rng: random.Random, steps: int, *, careful: bool) -> Document:
     """A question, then its steps in random order on random values: the densest practice of look-up and arithmetic."""
-    problem = draw_problem(rng, rng.choice(WORKED), steps)
+    problem = draw_problem(rng, rng.choice(WORKED), steps, hard=0.5 if careful else HARD_STEPS)
     document = [(f"{problem.stem}\nExercises", False)]
     for _ in range(4 if careful else 10):
         index = rng.randrange(steps)

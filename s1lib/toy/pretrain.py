@@ -22,6 +22,8 @@ from s1lib.toy import corpus
 from s1lib.toy.muon import Muon
 from s1lib.toy.problems import LABELS, OPERATORS
 
+MICRO_BATCH = 1024  # tokens, padding included
+ACCUMULATED = 2  # micro-batches of different lengths per step: kinds of documents differ in length, and every step should see several
 IGNORED = -100  # the label that torch's cross entropy leaves out
 
 
@@ -64,7 +66,7 @@ def collate(rows: list[Row], pad: int) -> Batch:
 
 
 def batches(
-    tokenizer: PreTrainedTokenizerBase, seed: int, progress: Callable[[], float], *, max_length: int, batch_tokens: int = 4096, pool: int = 1024
+    tokenizer: PreTrainedTokenizerBase, seed: int, progress: Callable[[], float], *, max_length: int, batch_tokens: int = MICRO_BATCH, pool: int = 512
 ) -> Iterator[Batch]:
     """Batches without end, each of documents of like length: a row is a document, so nothing attends across documents."""
     rng = random.Random(seed)
@@ -103,12 +105,12 @@ def build_model(tokenizer: PreTrainedTokenizerBase, settings: BaseModel, *, seed
     return Qwen2ForCausalLM(config)
 
 
-def loss_of(model: Qwen2ForCausalLM, batch: Batch) -> torch.Tensor:
-    """Mean cross entropy of the labelled tokens; right padding needs no mask under causal attention."""
+def loss_of(model: Qwen2ForCausalLM, batch: Batch) -> tuple[torch.Tensor, int]:
+    """Summed cross entropy of the labelled tokens (nats), and how many there are."""
     hidden = model.model(batch.ids, attention_mask=causal_mask(batch.ids.shape[1]), use_cache=False).last_hidden_state[:, :-1]
     wanted = batch.labels[:, 1:]
     trained = wanted != IGNORED
-    return functional.cross_entropy(model.lm_head(hidden[trained]), wanted[trained])
+    return functional.cross_entropy(model.lm_head(hidden[trained]), wanted[trained], reduction="sum"), int(trained.sum())
 
 
 class Optimiser:
@@ -215,13 +217,17 @@ def pretrain(
         return shares
 
     while True:
-        for batch in stream:
-            loss = loss_of(model, batch)
-            loss.backward()
+        while seen < goal:
+            total, trained = 0.0, 0
+            for batch in itertools.islice(stream, ACCUMULATED):
+                loss, count = loss_of(model, batch)
+                loss.backward()
+                total, trained, seen = total + loss.item(), trained + count, seen + batch.tokens
             step += 1
-            seen += batch.tokens
+            for parameter in optimiser.parameters:
+                parameter.grad.div_(trained)
             optimiser.step(min(1.0, step / warmup_steps) * max(0.1, 1.0 - seen / goal))
-            recent.append(loss.item())
+            recent.append(total / trained)
             if len(recent) == 50:
                 curve.append({"tokens": seen, "loss": sum(recent) / 50})
                 log(f"{seen / 1e6:.2f}M tokens, loss {curve[-1]['loss']:.3f}, {seen / (time.perf_counter() - start):,.0f} tokens/s")
@@ -229,8 +235,6 @@ def pretrain(
                 if seen // WATCH_EVERY > watched:
                     watched = seen // WATCH_EVERY
                     watch(20)
-            if seen >= goal:
-                break
         shares = watch(150)
         if passed(shares) or not settings.gated or goal + settings.extra_tokens > settings.max_tokens:
             return Pretrained(model.eval(), curve, gate, passed(shares), time.perf_counter() - start)

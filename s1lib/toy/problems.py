@@ -113,17 +113,18 @@ def lettered(options: Sequence[int]) -> str:
     return "\n\n" + "\n".join(f"{letter}) {two(option)}" for letter, option in zip(LETTERS, options, strict=True))
 
 
-def draw_step(rng: random.Random, mix: Sequence[float] = (1, 1, 1)) -> Step:
-    """35 % of the multipliers have two digits: the ones that quick arithmetic gets wrong."""
+HARD_STEPS = 0.12  # share of the steps with a two-digit operand: the ones that quick arithmetic gets wrong
+
+
+def draw_step(rng: random.Random, mix: Sequence[float] = (1, 1, 1), *, hard: float = HARD_STEPS) -> Step:
+    """An operator by `mix` and an operand, of two digits with probability `hard`."""
     operator = rng.choices(OPERATORS, weights=mix)[0]
-    if operator == "*":
-        return Step("*", rng.randint(11, 99) if rng.random() < 0.35 else rng.randint(2, 9))
-    return Step(operator, rng.randint(1, 99))
+    return Step(operator, rng.randint(11, 99) if rng.random() < hard else rng.randint(2, 9))
 
 
-def draw_problem(rng: random.Random, family: Family, steps: int, *, choice: bool = False) -> ToyProblem:
+def draw_problem(rng: random.Random, family: Family, steps: int, *, choice: bool = False, hard: float = HARD_STEPS) -> ToyProblem:
     """A fresh problem of `family` with `steps` steps. Wrong options are results of plausible slips, all four distinct."""
-    problem = ToyProblem(family, rng.randint(0, 99), tuple(draw_step(rng, family.mix) for _ in range(steps)))
+    problem = ToyProblem(family, rng.randint(0, 99), tuple(draw_step(rng, family.mix, hard=hard) for _ in range(steps)))
     if not choice:
         return problem
     options = {problem.result}
