@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-IM_START, IM_END = "<|im_start|>", "<|im_end|>"
+IM_START, IM_END, END_OF_TEXT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 THINK, ANSWER = IM_START + "think", IM_START + "answer"
 FINAL_ANSWER = "Final Answer:"
 ANSWER_PREFIX = "Answer:"
@@ -72,12 +72,15 @@ class ChatFormat:
 
     @cached_property
     def thinking_stops(self) -> list[tuple[int, ...]]:
-        """What ends thinking: the start of any new segment, or the end of the turn."""
-        return [tuple(self.encode(IM_START)), tuple(self.encode(IM_END))]
+        """What ends thinking: the start of any new segment, the end of the turn, or the end of the text (where the vocabulary has one)."""
+        known = self.tokenizer.get_vocab()
+        ends = [text for text in (END_OF_TEXT, self.tokenizer.eos_token) if text in known]
+        return list(dict.fromkeys(tuple(self.encode(text)) for text in (IM_START, IM_END, *ends)))
 
     @cached_property
     def answer_stops(self) -> list[tuple[int, ...]]:
-        return [tuple(self.encode(IM_END)), tuple(self.encode(IM_START))]
+        """What ends the answer: the same; a segment after the answer is not part of it."""
+        return self.thinking_stops
 
     def ends_with_newline(self, ids: list[int]) -> bool:
         return bool(ids) and self.decode(ids[-1:]).endswith("\n")

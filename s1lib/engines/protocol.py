@@ -57,10 +57,10 @@ class Engine(Protocol):
         temperature: float = 0.0,
         seed: int | None = None,
     ) -> Completion:
-        """Continue `prompt_ids` by at most `max_tokens` tokens.
+        """Continue `prompt_ids` by at most `max_tokens` sampled tokens, a stop sequence included (`decoded_tokens`).
 
         stop: sequences of ids of any length; the first one produced ends the completion.
-        min_tokens: no stop sequence may complete among the first `min_tokens` tokens (banned, not ignored).
+        min_tokens: tokens there must be before a stop sequence: the token that would complete one sooner is banned, not ignored.
         temperature: 0 is greedy; otherwise sampling from the softmax of logits / temperature.
         seed: makes sampling reproducible per request, whatever else is in the batch.
         Ids outside the tokenizer are never produced. Raises EngineError when the prompt leaves no room.

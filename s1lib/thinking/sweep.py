@@ -1,0 +1,109 @@
+"""A sweep over budgets and Waits in one pass (paper, figures 1 and 4).
+
+    traces = await sweep(engine, chat, question, grid([16, 32, 64], waits=[1, 2, 4]))
+    traces[Budget(max_thinking=32)].thinking_tokens
+
+A trace at one budget is a prefix of the trace at any larger one, and a trace with n Waits of that with n + 1. So all
+points of a sweep ask for the same continuations, only of different lengths: each is decoded once, as far as the point
+that goes furthest, and only the answers branch. Every point runs `force_budget` itself, and so gets what it would have
+got alone: exactly under greedy decoding, and with a seed where an engine's sampling does not look at max_tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from s1lib.chat import WAIT, ChatFormat
+from s1lib.engines.protocol import Completion, Engine, TokenIds
+from s1lib.thinking.budget import Budget, Trace, force_budget
+
+
+def grid(
+    budgets: Sequence[int], waits: Sequence[int], *, max_thinking: int | None = None, wait: str = WAIT, answer_tokens: int = 512
+) -> list[Budget]:
+    """The paper's points: every budget below `max_thinking` without a Wait, then `max_thinking` with none and with each of `waits`."""
+    caps = [cap for cap in sorted(set(budgets)) if max_thinking is None or cap < max_thinking]
+    points = [(cap, 0) for cap in (*caps, max_thinking)] + [(max_thinking, n) for n in sorted(set(waits) - {0})]
+    return [Budget(max_thinking=cap, waits=n, wait=wait, answer_tokens=answer_tokens) for cap, n in points]
+
+
+async def sweep(
+    engine: Engine,
+    chat: ChatFormat,
+    question: str | Sequence[int],
+    points: Sequence[Budget],
+    *,
+    temperature: float = 0.0,
+    seed: int | None = None,
+) -> dict[Budget, Trace]:
+    """The trace of every point, in the order of `points`; any budgets will do, wait strings and `strict_s1` included.
+
+    A trace's decoded_tokens are those it needed beyond the points before it, so that they add up to what was decoded.
+    """
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            requests: dict[tuple, _Request] = {}
+            branches = {point: _Branch(engine, tasks, requests) for point in points}
+            runs = {
+                point: tasks.create_task(force_budget(branch, chat, question, point, temperature=temperature, seed=seed))
+                for point, branch in branches.items()
+            }
+    except BaseExceptionGroup as errors:  # one problem, one error: what a single `force_budget` would have raised
+        raise errors.exceptions[0] from None
+    return {point: replace(run.result(), decoded_tokens=branches[point].pay()) for point, run in runs.items()}
+
+
+@dataclass
+class _Request:
+    """One continuation that several points want, up to `max_tokens` of it."""
+
+    max_tokens: int = 0
+    started: bool = False
+    paid: int = 0  # tokens of it that a point has accounted for
+    task: asyncio.Task[Completion] | None = None
+
+    async def run(self, engine: Engine, prompt_ids: TokenIds, settings: dict) -> Completion:
+        self.started = True  # a turn of the loop after it was asked for first: all points come together, and have said how far they want it
+        return await engine.complete(prompt_ids, max_tokens=self.max_tokens, **settings)
+
+
+@dataclass
+class _Branch:
+    """An engine for one point of a sweep: asks for each continuation once, and hands out as much of it as was asked for."""
+
+    engine: Engine
+    tasks: asyncio.TaskGroup
+    requests: dict[tuple, _Request]  # shared by all points
+    taken: list[tuple[_Request, int]] = field(default_factory=list)
+
+    @property
+    def max_context(self) -> int:
+        return self.engine.max_context
+
+    async def complete(self, prompt_ids: TokenIds, *, max_tokens: int, **settings: object) -> Completion:
+        key = (tuple(prompt_ids), repr(settings))
+        request = self.requests.get(key)
+        if request is None or (request.started and request.max_tokens < max_tokens):  # one that comes late decodes it again
+            request = self.requests[key] = _Request()
+            request.task = self.tasks.create_task(request.run(self.engine, prompt_ids, settings))
+        request.max_tokens = max(request.max_tokens, max_tokens) if not request.started else request.max_tokens
+        completion = _first(await request.task, max_tokens)
+        self.taken.append((request, completion.decoded_tokens))
+        return completion
+
+    def pay(self) -> int:
+        """Tokens that this point took and none before it has paid for."""
+        total = 0
+        for request, tokens in self.taken:
+            total += max(0, tokens - request.paid)
+            request.paid = max(request.paid, tokens)
+        return total
+
+
+def _first(completion: Completion, max_tokens: int) -> Completion:
+    """What the same request would have returned with a smaller max_tokens."""
+    if completion.decoded_tokens <= max_tokens:
+        return completion
+    return Completion([*completion.ids, *(completion.stop or ())][:max_tokens], "length")
