@@ -140,6 +140,7 @@ def claims_table(
 
 def _rows(claim: Claim, benches: Sequence[tuple[Bench, str]], alpha: float) -> list[dict]:
     rows, found, missing = [], [], []
+    paper = {role: claim.paper(role) for _, role in benches}
     for bench, role in benches:
         try:
             effect = claim.effect(bench)
@@ -147,15 +148,15 @@ def _rows(claim: Claim, benches: Sequence[tuple[Bench, str]], alpha: float) -> l
         except Missing as reason:
             effect = str(reason)
             missing.append(effect)
-        rows.append(_row(claim, bench.name, effect, claim.paper(role), alpha, declared=claim.judged == role))
+        rows.append(_row(claim, bench.name, effect, paper[role], alpha, declared=claim.judged == role))
     if claim.judged != ALL and not any(row["declared"] for row in rows):
         reason = f"no benchmark in the role of {claim.judged}, where this claim is judged"
         rows.append(_row(claim, claim.judged, reason, claim.paper(claim.judged), alpha, declared=True))
     reasons = "; ".join(dict.fromkeys(missing)) or "no benchmark"
     pooled = effects.pool(found) if found else reasons
-    papers = [value for _, role in benches if not np.isnan(value := claim.paper(role))]
-    paper = float(np.mean(papers)) if papers else np.nan
-    rows.append(_row(claim, ALL, pooled, paper, alpha, declared=claim.judged == ALL, left_out=reasons if found and missing else ""))
+    given = [value for value in paper.values() if not np.isnan(value)]
+    mean = float(np.mean(given)) if given else np.nan
+    rows.append(_row(claim, ALL, pooled, mean, alpha, declared=claim.judged == ALL, left_out=reasons if found and missing else ""))
     return rows
 
 

@@ -27,7 +27,7 @@ def wilson(successes: np.ndarray | float, n: np.ndarray | float, *, alpha: float
         share = successes / n
         centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
         half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-        return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+        return np.minimum(np.maximum(centre - half, 0), share), np.maximum(np.minimum(centre + half, 1), share)
 
 
 def bootstrap_weights(n: int, *, resamples: int = 10_000, seed: int = 0) -> np.ndarray:
@@ -124,5 +124,6 @@ def minimal_detectable_difference(n: int, *, discordant: float, alpha: float = 0
     z_alpha, z_power = stats.norm.isf(alpha / 2), stats.norm.ppf(power)
     # n d² - 2 z_alpha sqrt(n q) d + z_alpha² q = z_power² (q - d²): a quadratic in d
     a, b, c = n + z_power**2, -2 * z_alpha * np.sqrt(n * discordant), (z_alpha**2 - z_power**2) * discordant
-    difference = (-b + np.sqrt(b**2 - 4 * a * c)) / (2 * a)
+    root = b**2 - 4 * a * c
+    difference = (-b + np.sqrt(root)) / (2 * a) if root >= 0 else np.inf
     return 100 * float(difference) if difference <= discordant else np.nan

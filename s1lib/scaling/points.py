@@ -131,7 +131,7 @@ def rejection_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
 
 def load_trainings(profile: Profile) -> pd.DataFrame:
     """model, examples, steps, minutes of notebook 02's trainings; no rows when it left none."""
-    path = profile.stage("02_sft") / "trainings.csv"
+    path = profile.outputs / "02_sft" / "trainings.csv"
     return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["model", "examples", "steps", "minutes"])
 
 

@@ -40,7 +40,7 @@ class RecordError(ValueError):
 
 def load_records(profile: Profile) -> Records:
     """The records of a finished notebook 04. Raises ArtifactError (missing, cut) or RecordError (a field missing, a conflict)."""
-    directory = profile.stage("04_evaluation") / "records"
+    directory = profile.outputs / "04_evaluation" / "records"
     paths = sorted(directory.glob("*.jsonl"))
     if not paths:
         raise ArtifactError(f"{directory} holds no records: run notebook 04_evaluation first (`make reproduce` runs all)")
@@ -170,10 +170,17 @@ class Records:
 
     def find(self, *, model: str = MAIN, method: str = "budget_forcing", **parameters: float | str | None) -> list[int]:
         """Runs with these parameters exactly (None: not set), in order of limit, waits and string."""
-        runs = self.runs[(self.runs["model"] == model) & (self.runs["method"] == method)]
-        for name, value in parameters.items():
-            runs = runs[runs[name].isna() if value is None else runs[name] == value]
-        return list(runs.sort_values(["limit", "waits", "wait"], na_position="last", kind="stable").index)
+        wanted = {"model": model, "method": method, **parameters}
+        found = [run for run in self._listed if all(run[name] == value for name, value in wanted.items())]
+        last = float("inf")
+        found.sort(key=lambda run: (last if run["limit"] is None else run["limit"], run["waits"], run["wait"] or ""))
+        return [run["run"] for run in found]
+
+    @cached_property
+    def _listed(self) -> list[dict]:
+        """`runs` as plain dictionaries, None where a parameter is not set."""
+        table = self.runs.reset_index().astype(object)
+        return table.where(table.notna(), None).to_dict("records")
 
     def budgets(self, model: str = MAIN) -> list[int]:
         """Runs of budget forcing without Waits, smallest budget first, the natural stop last (Figure 1)."""
@@ -186,16 +193,16 @@ class Records:
     def waits(self, wait: str = "Wait", model: str = MAIN) -> list[int]:
         """Runs that ignore the end of thinking 1, 2, ... times and append `wait`, otherwise as the natural stop (Figure 4a)."""
         natural = self.natural(model)
-        runs = self.find(model=model, wait=wait)
-        limit = self.runs["limit"].fillna(np.inf)
-        return [run for run in runs if natural and limit[run] == limit[natural[0]]]
+        limit = {run["run"]: run["limit"] for run in self._listed}
+        return [run for run in self.find(model=model, wait=wait) if natural and limit[run] == limit[natural[0]]]
 
     def frame(self, benchmark: str, runs: Sequence[int], value: str = "correct") -> pd.DataFrame:
         """Problems x runs, only those problems that every one of `runs` has: the ground of everything paired."""
-        table = self._wide[value]
-        table = table[table.index.get_level_values("benchmark") == benchmark].droplevel("benchmark")
-        return table.reindex(columns=list(runs)).dropna()
+        table = self._wide.get((benchmark, value))
+        return pd.DataFrame(columns=list(runs)) if table is None else table.reindex(columns=list(runs)).dropna()
 
     @cached_property
-    def _wide(self) -> pd.DataFrame:
-        return self.problems.set_index(["benchmark", "problem_id", "run"])[MEANS].unstack("run")
+    def _wide(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """Problems x runs for each benchmark and value."""
+        table = self.problems.set_index(["benchmark", "problem_id", "run"])[MEANS].unstack("run")
+        return {(name, value): part[value].droplevel("benchmark") for name, part in table.groupby("benchmark") for value in MEANS}
