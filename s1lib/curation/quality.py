@@ -46,7 +46,7 @@ RULES: dict[str, Callable[[Sample], object]] = {
     "drawing code": lambda sample: "[asy]" in sample.question and "AIME" not in sample.source.upper(),
     "missing image": lambda sample: "![Image]" in sample.question,
     "numbered parts": lambda sample: re.search(r"\bp\d+\.", sample.question),
-    "bold number": lambda sample: re.search(r"\*\*[^*\n]*\d[^*\n]*\*\*", sample.question),
+    "bold number": lambda sample: any(re.search(r"\d", bold) for bold in re.findall(r"\*\*(.+?)\*\*", sample.question)),
     "unreadable trace": unreadable,
     "looping trace": loops,
     "cut-off trace": cut_off,
@@ -62,9 +62,11 @@ class Filtered:
 
     def by_source(self) -> pd.DataFrame:
         """How many samples of each source (columns) were dropped for each reason (rows), with totals."""
-        table = pd.crosstab(self.rejects["reason"], self.rejects["source"], margins=True, margins_name="all")
-        order = [reason for reason in RULES if reason in table.index] + ["all"]
-        return table.reindex(order).rename_axis(columns=None).reset_index()
+        table = pd.crosstab(self.rejects["reason"], self.rejects["source"])
+        table = table.reindex([reason for reason in RULES if reason in table.index])
+        table["all"] = table.sum(axis=1)
+        table.loc["all"] = table.sum()
+        return table.rename_axis(columns=None).reset_index()
 
 
 def broken_rule(sample: Sample) -> str | None:

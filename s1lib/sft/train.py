@@ -33,6 +33,9 @@ from s1lib.sft.dataset import training_set
 
 LOGGED = ("step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens")
 
+# Settings of the machine, of other models, and the base model, whose weights count instead of its name.
+NO_PART_OF_THE_RESULT = ("base", "sets", "micro_batch_size", "gradient_checkpointing")
+
 
 class TrainingError(RuntimeError):
     """Training cannot go on; the message is one line that says where and why."""
@@ -48,8 +51,8 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
     out, settings, base = Path(out), profile.sft, profile.resolve(profile.sft.base)
     tokenizer = load_tokenizer(base)
     data = training_set(samples, ChatFormat(tokenizer), max_length=settings.max_length)
-    recipe = {key: value for key, value in dataclasses.asdict(settings).items() if key not in ("base", "sets")}
-    key = hash_of(recipe, hash_of_model(base), data["prompt"], data["completion"])
+    recipe = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NO_PART_OF_THE_RESULT}
+    key = hash_of(recipe, hash_of_model(base), list(data["prompt"]), list(data["completion"]))
     finished = read_training(out)
     if finished and finished["key"] == key:
         log(f"{name}: trained before, {finished['steps']} steps, final loss {finished['final_loss']:.3f}")
@@ -78,7 +81,7 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
             "versions": versions(),
         }
         write_text(work / "training.json", json.dumps(record, indent=1) + "\n")
-    return record
+    return read_training(out)
 
 
 def read_training(directory: Path | str) -> dict[str, Any] | None:
@@ -144,7 +147,7 @@ def build_trainer(
     trainer = SFTTrainer(model, config, train_dataset=data, processing_class=tokenizer, callbacks=list(callbacks))
     trainer.remove_callback(PrinterCallback)
     prepared = [len(ids) for ids in trainer.train_dataset["input_ids"]]
-    if prepared != data["length"]:
+    if prepared != list(data["length"]):
         raise TrainingError("the trainer's examples differ in length from the rendered ones: its tokenizer cuts or adds tokens")
     return trainer
 

@@ -1,0 +1,130 @@
+"""Decontamination and the pool's file (paper, section 2.1)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import sample
+
+from s1lib.artifacts import ArtifactError
+from s1lib.curation.decontaminate import benchmark_questions, decontaminate, ngrams, overlaps
+from s1lib.curation.pool import PoolError, load_pool, save_pool, trace_tokens
+from s1lib.profile import Benchmark, Evaluation, Profile
+
+TEST = "the quick brown fox jumps over the lazy dog near the old river bank"
+
+
+def test_one_shared_8_gram_drops_a_question_and_seven_words_do_not():
+    tests = {"t/1": TEST}
+    eight = sample("eight", question="Yesterday the quick brown fox jumps over the lazy cat slept all day.")
+    seven = sample("seven", question="Yesterday the quick brown fox jumps over the cat slept all day.")
+    found = decontaminate([eight, seven], tests, n=8)
+    assert [s.id for s in found.kept] == ["seven"]
+    assert found.audit["example"][0] == "the quick brown fox jumps over the lazy"
+
+
+def test_case_and_white_space_do_not_hide_a_copy():
+    copy = sample("copy", question="  THE quick\n\nbrown FOX jumps\tover the lazy DOG near the old river bank ")
+    assert decontaminate([copy], {"t/1": TEST}, n=8).kept == []
+
+
+def test_the_audit_counts_distinct_shared_ngrams_and_their_share():
+    words = TEST.split()
+    audit = overlaps({"q": " ".join(words[:10]) + " and then something else happened"}, {"t/1": TEST, "t/2": "unrelated words only"}, n=8)
+    assert audit[["id", "test", "shared"]].values.tolist() == [["q", "t/1", 3]]
+    assert audit["share"][0] == pytest.approx(3 / 8)
+
+
+def test_a_question_shorter_than_n_words_is_contaminated_only_by_its_equal():
+    tests = {"t/1": "What is 2 + 2?", "t/2": TEST}
+    short = [sample("equal", question="what is 2 + 2?"), sample("part", question="the quick brown fox")]
+    assert [s.id for s in decontaminate(short, tests, n=8).kept] == ["part"]
+
+
+def test_of_exact_duplicates_the_first_stays_and_the_others_name_it():
+    twins = [sample("a", question="One  two"), sample("b", question="three"), sample("c", question="one two")]
+    found = decontaminate(twins, {}, n=8)
+    assert [s.id for s in found.kept] == ["a", "b"]
+    assert found.duplicates.values.tolist() == [["c", "textbook", "a"]]
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30), st.integers(1, 8), st.data())
+def test_any_window_of_n_words_of_a_test_question_is_found(words, n, data):
+    start = data.draw(st.integers(0, max(0, len(words) - n)))
+    window = words[start : start + n]
+    prefix, suffix = data.draw(st.lists(st.just("x"), max_size=5)), data.draw(st.lists(st.just("y"), max_size=5))
+    if len(window) < n:
+        prefix = suffix = []
+        window = words
+    audit = overlaps({"q": " ".join(prefix + window + suffix)}, {"t": " ".join(words)}, n=n)
+    assert audit["id"].tolist() == ["q"]
+
+
+@given(st.text(alphabet="ab \n", max_size=40), st.integers(1, 8))
+def test_a_text_has_at_most_one_ngram_per_starting_word(text, n):
+    assert len(ngrams(text, n)) <= max(1, len(text.split()) - n + 1)
+
+
+def test_every_question_of_the_profiles_benchmarks_is_compared_whatever_its_limit(tmp_path):
+    path = tmp_path / "hard.jsonl"
+    path.write_text('{"id": "a", "question": "Q1"}\n{"id": "b", "question": "Q2"}\n')
+    profile = Profile("p", evaluation=Evaluation(benchmarks=(Benchmark(name="hard", path=str(path), limit=1),)))
+    assert benchmark_questions(profile) == {"hard/a": "Q1", "hard/b": "Q2"}
+
+
+# ---- the pool's file ---------------------------------------------------------------------------------------------------
+
+
+def test_a_pool_reads_back_as_it_was_saved(tmp_path):
+    samples = [sample("a"), sample("b", trace="", attempt="", error="503"), sample("ü", kind="choice", answer="B")]
+    save_pool(tmp_path / "pool.jsonl", samples)
+    assert load_pool(tmp_path / "pool.jsonl") == samples
+
+
+GOOD = {"id": "a", "question": "q", "answer": "1", "source": "s", "domain": "d", "trace": "t", "attempt": "1"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([GOOD, {**GOOD, "id": "b", "trace": None}], "line 2: column 'trace' is null"),
+        ([{k: v for k, v in GOOD.items() if k != "domain"}], "line 1: column 'domain' is missing"),
+        ([GOOD, GOOD], "line 2: id 'a' was used on line 1"),
+        ([{**GOOD, "answer": 7}], "line 1: column 'answer' must be text, not int"),
+        ([{**GOOD, "kind": "essay"}], "kind 'essay' is unknown"),
+        ([["a"]], "expected one JSON object per line, found list"),
+        ([], "holds no samples"),
+    ],
+)
+def test_a_bad_pool_is_refused_in_one_line_that_says_where(tmp_path, rows, says):
+    path = tmp_path / "pool.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(PoolError) as error:
+        load_pool(path)
+    assert says in str(error.value) and str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_cut_or_missing_pool_is_an_artifact_error(tmp_path):
+    path = tmp_path / "pool.jsonl"
+    path.write_text(json.dumps(GOOD) + "\n" + json.dumps(GOOD)[:20])
+    with pytest.raises(ArtifactError, match="line 2"):
+        load_pool(path)
+    with pytest.raises(ArtifactError, match="does not exist"):
+        load_pool(tmp_path / "none.jsonl")
+
+
+def test_a_hub_id_is_refused_with_the_way_out():
+    with pytest.raises(PoolError, match="save it as JSON lines"):
+        load_pool("simplescaling/s1K@main")
+
+
+def test_trace_length_is_counted_in_tokens_of_the_models_tokenizer(tiny_model_dir):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
+    traces = ["a: 34+39=73", "", "result 73\nWait, again "]
+    samples = [sample(str(i), trace=trace) for i, trace in enumerate(traces)]
+    assert trace_tokens(samples, tokenizer, batch=2) == {"0": 9, "1": 0, "2": 6}

@@ -1,0 +1,159 @@
+"""Algorithm 1 and the ablation sets (paper, sections 2.2 and 5.1)."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from samples import sample
+
+from s1lib.curation.report import composition, domains, funnel, sources, trace_lengths
+from s1lib.curation.selection import SelectionError, ablations, diverse, longest, select, uniform
+
+
+def make(domain_sizes: dict[str, int]):
+    """Samples and their trace lengths; in a domain the lengths are n, n-1, ..., 1, so that id and rank agree."""
+    samples = [sample(f"{name}{rank:03d}", domain=name) for name, size in domain_sizes.items() for rank in range(size)]
+    lengths = {s.id: domain_sizes[s.domain] - int(s.id[-3:]) for s in samples}
+    return samples, lengths
+
+
+pools = st.dictionaries(st.sampled_from(["algebra", "geometry", "logic", "waves"]), st.integers(1, 12), min_size=1)
+
+
+@given(pools, st.data())
+def test_exactly_the_target_distinct_samples_are_selected(sizes, data):
+    samples, lengths = make(sizes)
+    target = data.draw(st.integers(0, len(samples)))
+    for chosen in (
+        select(samples, target, lengths=lengths, seed=1),
+        diverse(samples, target, seed=1),
+        uniform(samples, target, seed=1),
+        longest(samples, target, lengths=lengths),
+    ):
+        assert len(chosen) == len({s.id for s in chosen}) == target
+        assert set(chosen) <= set(samples)
+
+
+@given(pools, st.integers(0, 5), st.randoms(use_true_random=False))
+def test_the_order_of_the_input_changes_nothing(sizes, seed, shuffler):
+    samples, lengths = make(sizes)
+    shuffled = shuffler.sample(samples, len(samples))
+    target = len(samples) // 2
+    assert select(shuffled, target, lengths=lengths, seed=seed) == select(samples, target, lengths=lengths, seed=seed)
+    assert ablations(shuffled, target, lengths=lengths, seed=seed) == ablations(samples, target, lengths=lengths, seed=seed)
+
+
+def test_the_same_seed_selects_the_same_and_another_seed_does_not():
+    samples, lengths = make({"algebra": 50, "geometry": 50})
+    first = select(samples, 20, lengths=lengths, seed=3)
+    assert first == select(samples, 20, lengths=lengths, seed=3)
+    assert first != select(samples, 20, lengths=lengths, seed=4)
+
+
+def test_the_selection_of_a_seed_is_pinned():
+    samples, lengths = make({"algebra": 4, "geometry": 4})
+    assert [s.id for s in select(samples, 4, lengths=lengths, seed=0)] == ["geometry001", "geometry000", "geometry002", "geometry003"]
+
+
+def test_a_question_is_drawn_with_weight_two_to_the_minus_rank():
+    samples, lengths = make({"algebra": 5})
+    draws = 8000
+    first = Counter(select(samples, 1, lengths=lengths, seed=seed)[0].id for seed in range(draws))
+    total = sum(2.0**-rank for rank in range(5))
+    for rank in range(5):
+        share = 2.0**-rank / total
+        assert first[f"algebra{rank:03d}"] / draws == pytest.approx(share, abs=4 * (share * (1 - share) / draws) ** 0.5)
+
+
+def test_ranks_close_up_after_a_draw():
+    samples, lengths = make({"algebra": 3})
+    pairs = Counter(tuple(s.id[-1] for s in select(samples, 2, lengths=lengths, seed=seed)) for seed in range(6000))
+    after_longest = pairs["0", "1"] / (pairs["0", "1"] + pairs["0", "2"])
+    assert after_longest == pytest.approx(2 / 3, abs=0.03)
+
+
+def test_domains_are_drawn_uniformly_whatever_their_size():
+    samples, lengths = make({"algebra": 400, "geometry": 40, "logic": 40})
+    for chosen in (select(samples, 90, lengths=lengths, seed=5), diverse(samples, 90, seed=5)):
+        assert all(15 <= count <= 45 for count in Counter(s.domain for s in chosen).values())
+
+
+def test_diverse_draws_a_domains_questions_uniformly():
+    samples, _ = make({"algebra": 4})
+    first = Counter(diverse(samples, 1, seed=seed)[0].id for seed in range(4000))
+    assert all(count / 4000 == pytest.approx(0.25, abs=0.03) for count in first.values())
+
+
+def test_an_exhausted_domain_gives_way_to_the_others():
+    samples, lengths = make({"algebra": 2, "geometry": 60})
+    chosen = Counter(s.domain for s in select(samples, 40, lengths=lengths, seed=0))
+    assert chosen == {"algebra": 2, "geometry": 38}
+
+
+def test_a_rank_beyond_the_resolution_of_a_double_is_no_error():
+    samples, lengths = make({"algebra": 500})
+    assert len(select(samples, 500, lengths=lengths, seed=0)) == 500
+
+
+def test_too_small_a_pool_says_which_domains_ran_dry():
+    samples, lengths = make({"algebra": 2, "geometry": 3})
+    with pytest.raises(SelectionError, match=r"asked for 6 samples but only 5 .*algebra \(2\), geometry \(3\)"):
+        select(samples, 6, lengths=lengths)
+    for choose in (uniform, diverse):
+        with pytest.raises(SelectionError, match=r"lower curation\.target"):
+            choose(samples, 6)
+    with pytest.raises(SelectionError):
+        longest(samples, 6, lengths=lengths)
+
+
+def test_preselected_samples_count_towards_the_target_and_are_not_drawn_again():
+    samples, lengths = make({"algebra": 6, "geometry": 6})
+    before = [samples[7], samples[0]]
+    chosen = select(samples, 12, lengths=lengths, seed=0, preselected=before)
+    assert chosen[:2] == before
+    assert {s.id for s in chosen} == {s.id for s in samples}
+    with pytest.raises(SelectionError, match="12 samples are preselected but only 3"):
+        select([], 3, lengths=lengths, preselected=samples)
+
+
+def test_longest_takes_the_longest_traces_of_all_domains():
+    samples, lengths = make({"algebra": 3, "geometry": 9})
+    assert [lengths[s.id] for s in longest(samples, 7, lengths=lengths)] == [9, 8, 7, 6, 5, 4, 3]
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 1000))
+def test_full_is_everything_or_a_uniform_draw_of_its_size(seed):
+    samples, lengths = make({"algebra": 20, "geometry": 5})
+    everything = ablations(samples, 4, lengths=lengths, seed=seed)["full"]
+    assert {s.id for s in everything} == {s.id for s in samples}
+    some = ablations(samples, 4, lengths=lengths, full_size=10, seed=seed)["full"]
+    assert len({s.id for s in some}) == 10
+    assert len(ablations(samples, 4, lengths=lengths, full_size=99, seed=seed)["full"]) == 25
+
+
+# ---- tables ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_funnel_stands_beside_the_papers():
+    table = funnel({"collected": 400, "decontaminated": 360, "quality": 342, "difficulty": 171, "selected": 100})
+    assert table["paper"].tolist() == [59_029, 54_116, 51_581, 24_496, 1_000]
+    assert table["this run, % kept"].tolist()[1:] == pytest.approx([90.0, 95.0, 50.0, 100 * 100 / 171])
+
+
+def test_tables_of_domains_sources_and_sets_add_up():
+    samples, lengths = make({"algebra": 10, "geometry": 30})
+    chosen = select(samples, 10, lengths=lengths, seed=2)
+    table = domains(samples, chosen, lengths=lengths)
+    assert table["pool"].sum() == 40 and table["selected"].sum() == 10
+    assert table["selected, %"].sum() == pytest.approx(100)
+    assert table["selected, 1K tokens"].sum() * 1000 == pytest.approx(sum(lengths[s.id] for s in chosen))
+    assert sources(samples, lengths=lengths)["questions"].tolist() == [40]
+    sets = {"s1": chosen, "full": random.Random(0).sample(samples, 40)}
+    overlap = composition(sets, lengths=lengths)
+    assert overlap["also in s1, %"].tolist() == [100.0, 25.0] and overlap["domains"].tolist() == [2, 2]
+    assert len(trace_lengths(sets, lengths=lengths)) == 50

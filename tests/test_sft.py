@@ -1,0 +1,225 @@
+"""Supervised fine-tuning (paper, section 4.1 and appendix D), on a tiny model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from samples import sample
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+from s1lib.artifacts import read_jsonl
+from s1lib.attention import PLAIN_ATTENTION
+from s1lib.chat import ANSWER, IM_END, THINK, ChatFormat
+from s1lib.profile import SFT, Profile
+from s1lib.sft.dataset import SFTDataError, training_set
+from s1lib.sft.mask import loss_mask, mask_html
+from s1lib.sft.report import training_logs, trainings
+from s1lib.sft.train import TrainingError, build_trainer, load_base, read_training, train
+
+TRACES = ["a: 34+39=73\nresult 73", "a: 34+39=72\nresult 72\nWait, again a: 34+39: 4+9=13,3+3+1=07 so 73\nresult 73"]
+SAMPLES = [sample(str(i), question=f"Start with {10 + i}. a: add 39. What is the result?", trace=TRACES[i % 2]) for i in range(12)]
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tiny_model_dir):
+    return AutoTokenizer.from_pretrained(tiny_model_dir)
+
+
+@pytest.fixture
+def profile(tiny_model_dir):
+    settings = SFT(
+        base=str(tiny_model_dir),
+        epochs=2.0,
+        batch_size=4,
+        micro_batch_size=4,
+        learning_rate=5e-3,
+        max_length=256,
+        bf16=False,
+        gradient_checkpointing=False,
+    )
+    return Profile("test", sft=settings)
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def weights(directory) -> dict[str, torch.Tensor]:
+    return AutoModelForCausalLM.from_pretrained(directory).state_dict()
+
+
+# ---- data --------------------------------------------------------------------------------------------------------------
+
+
+def test_an_example_is_prompt_and_completion_in_the_s1_format(tokenizer):
+    row = training_set([SAMPLES[0]], ChatFormat(tokenizer), max_length=256)[0]
+    assert row["prompt"] == f"<|im_start|>user\n{SAMPLES[0].question}{IM_END}\n<|im_start|>assistant\n"
+    assert row["completion"] == f"{THINK}\n{TRACES[0]}\n{ANSWER}\nAnswer: 73{IM_END}"
+    assert row["length"] == len(tokenizer(row["prompt"] + row["completion"])["input_ids"])
+
+
+def test_samples_over_the_limit_are_listed_and_never_cut(tokenizer):
+    chat = ChatFormat(tokenizer)
+    longest = max(training_set(SAMPLES, chat, max_length=256)["length"])
+    assert len(training_set(SAMPLES, chat, max_length=longest)) == len(SAMPLES)
+    with pytest.raises(SFTDataError, match=rf"^6 samples \(1 \({longest}\), 3 .* longer than sft.max_length = {longest - 1} tokens"):
+        training_set(SAMPLES, chat, max_length=longest - 1)
+
+
+def test_a_sample_without_a_trace_and_an_empty_set_are_refused(tokenizer):
+    with pytest.raises(SFTDataError, match=r"1 sample \(empty\) without a trace"):
+        training_set([SAMPLES[0], sample("empty", trace=" \n")], ChatFormat(tokenizer), max_length=256)
+    with pytest.raises(SFTDataError, match="no samples"):
+        training_set([], ChatFormat(tokenizer), max_length=256)
+
+
+def test_the_toys_tokenizer_reads_text_alike_before_and_after_it_was_saved(tokenizer):
+    from s1lib.toy.tokenizer import build_tokenizer
+
+    text = f"{THINK}\n{TRACES[1]}\n{ANSWER}\nFinal Answer: 73{IM_END}"
+    assert tokenizer.encode(text) == build_tokenizer().encode(text)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+# ---- the loss mask -----------------------------------------------------------------------------------------------------
+
+
+def test_the_loss_is_on_the_trace_and_answer_alone_end_of_turn_included(tokenizer, profile):
+    mask = loss_mask(SAMPLES[1], tokenizer, profile.sft)
+    example = ChatFormat(tokenizer).example(SAMPLES[1].question, SAMPLES[1].trace, SAMPLES[1].attempt)
+    assert "".join(text for text, trained in mask if not trained) == example["prompt"]
+    assert "".join(text for text, trained in mask if trained) == example["completion"]
+    assert mask[-1] == (IM_END, True)
+
+
+def test_the_mask_shown_in_colour_escapes_the_text(tokenizer, profile):
+    shown = mask_html([("<|im_start|>", False), ("a\n", True)])
+    assert "&lt;|im_start|&gt;" in shown and "a↵<br>" in shown and shown.count("<span") == 2
+
+
+def test_a_trainer_that_would_cut_is_refused(tokenizer, profile, tiny_model_dir, tmp_path):
+    data = training_set(SAMPLES, ChatFormat(tokenizer), max_length=256)
+    shorter = dataclasses.replace(profile.sft, max_length=max(data["length"]) - 1)
+    with pytest.raises(TrainingError, match="differ in length"):
+        build_trainer(load_base(str(tiny_model_dir)), tokenizer, data, shorter, tmp_path)
+
+
+# ---- training ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_model_dir, tmp_path_factory):
+    """A model trained once for the tests that only look at it."""
+    settings = SFT(str(tiny_model_dir), epochs=6.0, batch_size=4, micro_batch_size=2, learning_rate=5e-3, max_length=256, bf16=False)
+    out = tmp_path_factory.mktemp("sft") / "s1"
+    record = train(SAMPLES, profile=Profile("test", sft=settings), name="s1", out=out, log=quiet)
+    return out, record
+
+
+def test_training_lowers_the_loss_and_logs_every_step(trained):
+    out, record = trained
+    log = read_jsonl(out / "log.jsonl")
+    assert record["steps"] == len(log) == 18 and record["examples"] == 12
+    assert log[0]["loss"] > 4 and record["final_loss"] < log[0]["loss"] - 0.5
+    assert set(log[0]) == {"step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens"}
+    assert read_training(out) == record
+
+
+def test_learning_rate_warms_up_linearly_and_follows_a_cosine_to_zero(trained):
+    rates = [row["learning_rate"] for row in read_jsonl(trained[0] / "log.jsonl")]
+    assert rates[0] == 0 and rates[1] == 5e-3 and rates[1:] == sorted(rates[1:], reverse=True)
+    assert rates[-1] < 1e-4
+
+
+def test_tokens_count_every_token_once_per_epoch(trained, tokenizer):
+    data = training_set(SAMPLES, ChatFormat(tokenizer), max_length=256)
+    assert trained[1]["tokens"] == 6 * sum(data["length"])
+
+
+def test_the_model_directory_loads_with_transformers_as_it_is(trained, tokenizer):
+    out, _ = trained
+    model, report = AutoModelForCausalLM.from_pretrained(out, output_loading_info=True)
+    assert not report["missing_keys"] and model.config.use_cache
+    assert AutoTokenizer.from_pretrained(out).encode(TRACES[1]) == tokenizer.encode(TRACES[1])
+    assert GenerationConfig.from_pretrained(out).eos_token_id == tokenizer.eos_token_id
+    assert (out / "model.safetensors").exists() and not list(out.glob("*.bin"))
+
+
+def test_the_checkpoint_does_not_depend_on_the_attention_it_was_trained_with(trained, tokenizer):
+    ids = torch.tensor([tokenizer.encode(f"{THINK}\n{TRACES[1]}" * 3)])
+    logits = [AutoModelForCausalLM.from_pretrained(trained[0], attn_implementation=name)(ids).logits for name in (PLAIN_ATTENTION, "sdpa")]
+    torch.testing.assert_close(*logits, atol=1e-4, rtol=1e-4)
+
+
+def test_a_finished_model_is_not_trained_again_and_a_changed_one_is(profile, tmp_path):
+    short = dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, max_steps=2))
+    said: list[str] = []
+    first = train(SAMPLES, profile=short, name="s1", out=tmp_path / "s1", log=said.append)
+    before = (tmp_path / "s1" / "model.safetensors").stat().st_mtime_ns
+    assert train(SAMPLES, profile=short, name="s1", out=tmp_path / "s1", log=said.append) == first
+    assert (tmp_path / "s1" / "model.safetensors").stat().st_mtime_ns == before and "trained before" in said[-1]
+    other_data = train(SAMPLES[:8], profile=short, name="s1", out=tmp_path / "s1", log=quiet)
+    longer = dataclasses.replace(short, sft=dataclasses.replace(short.sft, max_steps=3))
+    assert len({first["key"], other_data["key"], train(SAMPLES, profile=longer, name="s1", out=tmp_path / "s1", log=quiet)["key"]}) == 3
+    assert read_training(tmp_path / "s1")["steps"] == 3
+
+
+def test_the_list_of_sets_is_no_part_of_a_models_key(profile, tmp_path):
+    short = dataclasses.replace(profile.sft, max_steps=1)
+    keys = {
+        train(SAMPLES, profile=Profile("p", sft=dataclasses.replace(short, sets=sets)), name="s1", out=tmp_path / "s1", log=quiet)["key"]
+        for sets in (("s1",), ("s1", "random"))
+    }
+    assert len(keys) == 1
+
+
+def test_the_same_seed_trains_the_same_weights_and_another_does_not(profile, tmp_path):
+    def run(seed: int, name: str) -> dict[str, torch.Tensor]:
+        settings = dataclasses.replace(profile.sft, seed=seed, max_steps=3)
+        train(SAMPLES, profile=Profile("p", sft=settings), name=name, out=tmp_path / name, log=quiet)
+        return weights(tmp_path / name)
+
+    one, two, other = run(0, "one"), run(0, "two"), run(1, "other")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_gradient_accumulation_changes_nothing_but_memory(profile, tmp_path):
+    curves = []
+    for micro in (4, 2):
+        settings = dataclasses.replace(profile.sft, micro_batch_size=micro, max_steps=3)
+        train(SAMPLES, profile=Profile("p", sft=settings), name="s1", out=tmp_path / str(micro), log=quiet)
+        curves.append([row["loss"] for row in read_jsonl(tmp_path / str(micro) / "log.jsonl")])
+    assert curves[0] == pytest.approx(curves[1], rel=1e-3)
+
+
+def test_an_interrupted_training_leaves_nothing_behind(profile, tmp_path):
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(SAMPLES, profile=profile, name="s1", out=tmp_path / "s1", log=interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loss_that_is_not_a_number_stops_training_and_says_where(profile, tmp_path):
+    wild = dataclasses.replace(profile.sft, learning_rate=1e30)
+    with pytest.raises(TrainingError, match=r"s1: loss is nan at step \d+: lower sft.learning_rate"):
+        train(SAMPLES, profile=Profile("p", sft=wild), name="s1", out=tmp_path / "s1", log=quiet)
+    assert read_training(tmp_path / "s1") is None
+
+
+# ---- tables ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_trainings_and_the_logs_name_every_model(trained):
+    out, record = trained
+    table = trainings([record, {**record, "name": "random"}])
+    assert table.columns.tolist() == ["model", "examples", "steps", "tokens", "minutes", "final loss"]
+    assert table["model"].tolist() == ["s1", "random"]
+    logs = training_logs({"s1": out, "random": out})
+    assert logs.groupby("model").size().to_dict() == {"s1": 18, "random": 18}
+    json.dumps(record)
