@@ -95,7 +95,7 @@ class Solution:
             return
         walk = []
         for letter, option in zip(LETTERS, self.problem.options, strict=True):
-            walk.append(f"{letter}) {two(option)} {'yes' if option == result else 'no'}")
+            walk.append(f"{letter}) {two(option)} vs {two(result)} {'yes' if option == result else 'no'}")
             if option == result:
                 break
         self.lines.append(f"result {two(result)}, {', '.join(walk)}")
@@ -146,7 +146,7 @@ def solve(problem: ToyProblem, rng: random.Random, *, slip_rate: float = 0.0, ma
 
 def words() -> list[str]:
     """Every multi-character token of the teacher's traces."""
-    return [WAIT, HMM, ALTERNATIVELY, ", again ", ", from the start", ", all steps are done", "result ", " so ", ": ", ", ", " yes", " no"]
+    return [WAIT, HMM, ALTERNATIVELY, ", again ", ", from the start", ", all steps are done", "result ", " so ", ": ", ", ", " vs ", " yes", " no"]
 
 
 assert MODULUS == 100  # by_digits and two() are written for two digits
