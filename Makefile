@@ -72,7 +72,7 @@ html: $(ENV)
 	@$(S1) html --profile $(PROFILE) --outputs $(OUTPUTS)
 
 bench: $(ENV)
-	@$(PY) -m s1lib.bench
+	@$(PY) -m tests.bench $(BENCH)
 
 fetch: $(ENV)
 	@$(S1) fetch --profile $(PROFILE) --outputs $(OUTPUTS)

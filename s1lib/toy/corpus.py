@@ -1,7 +1,8 @@
 """What the toy's base models read: documents that teach arithmetic, looking up a step by its label, and re-solving.
 
 Each document is a list of (text, trained?): what is drawn at random (a question, the values of a drill) is shown but left
-out of the loss, as nothing can be learnt from predicting it. The mixture moves from drills (dense look-ups and facts, every length from the start: look-ups are what emerges last) to whole solutions.
+out of the loss, as nothing can be learnt from predicting it. The mixture moves from drills (dense look-ups and facts,
+every length from the start: look-ups emerge last) to whole solutions.
 No document holds the thinking or answer delimiters: that format is what SFT teaches.
 """
 
@@ -89,4 +90,3 @@ def documents(rng: random.Random, progress: Callable[[], float], *, max_steps: i
         at = min(1.0, progress())
         write = rng.choices(kinds, [first + (last - first) * at for _, first, last in kinds])[0][0]
         yield write(rng, rng.randint(1, max_steps))
-

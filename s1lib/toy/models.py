@@ -53,7 +53,8 @@ def gate_table(records: dict[str, dict]) -> pd.DataFrame:
     rows = []
     for skill in dict.fromkeys(row["skill"] for record in records.values() for row in record["gate"]):
         reached = {name: [row["share"] for row in record["gate"] if row["skill"] == skill][-1] for name, record in records.items()}
-        rows.append({"skill": skill, **{f"{name} (%)": 100 * share for name, share in reached.items()}, "gate (%)": 100 * GATE[skill] if skill in GATE else None})
+        shares = {f"{name} (%)": 100 * share for name, share in reached.items()}
+        rows.append({"skill": skill, **shares, "gate (%)": 100 * GATE[skill] if skill in GATE else None})
     return pd.DataFrame(rows)
 
 

@@ -66,7 +66,13 @@ def collate(rows: list[Row], pad: int) -> Batch:
 
 
 def batches(
-    tokenizer: PreTrainedTokenizerBase, seed: int, progress: Callable[[], float], *, max_length: int, batch_tokens: int = MICRO_BATCH, pool: int = 512
+    tokenizer: PreTrainedTokenizerBase,
+    seed: int,
+    progress: Callable[[], float],
+    *,
+    max_length: int,
+    batch_tokens: int = MICRO_BATCH,
+    pool: int = 512,
 ) -> Iterator[Batch]:
     """Batches without end, each of documents of like length: a row is a document, so nothing attends across documents."""
     rng = random.Random(seed)
@@ -142,14 +148,17 @@ GATE = {"digit by digit": 0.99, "look-up": 0.99, "option walk": 0.95}  # share o
 
 
 @torch.inference_mode()
-def right_spans(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, documents: list[corpus.Document]) -> Iterator[tuple[str, list[bool]]]:
+def right_spans(
+    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, documents: list[corpus.Document]
+) -> Iterator[tuple[str, list[bool]]]:
     """Every trained span of the documents, with whether each token would have been the model's own greedy choice."""
     rows = encode(tokenizer, documents)
     order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]))
     for start in range(0, len(order), 32):
         group = order[start : start + 32]
         batch = collate([rows[index] for index in group], tokenizer.pad_token_id)
-        right = (model(batch.ids, attention_mask=causal_mask(batch.ids.shape[1]), use_cache=False).logits[:, :-1].argmax(-1) == batch.ids[:, 1:]).tolist()
+        logits = model(batch.ids, attention_mask=causal_mask(batch.ids.shape[1]), use_cache=False).logits
+        right = (logits[:, :-1].argmax(-1) == batch.ids[:, 1:]).tolist()
         for row, index in enumerate(group):
             ids, trained = rows[index]
             for wanted, span in itertools.groupby(range(len(ids)), key=trained.__getitem__):
@@ -199,7 +208,13 @@ class Pretrained:
 
 
 def pretrain(
-    tokenizer: PreTrainedTokenizerBase, settings: BaseModel, *, seed: int, context: int, log: Callable[[str], None] = print, warmup_steps: int = 60
+    tokenizer: PreTrainedTokenizerBase,
+    settings: BaseModel,
+    *,
+    seed: int,
+    context: int,
+    log: Callable[[str], None] = print,
+    warmup_steps: int = 60,
 ) -> Pretrained:
     """Train from scratch on `settings.tokens` tokens, then `extra_tokens` at a time until the gate holds (or `max_tokens`)."""
     model = build_model(tokenizer, settings, seed=seed, context=context).train()

@@ -40,16 +40,45 @@ class Family:
 
 FAMILIES = (
     Family("coins", "market", "Ann has ", " coins. ", ("wins ", "loses ", "grows by "), "How many coins?", share=10.0),
-    Family("shop", "market", "A shop holds ", " hats. ", ("buys ", "sells ", "stocks times "), "How many hats?", (0.5, 0.4, 0.1), share=5.0),
-    Family("number", "textbook", "Start with ", ". ", ("add ", "subtract ", "times "), "What is the result?", (0.33, 0.33, 0.34), share=8.0),
-    Family("clock", "textbook", "A dial shows ", " ticks. ", ("forward ", "back ", "spins by "), "Where is it?", (0.5, 0.4, 0.1), share=4.0),
-    Family("game", "contest", "Bob scores ", " points. ", ("earns ", "drops ", "boosts by "), "How many points?", (0.3, 0.2, 0.5), share=2.0),
+    Family(
+        "shop", "market", "A shop holds ", " hats. ", ("buys ", "sells ", "stocks times "), "How many hats?", (0.5, 0.4, 0.1), share=5.0
+    ),
+    Family(
+        "number", "textbook", "Start with ", ". ", ("add ", "subtract ", "times "), "What is the result?", (0.33, 0.33, 0.34), share=8.0
+    ),
+    Family(
+        "clock", "textbook", "A dial shows ", " ticks. ", ("forward ", "back ", "spins by "), "Where is it?", (0.5, 0.4, 0.1), share=4.0
+    ),
+    Family(
+        "game", "contest", "Bob scores ", " points. ", ("earns ", "drops ", "boosts by "), "How many points?", (0.3, 0.2, 0.5), share=2.0
+    ),
     Family("lift", "contest", "A lift is at ", " floors. ", ("up ", "down ", "jumps by "), "Which floor?", (0.4, 0.4, 0.2), share=2.0),
-    Family("cells", "biology", "A dish has ", " cells. ", ("gains ", "sheds ", "splits by "), "How many cells?", (0.25, 0.15, 0.6), share=1.0),
+    Family(
+        "cells", "biology", "A dish has ", " cells. ", ("gains ", "sheds ", "splits by "), "How many cells?", (0.25, 0.15, 0.6), share=1.0
+    ),
     Family("herd", "biology", "A herd has ", " deer. ", ("births ", "deaths ", "breeds by "), "How many deer?", share=1.0),
     Family("tank", "physics", "A tank holds ", " litres. ", ("fills ", "leaks ", "pumps by "), "How many litres?", share=0.5, worked=False),
-    Family("charge", "physics", "A cell stores ", " volts. ", ("charges ", "drains ", "cascades by "), "How many volts?", share=0.5, worked=False),
-    Family("code", "puzzles", "The code is ", " now. ", ("shift ", "unshift ", "scale "), "What is the code?", (0.3, 0.2, 0.5), share=0.5, worked=False),
+    Family(
+        "charge",
+        "physics",
+        "A cell stores ",
+        " volts. ",
+        ("charges ", "drains ", "cascades by "),
+        "How many volts?",
+        share=0.5,
+        worked=False,
+    ),
+    Family(
+        "code",
+        "puzzles",
+        "The code is ",
+        " now. ",
+        ("shift ", "unshift ", "scale "),
+        "What is the code?",
+        (0.3, 0.2, 0.5),
+        share=0.5,
+        worked=False,
+    ),
     Family("ship", "puzzles", "A ship sails ", " miles. ", ("tailwind ", "headwind ", "warps by "), "How far?", share=0.5, worked=False),
 )
 
@@ -95,7 +124,8 @@ class ToyProblem:
     def stem(self) -> str:
         """The question without options."""
         told = "".join(
-            f"{label}: {self.family.verbs[OPERATORS.index(step.operator)]}{two(step.operand)}. " for label, step in zip(LABELS, self.steps, strict=False)
+            f"{label}: {self.family.verbs[OPERATORS.index(step.operator)]}{two(step.operand)}. "
+            for label, step in zip(LABELS, self.steps, strict=False)
         )
         return f"{self.family.opening}{two(self.start)}{self.family.noun}{told}{self.family.closing}"
 

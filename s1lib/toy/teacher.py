@@ -38,9 +38,7 @@ def by_digits(value: int, step: Step) -> str:
     elif step.operator == "-":
         borrow = int(units < b_units)
         high = tens - b_tens - borrow
-        working = (
-            f"{units}-{b_units}={(units - b_units) % 10}b{borrow},{tens}-{b_tens}-{borrow}={high % 10}b{int(high < 0)}"
-        )
+        working = f"{units}-{b_units}={(units - b_units) % 10}b{borrow},{tens}-{b_tens}-{borrow}={high % 10}b{int(high < 0)}"
     else:
         low, cross, other = units * b_units, tens * b_units, units * b_tens
         total = low // 10 + cross % 10 + other % 10
@@ -130,7 +128,9 @@ class Solution:
         return LETTERS[self.problem.options.index(result)] if result in self.problem.options else LETTERS[-1]
 
 
-def solve(problem: ToyProblem, rng: random.Random, *, slip_rate: float = 0.0, markers: Sequence[str] = (), careful: bool = False) -> Solution:
+def solve(
+    problem: ToyProblem, rng: random.Random, *, slip_rate: float = 0.0, markers: Sequence[str] = (), careful: bool = False
+) -> Solution:
     """A whole trace: a first pass (quick, or digit by digit when `careful`), then one block per marker."""
     solution = Solution(problem, rng, slip_rate)
     if careful:
@@ -146,7 +146,21 @@ def solve(problem: ToyProblem, rng: random.Random, *, slip_rate: float = 0.0, ma
 
 def words() -> list[str]:
     """Every multi-character token of the teacher's traces."""
-    return [WAIT, HMM, ALTERNATIVELY, ", again ", ", from the start", ", all steps are done", "result ", " so ", ": ", ", ", " vs ", " yes", " no"]
+    return [
+        WAIT,
+        HMM,
+        ALTERNATIVELY,
+        ", again ",
+        ", from the start",
+        ", all steps are done",
+        "result ",
+        " so ",
+        ": ",
+        ", ",
+        " vs ",
+        " yes",
+        " no",
+    ]
 
 
 assert MODULUS == 100  # by_digits and two() are written for two digits

@@ -115,4 +115,3 @@ def _break(rng: random.Random, row: dict, rate: float) -> dict:
     if fault == "image":
         return {**row, "question": f"![Image](figure.png) {row['question']}"}
     return {**row, "question": row["question"].replace(". a:", ". **1** a:", 1)}
-

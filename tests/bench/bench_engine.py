@@ -1,0 +1,72 @@
+"""TorchEngine beside transformers' own `generate`: useful tokens per second on the same prompts, as ratios from one run.
+
+    python -m tests.bench.bench_engine
+
+A randomly initialised model of the toy's shape, one thread, no end-of-sequence: every length is as asked for. `generate`
+gets static batches of as many rows as the engine has, each decoded to its longest request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+
+import torch
+from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+
+from s1lib.engines.torch_engine import TorchEngine
+
+ROWS, PROMPT, CONTEXT, VOCABULARY = 64, 60, 512, 120
+
+
+def toy_model(*, seed: int = 0) -> Qwen2ForCausalLM:
+    """The toy base model's shape, not its weights."""
+    torch.manual_seed(seed)
+    sizes = {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2}
+    config = Qwen2Config(vocab_size=VOCABULARY, max_position_embeddings=CONTEXT, tie_word_embeddings=True, initializer_range=0.1, **sizes)
+    return Qwen2ForCausalLM(config).eval()
+
+
+def with_engine(prompts: list[list[int]], lengths: list[int]) -> float:
+    """Seconds for all prompts through `complete` of a new engine."""
+    engine = TorchEngine(toy_model(), vocab_size=VOCABULARY, max_rows=ROWS, max_context=CONTEXT)
+
+    async def run() -> None:
+        done = await asyncio.gather(*(engine.complete(prompt, max_tokens=length) for prompt, length in zip(prompts, lengths, strict=True)))
+        assert [len(completion.ids) for completion in done] == lengths
+
+    start = time.perf_counter()
+    asyncio.run(run())
+    return time.perf_counter() - start
+
+
+def with_generate(prompts: list[list[int]], lengths: list[int]) -> float:
+    """Seconds for all prompts through `generate`, in batches of ROWS in their order."""
+    model = toy_model()
+    start = time.perf_counter()
+    for first in range(0, len(prompts), ROWS):
+        batch, longest = torch.tensor(prompts[first : first + ROWS]), max(lengths[first : first + ROWS])
+        config = GenerationConfig(max_new_tokens=longest, do_sample=False, eos_token_id=None, pad_token_id=0)
+        out = model.generate(batch, attention_mask=torch.ones_like(batch), generation_config=config)
+        assert out.shape[1] == PROMPT + longest
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    rng = random.Random(0)
+    unequal = [round(math.exp(rng.uniform(math.log(8), math.log(400)))) for _ in range(4 * ROWS)]
+    for name, lengths in (("equal lengths, 200 tokens", [200] * ROWS), ("unequal lengths, 8 to 400 tokens", unequal)):
+        prompts = [[rng.randrange(VOCABULARY) for _ in range(PROMPT)] for _ in lengths]
+        seconds = {"engine": [], "generate": []}
+        for _ in range(3):  # in turns, so that whatever else the machine does falls on both
+            seconds["engine"].append(with_engine(prompts, lengths))
+            seconds["generate"].append(with_generate(prompts, lengths))
+        engine, generate = (sum(lengths) / min(times) for times in seconds.values())
+        print(f"{name}: TorchEngine {engine:,.0f} tokens/s, generate {generate:,.0f} tokens/s, ratio {engine / generate:.2f}")
+
+
+if __name__ == "__main__":
+    main()
