@@ -9,6 +9,7 @@ destination appears only when every cell has run. A notebook writes its own mani
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -22,6 +23,9 @@ from s1lib.profile import ROOT, Profile, load_profile, profile_files
 PARAMETERS = ("profile_name", "outputs")
 FREE_BYTES = 200 << 20  # what the toy writes; a run on real models fails later with the same line
 REFERENCE = ROOT / "outputs" / "reference"
+
+# jsonschema imports this where it is installed, and it then compiles a grammar for seconds; nbformat never asks for what it checks.
+sys.modules.setdefault("rfc3987_syntax", None)
 
 
 class NotebookError(RuntimeError):
@@ -167,12 +171,11 @@ def make_rules(profile_name: str, *, outputs: str) -> str:
 
 def modules_of(notebook: Path) -> list[Path]:
     """Files of s1lib that `notebook` imports, through other modules of s1lib as well; and the paper's numbers if it reads them."""
-    import nbformat
-
     if not notebook.exists():
         raise NotebookError(f"{notebook} does not exist: the profile's `notebooks` must name files of notebooks/")
-    cells = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
-    source = "\n".join(line for line in "\n".join(cells).splitlines() if not line.startswith(("%", "!")))
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    source = "\n".join(line for line in code.splitlines() if not line.startswith(("%", "!")))
     found: set[Path] = set()
     waiting = set(_imported(source))
     while waiting:

@@ -84,7 +84,8 @@ def headline(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
         for place in some.groupby("benchmark", sort=False)["accuracy"].idxmax():
             best = some.loc[place]
             own = {"this run": best["accuracy"], "low": best["low"], "high": best["high"], "as": f"{best['model']}, {best['setting']}"}
-            table.append({"paper's row": name, "role": best["role"], "paper": paper.get((name, best["role"])), "benchmark": best["benchmark"], **own})
+            row = {"paper's row": name, "role": best["role"], "paper": paper.get((name, best["role"])), "benchmark": best["benchmark"]}
+            table.append({**row, **own})
     return pd.DataFrame(table)
 
 
