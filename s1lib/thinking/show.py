@@ -1,23 +1,61 @@
-"""A trace to look at, in a notebook: what was appended stands out from what the model wrote."""
+"""Traces to look at: one with what was appended standing out, many as a table, a sweep as a curve (figure 4a)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
+import pandas as pd
 from IPython.display import HTML
+from matplotlib.axes import Axes
 
-from s1lib import plots
 from s1lib.chat import ChatFormat
-from s1lib.thinking.budget import Trace
+from s1lib.plots import BLUE, ORANGE, YELLOW, note, token_axis
+from s1lib.thinking.budget import Budget, Trace
 
-MARK = f"background:{plots.YELLOW};color:#000;padding:0 2px;border-radius:3px"
 BOX = "white-space:pre-wrap;font-family:monospace;line-height:1.5;padding:8px 12px;border-left:4px solid #888"
+MARK = f"background:{YELLOW};color:#000;padding:0 2px;border-radius:3px"
 
 
 def show_trace(trace: Trace, chat: ChatFormat) -> HTML:
     """The assistant's turn with everything that budget forcing appended on yellow, and a line of its counts."""
     pieces = [f'<mark style="{MARK}">{escape(text)}</mark>' if forced else escape(text) for text, forced in trace.spans(chat)]
-    counts = (
-        f"{trace.thinking_tokens} thinking tokens, {trace.forced_tokens} of them appended; Waits: {trace.waits_used}; end: {trace.finish}"
-    )
+    tokens = f"{trace.thinking_tokens} thinking tokens, {trace.forced_tokens} of them appended"
+    counts = f"{tokens}; Waits: {trace.waits_used}; end: {trace.finish}"
     return HTML(f'<div style="{BOX}">{"".join(pieces)}</div><div style="color:#666">{counts}</div>')
+
+
+def tabulate(sweeps: Sequence[dict[Budget, Trace]], chat: ChatFormat) -> pd.DataFrame:
+    """One row per problem (numbered) and point of its sweep; tokens as in `Trace`, `answer` the text to grade."""
+    return pd.DataFrame(
+        {
+            "problem": number,
+            "max_thinking": point.max_thinking,
+            "waits": point.waits,
+            "thinking_tokens": trace.thinking_tokens,
+            "decoded_tokens": trace.decoded_tokens,
+            "finish": trace.finish,
+            "answer": trace.texts(chat)[1],
+        }
+        for number, traces in enumerate(sweeps)
+        for point, trace in traces.items()
+    )
+
+
+def draw_sweep(points: pd.DataFrame, ax: Axes) -> Axes:
+    """Figure 4a: accuracy against average thinking tokens; budgets as a line, Waits beyond the last of them, intervals where given.
+
+    points: thinking_tokens, accuracy (%), waits (0 = a budget), optionally low and high (%); thinking_tokens above 0 are drawn.
+    """
+    points = points[points["thinking_tokens"] > 0].sort_values("thinking_tokens")
+    for waits, colour, marker, label in ((False, BLUE, "o", "budgets"), (True, ORANGE, "^", "Waits")):
+        some = points[(points["waits"] > 0) == waits]
+        around = [some["accuracy"] - some["low"], some["high"] - some["accuracy"]] if "low" in some else None
+        ax.errorbar(
+            some["thinking_tokens"], some["accuracy"], yerr=around, color=colour, marker=marker, capsize=2, elinewidth=0.9, label=label
+        )
+    for place, point in enumerate(points[points["waits"] > 0].itertuples()):
+        note(ax, f"{point.waits:.0f}×", point.thinking_tokens, point.accuracy, offset=(-9, 10 if place % 2 == 0 else -10))
+    ax.set(ylim=(-3, 103), ylabel="accuracy (%)")
+    ax.legend(loc="upper left")
+    return token_axis(ax)
