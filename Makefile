@@ -33,7 +33,7 @@ help:
 	@echo "make smoke       reproduce on the smoke profile: everything tiny, numbers mean nothing"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make html        the executed notebooks as pages, under $(OUTPUTS)/$(PROFILE)/html"
-	@echo "make bench       speed and seeds, as printed tables"
+	@echo "make bench       speed and seeds, as printed tables (ARGS=engine for one of them)"
 	@echo "make fetch       download what the profile names on a hub, to run without a network afterwards"
 	@echo "make clean       delete $(OUTPUTS)/$(PROFILE)"
 	@echo "Variables: PROFILE=toy|smoke|gpu|h100|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"

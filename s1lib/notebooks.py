@@ -59,6 +59,7 @@ def run_notebook(notebook: str | Path, *, profile: Profile, profile_name: str) -
     try:
         _execute(notebook, running, values)
         os.replace(running, executed)
+        failed.unlink(missing_ok=True)
     except papermill.exceptions.PapermillExecutionError as error:
         os.replace(running, failed)
         raise NotebookError(f"{notebook.stem}: {_message(error)}") from None

@@ -67,6 +67,8 @@ def test_an_error_of_ours_is_one_line_and_the_notebook_never_looks_finished(plac
     assert main(place("write_manifest(out)", 'raise ArtifactError("the pool is not there: run 00 first")')) == 1
     assert only_line(capsys) == "error: 01_curation: the pool is not there: run 00 first"
     assert place.failed.exists() and not place.executed.exists() and not place.running.exists()
+    assert main(place("write_manifest(out)")) == 0
+    assert place.executed.exists() and not place.failed.exists()
 
 
 def test_any_other_error_shows_where_it_happened(place, capsys):
