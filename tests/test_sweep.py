@@ -3,14 +3,19 @@
 import asyncio
 from dataclasses import replace
 
+import matplotlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import ScriptedEngine, char_chat, random_traces, script
 
 from s1lib.engines.protocol import EngineError
+from s1lib.plots import panels
 from s1lib.thinking.budget import Budget, BudgetError, force_budget
+from s1lib.thinking.show import draw_sweep, tabulate
 from s1lib.thinking.sweep import grid, sweep
+
+matplotlib.use("Agg")
 
 CHATS = {"one token each": char_chat(), "spelled out": char_chat(spelled=True)}
 CHAT = CHATS["one token each"]
@@ -166,3 +171,16 @@ def test_a_cancelled_sweep_leaves_no_request_behind():
 
     asyncio.run(cancel())
     assert started == cancelled != []
+
+
+def test_sweeps_as_a_table_and_a_curve():
+    engine = ScriptedEngine(script(CHAT, Q, SEGMENTS))
+    table = tabulate([together(engine, CHAT, grid([0, 4], [1]))] * 2, CHAT)
+    assert table["problem"].tolist() == [0] * 4 + [1] * 4
+    assert table["thinking_tokens"].tolist() == [0, 4, 6, 13] * 2
+    assert table["answer"].tolist() == ["Final Answer:7", "Final Answer:7", "7", "7"] * 2
+    assert table["decoded_tokens"].sum() == 2 * engine.decoded_tokens
+    ax = draw_sweep(table.head(4).assign(accuracy=[0, 10, 50, 60], low=[0, 5, 40, 50], high=[9, 15, 60, 70]), panels(1)[1][0])
+    budgets, waits = (container.lines[0] for container in ax.containers)
+    assert (list(budgets.get_xdata()), list(waits.get_xdata())) == ([4, 6], [13])
+    assert [text.get_text() for text in ax.texts] == ["1×"]
