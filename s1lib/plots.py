@@ -52,6 +52,7 @@ def theme() -> None:
             "grid.color": "0.9",
             "lines.linewidth": 1.8,
             "legend.frameon": False,
+            "figure.constrained_layout.h_pad": 0.08,  # inches
         }
     )
 
@@ -123,9 +124,11 @@ def not_available(ax: Axes, reason: str) -> Axes:
 def save_figure(fig: Figure, path_stem: Path | str, data: pd.DataFrame) -> Figure:
     """Write `path_stem`.png, .pdf and .csv (`data`, what is plotted), each atomically; the same figure gives the same bytes."""
     stem = Path(path_stem)
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")  # laid out once: the layout costs as much as the drawing
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         with atomic_path(stem.with_name(stem.name + suffix)) as temporary:
-            fig.savefig(temporary, metadata=metadata, bbox_inches="tight")
+            fig.savefig(temporary, metadata=metadata)
     write_text(stem.with_name(stem.name + ".csv"), data.to_csv(index=False))
     return fig
 

@@ -139,7 +139,7 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
     data = data.sort_values(["examples", "accuracy"])
     errors = [data["accuracy"] - data["low"], data["high"] - data["accuracy"]]
     ax.errorbar(data["examples"], data["accuracy"], yerr=errors, fmt=style["marker"], color=style["color"], capsize=3)
-    for place, point in zip(data.groupby("examples").cumcount(), data.itertuples(), strict=True):
+    for place, point in zip(data.groupby("examples").cumcount(ascending=False), data.itertuples(), strict=True):
         x, align = ((7, "left"), (-7, "right"))[place % 2]
         note(ax, point.model, point.examples, point.accuracy, offset=(x, 0), ha=align)
     sizes = sorted(set(data["examples"]))
