@@ -74,9 +74,9 @@ def resolved(rng: random.Random, steps: int) -> Document:
 
 # kind -> (write, share of the documents at the start, at the end of the schedule)
 KINDS: dict[str, tuple[Callable[..., Document], float, float]] = {
-    "drill": (lambda rng, steps: drill(rng, steps, careful=False), 0.40, 0.15),
+    "drill": (lambda rng, steps: drill(rng, steps, careful=False), 0.45, 0.15),
     "careful": (lambda rng, steps: drill(rng, steps, careful=True), 0.25, 0.10),
-    "walk": (walk, 0.15, 0.10),
+    "walk": (walk, 0.10, 0.10),
     "direct": (direct, 0.05, 0.05),
     "worked": (worked, 0.10, 0.20),
     "resolved": (resolved, 0.05, 0.40),

@@ -24,6 +24,8 @@ from s1lib.toy.problems import LABELS, OPERATORS
 
 MICRO_BATCH = 1024  # tokens, padding included
 ACCUMULATED = 2  # micro-batches of different lengths per step: kinds of documents differ in length, and every step should see several
+FLOOR = 0.1  # what the learning rate falls to, relative to its peak
+EXTRA_PEAK = 0.4  # where it starts again when the gate asks for more
 IGNORED = -100  # the label that torch's cross entropy leaves out
 
 
@@ -219,7 +221,7 @@ def pretrain(
     """Train from scratch on `settings.tokens` tokens, then `extra_tokens` at a time until the gate holds (or `max_tokens`)."""
     model = build_model(tokenizer, settings, seed=seed, context=context).train()
     optimiser = Optimiser(model)
-    seen, goal, step, watched, start = 0, settings.tokens, 0, 0, time.perf_counter()
+    seen, begin, goal, peak, step, watched, start = 0, 0, settings.tokens, 1.0, 0, 0, time.perf_counter()
     curve: list[dict] = []
     gate: list[dict] = []
     stream = batches(tokenizer, seed, lambda: seen / settings.tokens, max_length=context)
@@ -241,7 +243,7 @@ def pretrain(
             step += 1
             for parameter in optimiser.parameters:
                 parameter.grad.div_(trained)
-            optimiser.step(min(1.0, step / warmup_steps) * max(0.1, 1.0 - seen / goal))
+            optimiser.step(min(step / warmup_steps, max(FLOOR, peak * (goal - seen) / (goal - begin))))
             recent.append(total / trained)
             if len(recent) == 50:
                 curve.append({"tokens": seen, "loss": sum(recent) / 50})
@@ -253,4 +255,4 @@ def pretrain(
         shares = watch(150)
         if passed(shares) or not settings.gated or goal + settings.extra_tokens > settings.max_tokens:
             return Pretrained(model.eval(), curve, gate, passed(shares), time.perf_counter() - start)
-        goal += settings.extra_tokens
+        begin, goal, peak = goal, goal + settings.extra_tokens, EXTRA_PEAK

@@ -22,7 +22,7 @@ MARKER_COUNTS = {0: 0.80, 1: 0.10, 2: 0.05, 3: 0.025, 4: 0.015, 5: 0.01}
 MARKERS = {WAIT: 0.8, HMM: 0.1, ALTERNATIVELY: 0.1}
 
 # name -> (role, fewest steps, share of multiple choice); all families alike
-BENCHMARKS = {"hard": ("AIME24", 6, False), "mixed": ("MATH500", 2, False), "choice": ("GPQA-Diamond", 2, True)}
+BENCHMARKS = {"hard": ("AIME24", 5, False), "mixed": ("MATH500", 2, False), "choice": ("GPQA-Diamond", 2, True)}
 
 
 def draw_benchmarks(settings: Universe) -> dict[str, list[ToyProblem]]:

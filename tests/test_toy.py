@@ -1,0 +1,225 @@
+"""The toy universe: its arithmetic, its teacher, its text, its pool, and training that repeats itself exactly."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s1lib.chat import ChatFormat
+from s1lib.profile import BaseModel, Universe, load_profile
+from s1lib.toy import corpus, pretrain, universe
+from s1lib.toy.muon import orthogonalise
+from s1lib.toy.problems import FAMILIES, LABELS, LETTERS, OPERATORS, Step, draw_problem
+from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, by_digits, solve
+from s1lib.toy.tokenizer import build_tokenizer
+
+TINY = BaseModel(hidden_size=32, layers=1, heads=2, kv_heads=2, intermediate_size=32, tokens=6000, extra_tokens=3000, max_tokens=13000)
+SMALL = Universe(pool_size=600, benchmark_size=30)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build_tokenizer()
+
+
+seeds = st.integers(0, 10**6)
+
+
+def a_problem(seed: int, *, steps: int | None = None, choice: bool = False):
+    rng = random.Random(seed)
+    return draw_problem(rng, rng.choice(FAMILIES), steps or rng.randint(1, len(LABELS)), choice=choice, hard=0.5)
+
+
+# ---- arithmetic and teacher ----
+
+
+@given(st.integers(0, 99), st.sampled_from(OPERATORS), st.integers(0, 99))
+def test_working_by_digits_ends_in_the_right_result(value, operator, operand):
+    step = Step(operator, operand)
+    expected = {"+": value + operand, "-": value - operand, "*": value * operand}[operator] % 100
+    assert step.apply(value) == expected
+    assert by_digits(value, step).endswith(f" so {expected:02d}")
+
+
+@given(st.integers(0, 99), st.sampled_from(OPERATORS), st.integers(0, 99))
+def test_every_equation_of_the_working_holds(value, operator, operand):
+    for equation in by_digits(value, Step(operator, operand)).split(" so ")[0].split(","):
+        left, right = equation.split("=")
+        digits = [int(digit) for digit in left.replace("*", "+").replace("-", "+").split("+")]
+        if "b" in right:
+            digit, borrow = right.split("b")
+            assert digits[0] - sum(digits[1:]) == int(digit) - 10 * int(borrow)
+        else:
+            assert int(right) == (digits[0] * digits[1] if "*" in left else sum(digits))
+
+
+@given(seeds, st.booleans(), st.booleans())
+def test_a_teacher_that_never_slips_reaches_the_gold_answer(seed, choice, careful):
+    problem = a_problem(seed, choice=choice)
+    assert solve(problem, random.Random(seed), careful=careful).answer == problem.gold
+
+
+@given(seeds, st.booleans())
+def test_enough_waits_mend_every_slip(seed, choice):
+    """Two steps a Wait: after (K + 1) // 2 of them all K steps were solved digit by digit."""
+    problem = a_problem(seed, choice=choice)
+    waits = [WAIT] * ((len(problem.steps) + 1) // 2)
+    solution = solve(problem, random.Random(seed), slip_rate=0.9, markers=waits)
+    assert solution.answer == problem.gold
+    assert solution.values == problem.values
+
+
+def test_a_wait_solves_two_steps_again_a_hmm_one_and_alternatively_starts_over():
+    problem = a_problem(3, steps=6)
+    careful = {word: solve(problem, random.Random(0), markers=[word]).text.count(" so ") for word in (WAIT, HMM, ALTERNATIVELY)}
+    assert careful == {WAIT: 2, HMM: 1, ALTERNATIVELY: 0}
+    assert "Alternatively, from the start\na: " in solve(problem, random.Random(0), markers=[ALTERNATIVELY]).text
+
+
+def test_a_wait_after_everything_is_checked_says_so():
+    problem = a_problem(5, steps=2)
+    assert solve(problem, random.Random(0), markers=[WAIT, WAIT]).text.splitlines()[-2:] == [
+        "Wait, all steps are done",
+        f"result {problem.result:02d}",
+    ]
+
+
+@given(seeds)
+def test_options_are_distinct_and_hold_the_result(seed):
+    problem = a_problem(seed, choice=True)
+    assert len(set(problem.options)) == len(LETTERS)
+    assert problem.options[LETTERS.index(problem.gold)] == problem.result
+
+
+# ---- tokens ----
+
+
+@given(seeds, st.booleans())
+@settings(max_examples=50)
+def test_text_survives_the_tokenizer_and_holds_no_unknown_token(seed, choice):
+    tokenizer = build_tokenizer()
+    chat = ChatFormat(tokenizer)
+    problem = a_problem(seed, choice=choice)
+    solution = solve(problem, random.Random(seed), slip_rate=0.3, markers=[WAIT, HMM, ALTERNATIVELY])
+    example = chat.example(problem.question, solution.text, solution.answer)
+    text = example["prompt"] + example["completion"]
+    assert chat.decode(chat.encode(text)) == text
+    assert tokenizer.unk_token_id not in chat.encode(text)
+
+
+def test_numbers_are_written_digit_by_digit(tokenizer):
+    assert tokenizer.tokenize("a: 34+39=73") == ["a: ", "3", "4", "+", "3", "9", "=", "7", "3"]
+
+
+def test_segments_of_a_document_meet_at_token_borders(tokenizer):
+    """`encode` tokenises them apart, so the ids must be those of the whole text."""
+    rng = random.Random(0)
+    for write, _, _ in corpus.KINDS.values():
+        for document in [write(rng, steps) for steps in (1, 4, 8) for _ in range(10)]:
+            (ids, trained), whole = pretrain.encode(tokenizer, [document])[0], "".join(text for text, _ in document)
+            assert ids == tokenizer(whole, add_special_tokens=False)["input_ids"]
+            assert len(ids) == len(trained) and any(trained) and not all(trained)
+
+
+def test_no_document_of_the_base_corpus_shows_the_thinking_format(tokenizer):
+    rng = random.Random(1)
+    texts = ["".join(text for text, _ in write(rng, 5)) for write, _, _ in corpus.KINDS.values() for _ in range(50)]
+    assert not any("think" in text or "<|im_start|>answer" in text for text in texts)
+
+
+def test_families_that_are_not_worked_appear_only_as_question_and_answer():
+    rng = random.Random(2)
+    hidden = [family.opening for family in FAMILIES if not family.worked]
+    for name, (write, _, _) in corpus.KINDS.items():
+        seen = any(opening in text for _ in range(200) for text, _ in write(rng, 4) for opening in hidden)
+        assert seen == (name == "direct")
+
+
+# ---- pool and benchmarks ----
+
+
+def test_the_same_seed_gives_the_same_pool_and_another_seed_another():
+    first, again, other = (
+        universe.make_pool(s, universe.draw_benchmarks(s)) for s in (SMALL, SMALL, Universe(pool_size=600, benchmark_size=30, seed=1))
+    )
+    assert first == again
+    assert first != other
+
+
+def test_the_pool_shares_no_question_with_a_benchmark_but_the_planted_copies():
+    drawn = universe.draw_benchmarks(SMALL)
+    tests = {problem.stem for problems in drawn.values() for problem in problems}
+    pool = universe.make_pool(replace(SMALL, broken_rate=0.0), drawn)
+    shared = [row for row in pool if any(row["question"].startswith(stem) for stem in tests)]
+    assert len(shared) == round(universe.CONTAMINATED * SMALL.pool_size)
+
+
+def test_the_pool_has_every_fault_that_curation_must_find():
+    pool = universe.make_pool(replace(SMALL, broken_rate=0.5), universe.draw_benchmarks(SMALL))
+    assert len({row["id"] for row in pool}) == len(pool) == SMALL.pool_size
+    assert any(row["error"] for row in pool)
+    assert any(not row["trace"] and not row["error"] for row in pool)
+    assert any("\ufffd" in row["trace"] for row in pool)
+    assert any(row["question"].startswith("![Image]") for row in pool)
+    assert any("**1**" in row["question"] for row in pool)
+    assert any(len(set(row["trace"].splitlines()[-4:])) == 1 for row in pool if row["trace"].count("\n") > 4)
+    assert max(Counter(row["question"] for row in pool).values()) > 1
+
+
+def test_prompt_and_trace_fit_the_window_the_base_models_read():
+    chat, profile = ChatFormat(build_tokenizer()), load_profile("toy")
+    for row in universe.make_pool(profile.universe, universe.draw_benchmarks(profile.universe)):
+        if not row["error"] and row["question"].isascii() and "Image" not in row["question"] and "**" not in row["question"]:
+            example = chat.example(row["question"], row["trace"], row["attempt"] or "0")
+            assert len(example["prompt"]) + len(example["completion"]) <= 2 * profile.sft.max_length
+            assert len(row["trace"]) <= universe.TRACE_LIMIT + 200  # a loop repeats its last line
+
+
+# ---- training ----
+
+
+def test_training_twice_from_one_seed_gives_the_same_weights(tokenizer):
+    first, again = (pretrain.pretrain(tokenizer, replace(TINY, gated=False), seed=3, context=512, log=lambda _: None) for _ in range(2))
+    for a, b in zip(first.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert first.gate == again.gate
+
+
+def test_training_goes_on_until_the_gate_and_stops_at_the_limit(tokenizer):
+    log: list[str] = []
+    trained = pretrain.pretrain(tokenizer, TINY, seed=0, context=512, log=log.append)
+    assert not trained.passed  # one layer, a few thousand tokens
+    assert len({row["tokens"] for row in trained.gate}) == 3  # at 6,000, 9,000 and 12,000 tokens; 15,000 is over the limit
+
+
+def test_a_model_that_is_not_gated_stops_at_its_tokens(tokenizer):
+    trained = pretrain.pretrain(tokenizer, replace(TINY, gated=False), seed=0, context=512, log=lambda _: None)
+    assert len({row["tokens"] for row in trained.gate}) == 1
+
+
+def test_the_gate_asks_for_every_skill():
+    assert pretrain.passed(dict.fromkeys(pretrain.GATE, 1.0))
+    for skill in pretrain.GATE:
+        assert not pretrain.passed({**dict.fromkeys(pretrain.GATE, 1.0), skill: 0.9})
+
+
+def test_nothing_attends_to_padding_or_to_another_document(tokenizer):
+    model = pretrain.build_model(tokenizer, TINY, seed=0, context=512)
+    rng = random.Random(0)
+    rows = pretrain.encode(tokenizer, [corpus.worked(rng, steps) for steps in (2, 7)])
+    together, alone = pretrain.collate(rows, tokenizer.pad_token_id), pretrain.collate(rows[:1], tokenizer.pad_token_id)
+    length = alone.ids.shape[1]
+    mask = pretrain.causal_mask
+    both = model(together.ids, attention_mask=mask(together.ids.shape[1])).logits[0, :length]
+    torch.testing.assert_close(both, model(alone.ids, attention_mask=mask(length)).logits[0], rtol=1e-4, atol=1e-5)
+
+
+def test_an_orthogonalised_matrix_has_singular_values_near_one():
+    values = torch.linalg.svdvals(orthogonalise(torch.randn(3, 40, 16, generator=torch.Generator().manual_seed(0))))
+    assert ((values > 0.6) & (values < 1.3)).all()
