@@ -52,7 +52,7 @@ class Universe:
 
     pool_size: int = 5000
     benchmark_size: int = 300
-    max_steps: int = 9
+    max_steps: int = 7  # the base models read up to 8
     slip_rate: float = 0.12  # of the teacher's quick lines
     broken_rate: float = 0.08  # traces that the quality filter must find
     seed: int = 0

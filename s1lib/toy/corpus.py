@@ -65,7 +65,7 @@ def resolved(rng: random.Random, steps: int) -> Document:
     """Flawed work that is solved again, now and then beyond the point where everything is checked."""
     problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < 0.2)
     most = (steps + 1) // 2
-    count = most + rng.randint(1, 3) if rng.random() < 0.25 else rng.randint(1, max(1, most))
+    count = most + rng.randint(1, 3) if rng.random() < 0.4 else rng.randint(1, max(1, most))
     words, weights = zip(*MARKERS, strict=True)
     markers = rng.choices(words, weights, k=count) if rng.random() < 0.3 else [WAIT] * count
     solution = solve(problem, rng, slip_rate=BASE_SLIP_RATE, markers=markers[:7])

@@ -22,7 +22,7 @@ from s1lib.toy import corpus
 from s1lib.toy.muon import Muon
 from s1lib.toy.problems import LABELS, OPERATORS
 
-MICRO_BATCH = 1024  # tokens, padding included
+MICRO_BATCH = 768  # tokens, padding included
 ACCUMULATED = 2  # micro-batches of different lengths per step: kinds of documents differ in length, and every step should see several
 FLOOR = 0.1  # what the learning rate falls to, relative to its peak
 EXTRA_PEAK = 0.4  # where it starts again when the gate asks for more

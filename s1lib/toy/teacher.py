@@ -96,7 +96,7 @@ class Solution:
             walk.append(f"{letter}) {two(option)} vs {two(result)} {'yes' if option == result else 'no'}")
             if option == result:
                 break
-        self.lines.append(f"result {two(result)}, {', '.join(walk)}")
+        self.lines.append(f"result {two(result)}, {', '.join(walk)} so {self.answer}")
 
     def marker(self, word: str) -> None:
         """What follows "Wait", "Hmm" or "Alternatively": the roles that these words have in real traces."""
@@ -121,11 +121,11 @@ class Solution:
 
     @property
     def answer(self) -> str:
-        """What the trace ends with, right or wrong; a result that is no option leaves the last letter of the walk."""
+        """What the trace ends with, right or wrong; a result that is no option leaves a guess."""
         result = self.values[-1]
         if not self.problem.options:
             return two(result)
-        return LETTERS[self.problem.options.index(result)] if result in self.problem.options else LETTERS[-1]
+        return LETTERS[self.problem.options.index(result)] if result in self.problem.options else LETTERS[result % len(LETTERS)]
 
 
 def solve(

@@ -11,14 +11,14 @@ import random
 
 from s1lib.profile import Universe
 from s1lib.toy.problems import FAMILIES, ToyProblem, draw_problem, two
-from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, solve
+from s1lib.toy.teacher import ALTERNATIVELY, HMM, STEPS_PER_MARKER, WAIT, solve
 
 CONTAMINATED = 0.01  # share of the pool that copies a benchmark's question
 DUPLICATED = 0.01  # share of the pool that repeats another question of the pool
 CHOICE = 0.15  # share of the pool with four options
 TRACE_LIMIT = 480  # characters, about 420 tokens: prompt and trace stay within the window the base models were trained on
-# How often the teacher says one more "Wait" (or "Hmm", "Alternatively") before it answers.
-MARKER_COUNTS = {0: 0.80, 1: 0.10, 2: 0.05, 3: 0.025, 4: 0.015, 5: 0.01}
+MARKED = 0.2  # share of the traces in which the teacher goes on after its first result
+BEYOND = 2  # at most so many markers more than it takes to check every step
 MARKERS = {WAIT: 0.8, HMM: 0.1, ALTERNATIVELY: 0.1}
 
 # name -> (role, fewest steps, share of multiple choice); all families alike
@@ -73,13 +73,14 @@ def make_pool(settings: Universe, benchmarks: dict[str, list[ToyProblem]]) -> li
     return [{"id": hashlib.sha256(f"{index} {row['question']}".encode()).hexdigest()[:16], **row} for index, row in enumerate(rows)]
 
 
-def draw_markers(rng: random.Random) -> list[str]:
-    count = rng.choices(list(MARKER_COUNTS), list(MARKER_COUNTS.values()))[0]
+def draw_markers(rng: random.Random, steps: int) -> list[str]:
+    """The teacher's second thoughts: none in most traces, else up to a few more than the steps need."""
+    count = rng.randint(1, (steps + 1) // STEPS_PER_MARKER[WAIT] + BEYOND) if rng.random() < MARKED else 0
     return rng.choices(list(MARKERS), list(MARKERS.values()), k=count)
 
 
 def _row(rng: random.Random, problem: ToyProblem, slip_rate: float) -> dict:
-    markers = draw_markers(rng)
+    markers = draw_markers(rng, len(problem.steps))
     solution = solve(problem, rng, slip_rate=slip_rate, markers=markers)
     while len(solution.text) > TRACE_LIMIT:
         markers.pop()
