@@ -1,0 +1,23 @@
+"""Engines: token ids in, token ids out (`protocol.Engine`), and the one place that chooses which."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s1lib.engines.protocol import Completion, Engine, EngineError
+
+if TYPE_CHECKING:
+    from s1lib.profile import EngineSettings
+
+__all__ = ["Completion", "Engine", "EngineError", "open_engine"]
+
+
+def open_engine(model: str | Path, settings: EngineSettings, *, device: str | None = None) -> Engine:
+    """The engine that `settings.kind` names, on the checkpoint `model` (directory or hub id). Raises EngineError."""
+    if settings.kind == "torch":
+        from s1lib.engines.torch_engine import TorchEngine  # imports torch, which only decoding needs
+
+        sizes = {"max_rows": settings.max_rows, "max_context": settings.max_context}
+        return TorchEngine.from_pretrained(model, dtype=settings.dtype, device=device, **sizes)
+    raise EngineError(f'unknown engine.kind {settings.kind!r} in the profile: use "torch"')
