@@ -7,7 +7,7 @@ lower-cased and its white space normalised; nothing else is. Text made from temp
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -62,6 +62,15 @@ def overlaps(questions: Mapping[str, str], tests: Mapping[str, str], *, n: int =
             rows.append((id_, name, count, count / len(grams), next(gram for gram in common if name in where[gram])))
     table = pd.DataFrame(rows, columns=["id", "test", "shared", "share", "example"])
     return table.sort_values(["share", "id", "test"], ascending=[False, True, True], ignore_index=True)
+
+
+def dropped_by_n(questions: Mapping[str, str], tests: Mapping[str, str], ns: Iterable[int]) -> pd.DataFrame:
+    """How many questions share an n-gram with a test question, and how many of them share all they have, for every n."""
+    rows = []
+    for n in ns:
+        audit = overlaps(questions, tests, n=n)
+        rows.append({"n": n, "questions dropped": audit["id"].nunique(), "complete copies": audit.loc[audit["share"] == 1, "id"].nunique()})
+    return pd.DataFrame(rows)
 
 
 def decontaminate(samples: Sequence[Sample], tests: Mapping[str, str], *, n: int = 8) -> Decontaminated:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 
 from s1lib.curation.pool import Sample
-
-# Section 2 of the paper, stage by stage.
-PAPER_FUNNEL = {"collected": 59_029, "decontaminated": 54_116, "quality": 51_581, "difficulty": 24_496, "selected": 1_000}
+from s1lib.plots import BLUE
 
 
-def funnel(counts: Mapping[str, int]) -> pd.DataFrame:
-    """Questions left after each stage of this run and of the paper, with the share of the stage before; keys as in PAPER_FUNNEL."""
-    table = pd.DataFrame(
-        {"stage": list(PAPER_FUNNEL), "this run": [counts[stage] for stage in PAPER_FUNNEL], "paper": list(PAPER_FUNNEL.values())}
-    )
+def funnel(counts: Mapping[str, int], published: pd.DataFrame) -> pd.DataFrame:
+    """Questions left after each stage, this run's (`counts`, in order) beside the paper's, with the share kept of the stage before.
+
+    published: columns stage and paper (outputs/reference/funnel.csv); a stage that the paper gives no number for stays empty.
+    """
+    table = pd.DataFrame({"stage": list(counts), "this run": list(counts.values())})
+    table["paper"] = table["stage"].map(published.set_index("stage")["paper"])
     for column in ("this run", "paper"):
-        table[f"{column}, % kept"] = 100 * table[column] / table[column].shift()
+        table[f"{column}, % kept"] = 100 * table[column] / table[column].ffill().shift()
+    table["paper"] = pd.Series([None if pd.isna(count) else int(count) for count in table["paper"]], dtype=object)
     return table
 
 
@@ -61,10 +63,14 @@ def trace_lengths(sets: Mapping[str, Sequence[Sample]], *, lengths: Mapping[str,
     return pd.DataFrame([(name, lengths[sample.id]) for name, samples in sets.items() for sample in samples], columns=["set", "tokens"])
 
 
-def length_histogram(data: pd.DataFrame, ax: Axes) -> Axes:
-    """Distribution of trace lengths in tokens, one outline per set, each summing to 100 %; `data` as from `trace_lengths`."""
-    seaborn.histplot(data, x="tokens", hue="set", stat="percent", common_norm=False, element="step", fill=False, bins=30, ax=ax)
-    ax.set(xlabel="trace length (tokens)", ylabel="share of the set (%)")
+def length_histogram(data: pd.DataFrame, ax: Axes, *, name: str, pool: str = "pool") -> Axes:
+    """Trace lengths of the set `name` (outline) over those of `pool` (grey); `data` as from `trace_lengths`."""
+    bins = np.linspace(0, data["tokens"].max(), 26)
+    shared = {"stat": "percent", "bins": bins, "element": "step", "ax": ax}
+    seaborn.histplot(data.loc[data["set"] == pool, "tokens"], color="0.8", label=pool, linewidth=0, **shared)
+    seaborn.histplot(data.loc[data["set"] == name, "tokens"], color=BLUE, label=name, fill=False, **shared)
+    ax.set(xlabel="trace length (tokens)", ylabel="share of the set (%)", title=name)
+    ax.legend()
     return ax
 
 
@@ -74,5 +80,5 @@ def domain_bars(data: pd.DataFrame, ax: Axes) -> Axes:
     long = long.melt("domain", ["pool", "selected"], var_name="of", value_name="share")
     seaborn.barplot(long, y="domain", x="share", hue="of", ax=ax)
     ax.set(xlabel="share of questions (%)", ylabel="")
-    ax.legend(title=None, loc="lower right")
+    ax.legend(title=None, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax

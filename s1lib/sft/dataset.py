@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
 
 from datasets import Dataset
+from torch.utils.data import Sampler
 
 from s1lib.chat import ChatFormat
 from s1lib.curation.pool import Sample
@@ -32,6 +34,31 @@ def training_set(samples: Sequence[Sample], chat: ChatFormat, *, max_length: int
         raise SFTDataError(f"{_some(long)} longer than sft.max_length = {max_length} tokens: raise it or drop them; nothing is cut")
     columns = {"id": [sample.id for sample in samples], "prompt": [row["prompt"] for row in rows]}
     return Dataset.from_dict({**columns, "completion": [row["completion"] for row in rows], "length": lengths})
+
+
+class LengthBatches(Sampler[int]):
+    """Indices in an order whose batches hold examples of similar length, so that little is padding, and come in random order.
+
+    Each epoch shuffles the examples, sorts every `pool` batches of them by length and shuffles the batches; an incomplete
+    batch comes last. (transformers' own length grouping goes from long to short through every epoch.)
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, *, seed: int, pool: int = 8) -> None:
+        self.lengths, self.batch_size, self.pool = lengths, batch_size, pool
+        self.rng = random.Random(seed)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        order = self.rng.sample(range(len(self)), len(self))
+        whole, size = len(self) - len(self) % self.batch_size, self.batch_size
+        batches = []
+        for start in range(0, whole, size * self.pool):
+            part = sorted(order[start : min(start + size * self.pool, whole)], key=lambda index: self.lengths[index])
+            batches += [part[i : i + size] for i in range(0, len(part), size)]
+        self.rng.shuffle(batches)
+        return iter([index for batch in [*batches, order[whole:]] for index in batch])
 
 
 def _some(names: Sequence[str], shown: int = 10) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import seaborn
+from datasets import Dataset
 from matplotlib.axes import Axes
 
 from s1lib.artifacts import read_jsonl
@@ -28,6 +29,15 @@ def trainings(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame([{shown: record[key] for key, shown in columns.items()} for record in records])
 
 
+def lengths(data: Mapping[str, Dataset], *, limit: int) -> pd.DataFrame:
+    """Per set: examples, mean and longest number of tokens (prompt included), and the limit that none may exceed."""
+    rows = []
+    for name, examples in data.items():
+        tokens = pd.Series(list(examples["length"]))
+        rows.append({"set": name, "examples": len(tokens), "mean tokens": tokens.mean(), "longest": tokens.max(), "limit": limit})
+    return pd.DataFrame(rows)
+
+
 def training_logs(models: Mapping[str, Path | str]) -> pd.DataFrame:
     """log.jsonl of every model directory, one row per step, with the model's name in column `model`."""
     return pd.concat(
@@ -35,10 +45,26 @@ def training_logs(models: Mapping[str, Path | str]) -> pd.DataFrame:
     )
 
 
-def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window: int = 10) -> Axes:
-    """One panel of figure 9: `column` against training steps, a line per model, as the mean of `window` steps."""
+def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window: int = 1) -> Axes:
+    """One panel of figure 9: `column` against training steps, a line per model, each point the mean of the last `window` steps."""
     smooth = data.assign(value=data.groupby("model")[column].transform(lambda values: values.rolling(window, min_periods=1).mean()))
     seaborn.lineplot(smooth, x="step", y="value", hue="model", style="model", ax=ax)
     ax.set(xlabel="training step", ylabel=CURVES[column])
     ax.legend(title=None)
     return ax
+
+
+def beside_the_paper(record: Mapping[str, Any], published: Mapping[str, float]) -> pd.DataFrame:
+    """The paper's training of s1-32B (appendix D; `published` from figure9.csv) and one of this run; values as text."""
+    rows = {
+        "examples": (1000, record["examples"]),
+        "training steps": (published["last training step"], record["steps"]),
+        "epochs": (5, record["epochs"]),
+        "sequences per step": (16, record["settings"]["batch_size"]),
+        "learning rate": (1e-5, record["settings"]["learning_rate"]),
+        "mean training loss": (published["mean training loss"], record["loss"]),
+        "minutes": (26, record["minutes"]),
+    }
+    return pd.DataFrame(
+        [(name, f"{paper:.4g}", f"{here:.4g}") for name, (paper, here) in rows.items()], columns=["", "paper: s1-32B", "this run"]
+    )

@@ -29,10 +29,11 @@ from s1lib.attention import PLAIN_ATTENTION
 from s1lib.chat import ChatFormat
 from s1lib.curation.pool import Sample
 from s1lib.profile import SFT, Profile, split_revision
-from s1lib.sft.dataset import training_set
+from s1lib.sft.dataset import LengthBatches, training_set
 
 LOGGED = ("step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens")
 
+RECIPE = 1  # part of every model's key: raise it with a change of this room that changes what a model learns
 # Settings of the machine, of other models, and the base model, whose weights count instead of its name.
 NO_PART_OF_THE_RESULT = ("base", "sets", "micro_batch_size", "gradient_checkpointing")
 
@@ -52,7 +53,7 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
     tokenizer = load_tokenizer(base)
     data = training_set(samples, ChatFormat(tokenizer), max_length=settings.max_length)
     recipe = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NO_PART_OF_THE_RESULT}
-    key = hash_of(recipe, hash_of_model(base), list(data["prompt"]), list(data["completion"]))
+    key = hash_of(RECIPE, recipe, hash_of_model(base), list(data["prompt"]), list(data["completion"]))
     finished = read_training(out)
     if finished and finished["key"] == key:
         log(f"{name}: trained before, {finished['steps']} steps, final loss {finished['final_loss']:.3f}")
@@ -119,7 +120,7 @@ def build_trainer(
     config = SFTConfig(
         output_dir=str(work),
         num_train_epochs=settings.epochs,
-        max_steps=settings.max_steps,
+        max_steps=_cap(len(data), settings),
         per_device_train_batch_size=settings.micro_batch_size,
         gradient_accumulation_steps=settings.batch_size // settings.micro_batch_size,
         learning_rate=settings.learning_rate,
@@ -131,8 +132,6 @@ def build_trainer(
         max_length=settings.max_length,
         bf16=settings.bf16,
         gradient_checkpointing=settings.gradient_checkpointing,
-        # Batches of similar length waste no time on padding. The paper drew them at random.
-        train_sampling_strategy="group_by_length",
         seed=settings.seed,
         use_cache=True,  # what the saved configuration says; training itself never uses the cache
         use_cpu=not cuda,
@@ -144,12 +143,26 @@ def build_trainer(
         report_to="none",
         disable_tqdm=True,
     )
-    trainer = SFTTrainer(model, config, train_dataset=data, processing_class=tokenizer, callbacks=list(callbacks))
+    trainer = Trainer(model, config, train_dataset=data, processing_class=tokenizer, callbacks=list(callbacks))
     trainer.remove_callback(PrinterCallback)
     prepared = [len(ids) for ids in trainer.train_dataset["input_ids"]]
     if prepared != list(data["length"]):
         raise TrainingError("the trainer's examples differ in length from the rendered ones: its tokenizer cuts or adds tokens")
     return trainer
+
+
+def _cap(examples: int, settings: SFT) -> int:
+    """`max_steps` for a set that would take more, else -1: to transformers any other number replaces the epochs."""
+    steps = math.ceil(math.ceil(examples / settings.batch_size) * settings.epochs)
+    return settings.max_steps if 0 <= settings.max_steps < steps else -1
+
+
+class Trainer(SFTTrainer):
+    """trl's trainer with batches of similar length, where the paper draws them at random: less time goes into padding."""
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthBatches:
+        batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        return LengthBatches(list(self.train_dataset["length"]), batch_size, seed=self.args.seed)
 
 
 class Follow(TrainerCallback):
