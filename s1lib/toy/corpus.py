@@ -22,9 +22,9 @@ BASE_SLIP_RATE = 0.15  # so that copying an earlier result does not pay
 MARKERS = ((WAIT, 0.7), (HMM, 0.15), (ALTERNATIVELY, 0.15))
 
 
-def drill(rng: random.Random, steps: int, *, careful: bool) -> Document:
+def drill(rng: random.Random, steps: int, *, careful: bool, hard: float = HARD_STEPS) -> Document:
     """A question, then its steps in random order on random values: the densest practice of look-up and arithmetic."""
-    problem = draw_problem(rng, rng.choice(WORKED), steps, hard=0.5 if careful else HARD_STEPS)
+    problem = draw_problem(rng, rng.choice(WORKED), steps, hard=hard)
     document = [(f"{problem.stem}\nExercises", False)]
     for _ in range(4 if careful else 10):
         index = rng.randrange(steps)
@@ -74,12 +74,12 @@ def resolved(rng: random.Random, steps: int) -> Document:
 
 # kind -> (write, share of the documents at the start, at the end of the schedule)
 KINDS: dict[str, tuple[Callable[..., Document], float, float]] = {
-    "drill": (lambda rng, steps: drill(rng, steps, careful=False), 0.45, 0.15),
-    "careful": (lambda rng, steps: drill(rng, steps, careful=True), 0.25, 0.10),
-    "walk": (walk, 0.10, 0.10),
+    "drill": (lambda rng, steps: drill(rng, steps, careful=False), 0.42, 0.13),
+    "careful": (lambda rng, steps: drill(rng, steps, careful=True, hard=0.5), 0.22, 0.10),
+    "walk": (walk, 0.16, 0.14),
     "direct": (direct, 0.05, 0.05),
     "worked": (worked, 0.10, 0.20),
-    "resolved": (resolved, 0.05, 0.40),
+    "resolved": (resolved, 0.05, 0.38),
 }
 
 

@@ -146,7 +146,7 @@ class Optimiser:
 # ---- the gate --------------------------------------------------------------------------------------------------------
 
 WATCH_EVERY = 500_000  # tokens between looks at the skills as they emerge
-GATE = {"digit by digit": 0.99, "look-up": 0.99, "option walk": 0.95}  # share of lines; what must hold before SFT
+GATE = {"digit by digit": 0.97, "look-up": 0.97, "option walk": 0.95}  # share of right lines that must hold before SFT
 
 
 @torch.inference_mode()

@@ -121,11 +121,11 @@ class Solution:
 
     @property
     def answer(self) -> str:
-        """What the trace ends with, right or wrong; a result that is no option leaves a guess."""
+        """What the trace ends with, right or wrong; a result that is no option leaves the last letter."""
         result = self.values[-1]
         if not self.problem.options:
             return two(result)
-        return LETTERS[self.problem.options.index(result)] if result in self.problem.options else LETTERS[result % len(LETTERS)]
+        return LETTERS[self.problem.options.index(result)] if result in self.problem.options else LETTERS[-1]
 
 
 def solve(
