@@ -153,13 +153,13 @@ def draw_step(rng: random.Random, mix: Sequence[float] = (1, 1, 1), *, hard: flo
 
 
 def draw_problem(rng: random.Random, family: Family, steps: int, *, choice: bool = False, hard: float = HARD_STEPS) -> ToyProblem:
-    """A fresh problem of `family` with `steps` steps. Wrong options are results of plausible slips, all four distinct."""
+    """A fresh problem of `family` with `steps` steps. Of the wrong options one is a plausible slip; all four differ."""
     problem = ToyProblem(family, rng.randint(0, 99), tuple(draw_step(rng, family.mix, hard=hard) for _ in range(steps)))
     if not choice:
         return problem
-    options = {problem.result}
+    options = {problem.result, slip(rng, problem.result)}
     while len(options) < len(LETTERS):
-        options.add(slip(rng, problem.result))
+        options.add(rng.randrange(MODULUS))
     shuffled = sorted(options)
     rng.shuffle(shuffled)
     return ToyProblem(family, problem.start, problem.steps, tuple(shuffled))
