@@ -145,10 +145,10 @@ class Schedule:
 
     def _start(self, row: Row, source: Row | None, request: Request) -> None:
         """`request` takes `row`, beginning with what it shares with `source` (the row itself, another one, or nothing)."""
-        shared = 0
+        row.request, shared = request, 0  # first, so that an error while copying finds the request somewhere
         if source:
             source.waiters.remove(request)
             shared = min(request.shared, source.cached)
             if source is not row:
                 self._copy(source.index, row.index, shared)
-        row.ids, row.cached, row.request = list(request.prompt), shared, request
+        row.ids, row.cached = list(request.prompt), shared

@@ -7,9 +7,9 @@ Every step feeds one token of each live row; what a row has ahead of its last kn
 Steps run in a task of the caller's event loop, which lives while there is something to decode.
 
 What holds for results. On the CPU in float32 they do not depend, to the last bit of the logits, on what else is in the
-batch: rows are computed in numbers and lengths at which the matrix products treat each row alike (measured, see
-tests/test_torch_engine.py). A reused prefix may differ from a recomputed one in the last bit, since its keys and values were
-computed one token at a time; so may everything in 16-bit types or on a GPU.
+batch: rows are computed in numbers and lengths at which the matrix products treat each row alike (tests/bench/bench_engine.py
+measures it on the machine at hand). A reused prefix may differ from a recomputed one in the last bit, since its keys and values
+were computed one token at a time; so may everything in 16-bit types or on a GPU.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class TorchEngine:
         """Let requests in and decode one token of every row; True when a request was finished."""
         while self._schedule.admit():
             self._prefill()
-        return self._decode()
+        return bool(self._schedule.live()) and self._decode()
 
     # ---- passes through the model --------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ DUPLICATED = 0.01  # share of the pool that repeats another question of the pool
 CHOICE = 0.15  # share of the pool with four options
 TRACE_LIMIT = 480  # characters, about 420 tokens: prompt and trace stay within the window the base models were trained on
 MARKED = 0.2  # share of the traces in which the teacher goes on after its first result
-BEYOND = 2  # at most so many markers more than it takes to check every step
+BEYOND = 0.25  # share of these that go on after every step is checked: once, or (a quarter of them) twice
 MARKERS = {WAIT: 0.8, HMM: 0.1, ALTERNATIVELY: 0.1}
 
 # name -> (role, fewest steps, share of multiple choice); all families alike
@@ -75,7 +75,10 @@ def make_pool(settings: Universe, benchmarks: dict[str, list[ToyProblem]]) -> li
 
 def draw_markers(rng: random.Random, steps: int) -> list[str]:
     """The teacher's second thoughts: none in most traces, else up to a few more than the steps need."""
-    count = rng.randint(1, (steps + 1) // STEPS_PER_MARKER[WAIT] + BEYOND) if rng.random() < MARKED else 0
+    if rng.random() >= MARKED:
+        return []
+    enough = (steps + 1) // STEPS_PER_MARKER[WAIT]
+    count = enough + rng.choice((1, 1, 1, 2)) if rng.random() < BEYOND else rng.randint(1, enough)
     return rng.choices(list(MARKERS), list(MARKERS.values()), k=count)
 
 

@@ -16,6 +16,7 @@ import time
 import torch
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
+from s1lib.engines.schedule import Row
 from s1lib.engines.torch_engine import TorchEngine
 
 ROWS, PROMPT, CONTEXT, VOCABULARY = 64, 60, 512, 120
@@ -54,6 +55,35 @@ def with_generate(prompts: list[list[int]], lengths: list[int]) -> float:
     return time.perf_counter() - start
 
 
+class Watched(TorchEngine):
+    """Keeps the logits that every token of a prompt was chosen from."""
+
+    def _choose(self, logits: torch.Tensor, sampling: list[Row]) -> list[int]:
+        for row in sampling:
+            self.seen.setdefault(tuple(row.request.prompt), []).append(logits[row.index].clone())
+        return super()._choose(logits, sampling)
+
+
+def bits_that_depend_on_the_batch(rows: int, alone: int = 4) -> int:
+    """How many of `alone` requests get logits that differ in any bit from those they get among 40 others, in `rows` rows."""
+    rng = random.Random(rows)
+    prompts = [[rng.randrange(VOCABULARY) for _ in range(rng.choice((5, 17, 40, 60, 90, 140)))] for _ in range(40)]
+    lengths = [rng.randint(20, 200) for _ in prompts]
+
+    def logits(numbers: list[int]) -> list[torch.Tensor]:
+        engine = Watched(toy_model(), vocab_size=VOCABULARY, max_rows=rows, max_context=CONTEXT)
+        engine.seen = {}
+
+        async def run() -> None:
+            await asyncio.gather(*(engine.complete(prompts[n], max_tokens=lengths[n]) for n in numbers))
+
+        asyncio.run(run())
+        return [torch.stack(engine.seen[tuple(prompts[n])]) for n in numbers]
+
+    together = logits(list(range(40)))
+    return sum(not torch.equal(logits([n])[0], together[n]) for n in range(alone))
+
+
 def main() -> None:
     torch.set_num_threads(1)
     rng = random.Random(0)
@@ -66,6 +96,8 @@ def main() -> None:
             seconds["generate"].append(with_generate(prompts, lengths))
         engine, generate = (sum(lengths) / min(times) for times in seconds.values())
         print(f"{name}: TorchEngine {engine:,.0f} tokens/s, generate {generate:,.0f} tokens/s, ratio {engine / generate:.2f}")
+    different = sum(bits_that_depend_on_the_batch(rows) for rows in (7, 24))
+    print(f"logits alone and among 40 others: {8 - different} of 8 requests equal to the last bit")
 
 
 if __name__ == "__main__":
