@@ -179,7 +179,9 @@ def versions() -> dict[str, str]:
 def write_manifest(directory: Path | str, **facts: Any) -> None:
     """Mark `directory` complete: what it was made from, with which versions, and every file in it with its size."""
     directory = Path(directory)
-    files = {str(p.relative_to(directory)): p.stat().st_size for p in sorted(directory.rglob("*")) if p.is_file() and p.name != "manifest.json"}
+    files = {
+        str(p.relative_to(directory)): p.stat().st_size for p in sorted(directory.rglob("*")) if p.is_file() and p.name != "manifest.json"
+    }
     manifest = {**facts, "versions": versions(), "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "files": files}
     write_text(directory / "manifest.json", json.dumps(manifest, indent=1, default=_plain) + "\n")
 

@@ -17,7 +17,13 @@ BLOCK = 48  # queries at a time; forward and backward at 250 keys take 0.6 of th
 
 
 def plain_attention(
-    module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: torch.Tensor | None, scaling: float, **_: object
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    **_: object,
 ) -> tuple[torch.Tensor, None]:
     """query [B, H, T, D], key and value [B, H_kv, S, D], additive causal mask [B or 1, 1, T, S] -> [B, T, H, D].
 
