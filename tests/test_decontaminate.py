@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import sample
 
@@ -51,6 +51,7 @@ def test_of_exact_duplicates_the_first_stays_and_the_others_name_it():
     assert found.duplicates.values.tolist() == [["c", "textbook", "a"]]
 
 
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30), st.integers(1, 8), st.data())
 def test_any_window_of_n_words_of_a_test_question_is_found(words, n, data):
     start = data.draw(st.integers(0, max(0, len(words) - n)))
