@@ -128,6 +128,7 @@ class Evaluation:
     strings: tuple[str, ...] = ("Wait", "Hmm", "Alternatively", "")
     string_waits: int = 2
     answer_tokens: int = 512  # reserved for the answer
+    sampled_problems: int | None = None  # of each benchmark, for votes and rejection sampling; None = all
     votes: tuple[int, ...] = (1, 2, 4, 8, 16)
     vote_temperature: float = 1.0
     rejection_caps: tuple[int, ...] = (3500, 4000, 5000, 6000, 8000, 16000)  # tokens

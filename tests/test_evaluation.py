@@ -172,6 +172,8 @@ def test_s1_gets_every_method_and_the_ablations_only_their_natural_stop():
     assert [[method.name for method in plan(profile, model)] for model in ("base", "random")] == [["direct", "forcing"], ["forcing"]]
     two = plan(replace(profile, evaluation=replace(profile.evaluation, vote_temperature=0.6)), "s1")[1:]
     assert [(m.temperature, m.votes, bool(m.caps)) for m in two] == [(0.6, 4, False), (1.0, 0, True)]
+    fewer = plan(replace(profile, evaluation=replace(profile.evaluation, sampled_problems=5)), "s1")
+    assert [method.problems for method in fewer] == [None, 5]
 
 
 # ---- shards ------------------------------------------------------------------------------------------------------------
@@ -227,7 +229,7 @@ def test_a_truncated_shard_is_set_aside_and_made_again(tmp_path):
 
 
 def test_all_methods_and_benchmarks_of_a_model_end_in_files_of_their_own(tmp_path):
-    short = {"budgets": (8,), "waits": (1,), "strings": (), "votes": (2,), "rejection_caps": (9,), "rejection_tries": 2}
+    short = {"budgets": (8,), "waits": (1,), "strings": (), "votes": (2,), "rejection_caps": (9,), "rejection_tries": 2, "sampled_problems": 1}
     profile = Profile("mine", evaluation=Evaluation(max_thinking=60, answer_tokens=20, **short))
     sets = {MATH: problems(2), replace(MATH, name="easy"): problems(1)}
     silent = {"directory": tmp_path / "shards", "log": lambda _: None}
@@ -237,7 +239,9 @@ def test_all_methods_and_benchmarks_of_a_model_end_in_files_of_their_own(tmp_pat
     names = [path.name for path in write_records(tmp_path / "records", rows)]
     assert names == [f"{b}-s1-{m}.jsonl" for b in ("easy", "hard") for m in ("budget_forcing", "majority", "rejection")]
     assert sorted(path.name for path in (tmp_path / "records").iterdir()) == names
-    assert [json.loads(line)["problem_id"] for line in (tmp_path / "records" / "hard-s1-majority.jsonl").open()] == ["p0", "p0", "p1", "p1"]
+    for method, expected in (("majority", ["p0", "p0"]), ("rejection", ["p0"])):
+        lines = (tmp_path / "records" / f"hard-s1-{method}.jsonl").open()
+        assert [json.loads(line)["problem_id"] for line in lines] == expected
 
 
 # ---- tables ------------------------------------------------------------------------------------------------------------

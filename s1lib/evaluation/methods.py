@@ -23,9 +23,13 @@ from s1lib.thinking.voting import sample_traces
 
 
 class Method(Protocol):
-    """name: of its shards. The rows hold method, parameters, sample and everything about the decoding."""
+    """name: of its shards. problems: so many of each benchmark, the first ones; None = all.
+
+    The rows hold method, parameters, sample and everything about the decoding.
+    """
 
     name: str
+    problems: int | None
 
     async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]: ...
 
@@ -36,6 +40,7 @@ class Direct:
 
     max_tokens: int
     name: str = "direct"
+    problems: int | None = None
 
     async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]:
         prompt = chat.prompt_ids(problem.question, think=False)
@@ -67,6 +72,7 @@ class Forcing:
     points: tuple[Budget, ...]
     unlimited: int
     name: str = "forcing"
+    problems: int | None = None
 
     async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]:
         traces = await sweep(engine, chat, problem.question, self.points)
@@ -90,6 +96,7 @@ class Sampling:
     votes: int = 0
     caps: tuple[int, ...] = ()
     tries: int = 0
+    problems: int | None = None
     name: str = "sampling"
 
     async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]:
@@ -139,10 +146,11 @@ def plan(profile: Profile, model: str) -> list[Method]:
         Budget(max_thinking=settings.max_thinking, waits=settings.string_waits, wait=string, answer_tokens=settings.answer_tokens)
         for string in settings.strings
     ]
-    voting = Sampling(natural, settings.vote_temperature, votes=max(settings.votes))
-    rejection = Sampling(natural, settings.rejection_temperature, caps=settings.rejection_caps, tries=settings.rejection_tries)
-    if voting.temperature == rejection.temperature:
-        sampling = [Sampling(natural, voting.temperature, voting.votes, rejection.caps, rejection.tries)]
+    votes, caps, tries = max(settings.votes), settings.rejection_caps, settings.rejection_tries
+    vote, reject = settings.vote_temperature, settings.rejection_temperature
+    some = settings.sampled_problems
+    if vote == reject:
+        sampling = [Sampling(natural, vote, votes, caps, tries, some)]
     else:
-        sampling = [voting, rejection]
+        sampling = [Sampling(natural, vote, votes=votes, problems=some), Sampling(natural, reject, caps=caps, tries=tries, problems=some)]
     return [Forcing(tuple(dict.fromkeys(points)), settings.max_thinking), *sampling]

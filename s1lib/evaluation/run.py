@@ -73,8 +73,9 @@ async def evaluate(
 ) -> list[dict]:
     """Every method that `plan` gives the model, on every benchmark; records in a fixed order. Closes the engine."""
     try:
+        same = {"seed": profile.evaluation.seed, "directory": directory, "log": log}
         runs = [
-            run_benchmark(subject, benchmark, problems, method, seed=profile.evaluation.seed, directory=directory, log=log)
+            run_benchmark(subject, benchmark, problems[: method.problems], method, **same)
             for benchmark, problems in benchmarks.items()
             for method in plan(profile, subject.name)
         ]
