@@ -229,8 +229,9 @@ def test_a_truncated_shard_is_set_aside_and_made_again(tmp_path):
 
 
 def test_all_methods_and_benchmarks_of_a_model_end_in_files_of_their_own(tmp_path):
-    short = {"budgets": (8,), "waits": (1,), "strings": (), "votes": (2,), "rejection_caps": (9,), "rejection_tries": 2, "sampled_problems": 1}
-    profile = Profile("mine", evaluation=Evaluation(max_thinking=60, answer_tokens=20, **short))
+    few = {"votes": (2,), "rejection_caps": (9,), "rejection_tries": 2, "sampled_problems": 1}
+    settings = Evaluation(max_thinking=60, answer_tokens=20, budgets=(8,), waits=(1,), strings=(), **few)
+    profile = Profile("mine", evaluation=settings)
     sets = {MATH: problems(2), replace(MATH, name="easy"): problems(1)}
     silent = {"directory": tmp_path / "shards", "log": lambda _: None}
     rows = asyncio.run(evaluate(subject(ScriptedEngine(traces(5))), profile, sets, **silent))
