@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -118,15 +119,16 @@ def _execute(notebook: Path, output: Path, values: dict[str, str]) -> None:
             return super().execute_managed_notebook(nb_man, kernel_name, **options)
 
     papermill_engines.register("sections", Sections)
-    settings = {
-        "engine_name": "sections",
-        "kernel_name": "python3",
-        "progress_bar": False,
-        "stdout_file": sys.stdout,
-        "config": Config(KernelManager={"transport": "ipc"}),  # sockets that only this user can reach, not TCP ports
-        "shutdown_kernel": "immediate",  # Ctrl-C must not wait for a training step, nor the kernel tell of it
-    }
-    execute_notebook(str(notebook), str(output), values, **settings)
+    with tempfile.TemporaryDirectory(prefix="s1-") as sockets:  # which only this user can reach, unlike TCP ports
+        settings = {
+            "engine_name": "sections",
+            "kernel_name": "python3",
+            "progress_bar": False,
+            "stdout_file": sys.stdout,
+            "config": Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"}),
+            "shutdown_kernel": "immediate",  # Ctrl-C must not wait for a training step, nor the kernel tell of it
+        }
+        execute_notebook(str(notebook), str(output), values, **settings)
 
 
 def _message(error: Exception) -> str:
