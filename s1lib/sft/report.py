@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn
 from datasets import Dataset
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from s1lib.artifacts import read_jsonl
 
@@ -46,10 +47,16 @@ def training_logs(models: Mapping[str, Path | str]) -> pd.DataFrame:
 
 
 def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window: int = 1) -> Axes:
-    """One panel of figure 9: `column` against training steps, a line per model, each point the mean of the last `window` steps."""
+    """One panel of figure 9: `column` against training steps, a line per model, each point the mean of the last `window` steps;
+    loss and gradient norm on a log axis."""
     smooth = data.assign(value=data.groupby("model")[column].transform(lambda values: values.rolling(window, min_periods=1).mean()))
     seaborn.lineplot(smooth, x="step", y="value", hue="model", style="model", ax=ax)
     ax.set(xlabel="training step", ylabel=CURVES[column])
+    if column != "learning_rate":
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
     ax.legend(title=None)
     return ax
 

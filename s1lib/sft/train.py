@@ -102,7 +102,11 @@ def load_base(base: str) -> PreTrainedModel:
     transformers.utils.logging.disable_progress_bar()
     name, revision = split_revision(base)
     attention = {} if torch.cuda.is_available() else {"attn_implementation": PLAIN_ATTENTION}
-    return AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=torch.float32, **attention)
+    try:
+        return AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=torch.float32, **attention)
+    except Exception as error:  # a damaged file can raise anything
+        reason = " ".join(str(error).split())[:200]
+        raise TrainingError(f"cannot load the base model from {base}: {type(error).__name__}: {reason}; write or fetch it again") from error
 
 
 def build_trainer(
@@ -166,7 +170,7 @@ class Trainer(SFTTrainer):
 
 
 class Follow(TrainerCallback):
-    """One line a tenth of the way, and a stop at the first loss that is not a number."""
+    """One line a quarter of the way, and a stop at the first loss that is not a number."""
 
     def __init__(self, name: str, log: Callable[[str], None]) -> None:
         self.name, self.log = name, log
@@ -178,5 +182,5 @@ class Follow(TrainerCallback):
             raise TrainingError(
                 f"{self.name}: loss is {logs['loss']} at step {state.global_step}: lower sft.learning_rate or look at the data"
             )
-        if state.global_step % max(1, state.max_steps // 10) == 0:
+        if state.global_step % max(1, state.max_steps // 4) == 0:
             self.log(f"{self.name}: step {state.global_step}/{state.max_steps}, loss {float(logs['loss']):.3f}")
