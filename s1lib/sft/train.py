@@ -118,6 +118,8 @@ def build_trainer(
     callbacks: Sequence[TrainerCallback] = (),
 ) -> SFTTrainer:
     """trl's trainer with the paper's recipe; raises TrainingError if it would train on anything but the whole examples."""
+    if settings.batch_size % settings.micro_batch_size:
+        raise TrainingError(f"sft.batch_size = {settings.batch_size} is no multiple of sft.micro_batch_size = {settings.micro_batch_size}")
     disable_progress_bars()
     logging.getLogger("trl").setLevel(logging.ERROR)
     cuda = torch.cuda.is_available()
