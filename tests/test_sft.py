@@ -129,6 +129,12 @@ def test_a_trainer_that_would_cut_is_refused(tokenizer, profile, tiny_model_dir,
         build_trainer(load_base(str(tiny_model_dir)), tokenizer, data, shorter, tmp_path)
 
 
+def test_a_batch_that_micro_batches_cannot_make_up_is_refused(profile, tmp_path):
+    uneven = dataclasses.replace(profile.sft, micro_batch_size=3)
+    with pytest.raises(TrainingError, match=r"batch_size = 4 is no multiple of sft\.micro_batch_size = 3"):
+        train(SAMPLES, profile=Profile("p", sft=uneven), name="s1", out=tmp_path / "s1", log=quiet)
+
+
 # ---- training ----------------------------------------------------------------------------------------------------------
 
 
