@@ -20,4 +20,12 @@ def open_engine(model: str | Path, settings: EngineSettings, *, device: str | No
 
         sizes = {"max_rows": settings.max_rows, "max_context": settings.max_context}
         return TorchEngine.from_pretrained(model, dtype=settings.dtype, device=device, **sizes)
-    raise EngineError(f'unknown engine.kind {settings.kind!r} in the profile: use "torch"')
+    if settings.kind == "vllm":
+        from s1lib.engines.vllm_engine import VLLMEngine
+
+        return VLLMEngine.from_pretrained(model, settings)
+    if settings.kind == "server":
+        from s1lib.engines.server_engine import ServerEngine
+
+        return ServerEngine.connect(model, urls=settings.urls, max_rows=settings.max_rows, max_context=settings.max_context)
+    raise EngineError(f'unknown engine.kind {settings.kind!r} in the profile: use "torch", "vllm" or "server"')

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
 from s1lib.engines.protocol import Completion
+from s1lib.engines.stops import Stops
 
 
 @dataclass(eq=False)
@@ -23,29 +24,12 @@ class Request:
 
     prompt: list[int]
     limit: int
-    stops: Sequence[tuple[int, ...]]
-    min_tokens: int
+    stops: Stops
     temperature: float
     uniform: Random
     future: asyncio.Future[Completion]
     number: int = -1  # in order of arrival
     shared: int = 0  # tokens it has in common with the row it waits at
-
-    def __post_init__(self) -> None:
-        self.ends = {stop[-1] for stop in self.stops}
-
-    def completed_stop(self, ids: Sequence[int]) -> tuple[int, ...] | None:
-        """The stop sequence that the sampled tokens at the end of `ids` (prompt included) spell, if any."""
-        if ids[-1] not in self.ends:
-            return None
-        sampled = len(ids) - len(self.prompt)
-        return next((stop for stop in self.stops if len(stop) <= sampled and tuple(ids[-len(stop) :]) == stop), None)
-
-    def banned(self, ids: Sequence[int]) -> set[int]:
-        """Ids that, sampled next after `ids`, would complete a stop sequence with fewer than min_tokens tokens before it."""
-        room = len(ids) - len(self.prompt) + 1
-        early = (stop for stop in self.stops if len(stop) <= room < self.min_tokens + len(stop))
-        return {stop[-1] for stop in early if tuple(ids[len(ids) + 1 - len(stop) :]) == stop[:-1]}
 
 
 @dataclass(eq=False)

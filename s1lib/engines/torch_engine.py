@@ -21,20 +21,20 @@ from random import Random
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from s1lib.engines.checkpoint import cannot_load, open_checkpoint
 from s1lib.engines.protocol import Completion, EngineError, TokenIds
 from s1lib.engines.row_cache import ATTENTION, RowCache
 from s1lib.engines.row_pass import RowPass, traced
 from s1lib.engines.schedule import Request, Row, Schedule
-from s1lib.profile import is_hub_id, split_revision
+from s1lib.engines.stops import check_request, one_line
 
 ROWS = 8  # rows are decoded in whole multiples of this
 SHORT = 16  # this many tokens ahead or fewer are fed one a step, with the rows that decode; cheaper than a pass of their own
 WIDTHS = (32, 64, 128, 256, 512)  # tokens per row of a prefill pass; a row's own length decides, so its neighbours do not matter
 TRACE_AT = 64  # steps after which tracing (about half a second) pays
-PASS = 4096  # tokens per prefill pass, at most
-TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
+PASS = 1024  # tokens per prefill pass, at most; more no longer fit the processor's cache
 
 
 class TorchEngine:
@@ -73,22 +73,18 @@ class TorchEngine:
         dtype: "float32", "bfloat16" or "float16". device: default is the GPU when there is one.
         Raises EngineError when the checkpoint is incomplete, damaged or has no tokenizer.
         """
-        if not is_hub_id(str(path)):
-            if not Path(path).is_dir():
-                raise EngineError(f"the model directory {path} does not exist: run the notebook that writes it first")
-            if not any((Path(path) / name).exists() for name in TOKENIZERS):  # transformers would make an empty one up
-                raise EngineError(f"{path} has no tokenizer: save one beside the model with tokenizer.save_pretrained")
-        name, revision = split_revision(str(path))
+        checkpoint = open_checkpoint(path)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-            model, report = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=dtype, output_loading_info=True)
+            options = {"revision": checkpoint.revision, "dtype": dtype, "output_loading_info": True}
+            model, report = AutoModelForCausalLM.from_pretrained(checkpoint.name, **options)
             model.to(device)
         except Exception as error:  # a damaged file can raise anything
-            raise EngineError(f"cannot load the model from {path}: {_one_line(error)}") from error
+            raise cannot_load(path, error) from error
         if report["missing_keys"]:
             missing = sorted(report["missing_keys"])
             raise EngineError(f"{path} lacks {len(missing)} of the model's weights, {missing[0]} among them: write it again")
+        tokenizer = checkpoint.tokenizer
         return cls(model, vocab_size=len(tokenizer), max_rows=max_rows, max_context=max_context, tokenizer=tokenizer)
 
     # ---- requests ------------------------------------------------------------------------------------------------
@@ -104,20 +100,21 @@ class TorchEngine:
         seed: int | None = None,
     ) -> Completion:
         """See `Engine.complete`. A cancelled call frees its row; an error in the model is raised in every call under way."""
-        prompt, stops = list(prompt_ids), [tuple(sequence) for sequence in stop]
-        if max_tokens < 0 or temperature < 0 or not all(stops):
-            raise EngineError("max_tokens and temperature must not be negative, a stop sequence not empty")
-        if not prompt or min(prompt) < 0 or max(prompt) >= self.model.get_input_embeddings().num_embeddings:
-            raise EngineError("the prompt is empty or holds ids that the model does not have: is it from another tokenizer?")
-        if len(prompt) >= self.max_context:
-            raise EngineError(f"a prompt of {len(prompt)} tokens leaves no room in engine.max_context ({self.max_context}): raise it")
+        prompt, stops, limit = check_request(
+            prompt_ids,
+            max_tokens=max_tokens,
+            stop=stop,
+            min_tokens=min_tokens,
+            temperature=temperature,
+            embeddings=self.model.get_input_embeddings().num_embeddings,
+            max_context=self.max_context,
+        )
         if not self._cache.layers:
             raise EngineError("the engine has been closed: open another one")
-        if max_tokens == 0:
+        if limit == 0:
             return Completion([], "length")
         loop = asyncio.get_running_loop()
-        limit = min(max_tokens, self.max_context - len(prompt))
-        request = Request(prompt, limit, stops, min_tokens, temperature, Random(seed), loop.create_future())
+        request = Request(prompt, limit, stops, temperature, Random(seed), loop.create_future())
         self._schedule.add(request)
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._run())
@@ -142,7 +139,7 @@ class TorchEngine:
                     await asyncio.sleep(0)
         except Exception as error:
             hint = ": lower engine.max_rows or engine.max_context" if "memory" in str(error).lower() else ""
-            failure = EngineError(f"decoding failed{hint} ({_one_line(error)})")
+            failure = EngineError(f"decoding failed{hint} ({one_line(error)})")
             failure.__cause__ = error
             self._abandon(failure)
         except BaseException:  # the task is cancelled, or Ctrl-C
@@ -220,7 +217,7 @@ class TorchEngine:
 
     def _choose(self, logits: torch.Tensor, sampling: list[Row]) -> list[int]:
         """The next token of every row of `logits`; only those of `sampling` mean anything."""
-        bans = [(row.index, token) for row in sampling if row.request.min_tokens for token in row.request.banned(row.ids)]
+        bans = [(row.index, token) for row in sampling if row.request.stops.min_tokens for token in row.request.stops.banned(row.ids)]
         if bans:
             logits[tuple(zip(*bans, strict=True))] = float("-inf")
         chosen = logits.argmax(-1)
@@ -239,7 +236,7 @@ class TorchEngine:
         """Append a sampled token; answers the request and frees the row when that ends it."""
         request = row.request
         row.ids.append(token)
-        stop, sampled = request.completed_stop(row.ids), len(row.ids) - len(request.prompt)
+        stop, sampled = request.stops.completed(row.ids), len(row.ids) - len(request.prompt)
         if not stop and sampled < request.limit:
             return False
         ids = row.ids[len(request.prompt) : len(row.ids) - len(stop or ())]
@@ -257,7 +254,3 @@ def _require_plain_attention(model: PreTrainedModel, config: Any, max_context: i
         raise EngineError(f"{type(model).__name__} does not use transformers' attention interface throughout: use another engine")
     if window and window < max_context and (kinds != {"full_attention"} or not getattr(config, "layer_types", None)):
         raise EngineError(f"{type(model).__name__} attends over a window of {window} tokens: lower engine.max_context to that")
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -1,0 +1,130 @@
+"""The protocol on top of a decoder that only stops at single ids, as vLLM and every server do.
+
+A completion is decoded in pieces. Nearly always one is enough. Another is asked for where the decoder stopped at the last
+id of a longer stop sequence that is not there as a whole, and where it sampled what must not be: then that one token is
+sampled again with it banned. Under greedy decoding that is the best token allowed; otherwise it is rejection sampling, which
+gives exactly the distribution without the banned ids. So ids outside the tokenizer cost nothing until one is sampled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from s1lib.artifacts import derive_seed
+from s1lib.engines.protocol import Completion, EngineError, TokenIds
+from s1lib.engines.stops import Stops, check_request
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a decoder is asked for: continue `ids` up to and including the first of `stop_ids`, or by `max_tokens`.
+
+    min_tokens: tokens of the piece before which none of stop_ids may come. banned: ids that may not come; then max_tokens is 1.
+    """
+
+    ids: list[int]
+    max_tokens: int
+    stop_ids: list[int]
+    min_tokens: int
+    banned: list[int]
+    temperature: float
+    seed: int | None
+
+
+class PieceEngine(ABC):
+    """Implements `s1lib.engines.protocol.Engine`; a subclass decodes pieces.
+
+    vocab_size: ids from here on are never produced: len(tokenizer). embeddings: ids that the model has.
+    end_ids: where the decoder may end by itself, and so what its own minimum of tokens bans as well.
+    decoded_tokens: tokens of all finished completions, stop sequences included.
+    """
+
+    def __init__(
+        self, *, name: str, max_context: int, vocab_size: int, embeddings: int, end_ids: Collection[int] = (), tokenizer: Any = None
+    ):
+        self.name, self.max_context, self.tokenizer = name, max_context, tokenizer
+        self.vocab_size, self.embeddings = min(vocab_size, embeddings), embeddings
+        self.decoded_tokens = 0
+        self._outside = list(range(self.vocab_size, embeddings))
+        self._end_ids = set(end_ids)
+        self._tasks: set[asyncio.Task[Completion]] = set()
+        self._closed = False
+
+    @abstractmethod
+    async def _decode(self, piece: Piece) -> list[int]:
+        """The tokens of one piece, at least one. Raises EngineError."""
+
+    async def complete(
+        self,
+        prompt_ids: TokenIds,
+        *,
+        max_tokens: int,
+        stop: Sequence[TokenIds] = (),
+        min_tokens: int = 0,
+        temperature: float = 0.0,
+        seed: int | None = None,
+    ) -> Completion:
+        """See `Engine.complete`. A cancelled call ends its request wherever it is decoded."""
+        limits = {"max_tokens": max_tokens, "min_tokens": min_tokens, "temperature": temperature}
+        prompt, stops, limit = check_request(prompt_ids, stop=stop, embeddings=self.embeddings, max_context=self.max_context, **limits)
+        if self._closed:
+            raise EngineError("the engine has been closed: open another one")
+        task = asyncio.get_running_loop().create_task(self._complete(prompt, stops, limit, temperature, seed))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        completion = await task
+        self.decoded_tokens += completion.decoded_tokens
+        return completion
+
+    async def _complete(self, prompt: list[int], stops: Stops, limit: int, temperature: float, seed: int | None) -> Completion:
+        ids, end = list(prompt), len(prompt) + limit
+        halts = [token for token in stops.ends if 0 <= token < self.vocab_size] + self._outside
+        # The decoder's own minimum is exact when it bans nothing but stop sequences of one token.
+        native = all(len(stop) == 1 for stop in stops.sequences) and self._end_ids <= stops.ends
+        banned: list[int] = []
+        for part in range(2 * limit):
+            least = min(stops.start + stops.min_tokens, end) - len(ids) if native and not banned else 0
+            piece = Piece(
+                ids=ids,
+                max_tokens=1 if banned else end - len(ids),
+                stop_ids=[] if banned else halts,
+                min_tokens=max(least, 0),
+                banned=banned,
+                temperature=temperature,
+                seed=seed if part == 0 else derive_seed(seed, "part", part),  # a decoder's stream of numbers begins anew with each piece
+            )
+            tokens = (await self._decode(piece))[: piece.max_tokens]
+            accepted = self._accepted(ids, stops, tokens)
+            if not accepted and banned:
+                raise EngineError(f"{self.name} sampled token {tokens[0]} although it was banned: it cannot keep to the protocol")
+            ids = [*ids, *tokens[:accepted]]
+            if stop := stops.completed(ids):
+                return Completion(ids[len(prompt) : -len(stop)], "stop", stop)
+            if len(ids) == end:
+                break
+            banned = sorted({*self._outside, *stops.banned(ids)}) if accepted < len(tokens) else []
+        return Completion(ids[len(prompt) :], "length")
+
+    def _accepted(self, ids: list[int], stops: Stops, tokens: list[int]) -> int:
+        """How many of `tokens` stand: up to and including a stop sequence, or up to one that must not be there."""
+        for place, token in enumerate(tokens):
+            if not 0 <= token < self.vocab_size:
+                return place
+            if token in stops.ends:
+                if token in stops.banned([*ids, *tokens[:place]]):
+                    return place
+                if stops.completed([*ids, *tokens[: place + 1]]):
+                    return place + 1
+        return len(tokens)
+
+    async def aclose(self) -> None:
+        """Cancel pending requests."""
+        self._closed = True
+        pending = list(self._tasks)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
