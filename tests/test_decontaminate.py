@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from samples import sample
 
 from s1lib.artifacts import ArtifactError
-from s1lib.curation.decontaminate import benchmark_questions, decontaminate, ngrams, overlaps
+from s1lib.curation.decontaminate import benchmark_questions, decontaminate, overlaps, overlaps_across_sources
+from s1lib.curation.ngrams import Grams, Vocabulary, ngrams
 from s1lib.curation.pool import PoolError, load_pool, save_pool, trace_tokens
-from s1lib.profile import Benchmark, Evaluation, Profile
+from s1lib.curation.sources import read_questions
+from s1lib.profile import ROOT, Benchmark, Evaluation, Profile
 
 TEST = "the quick brown fox jumps over the lazy dog near the old river bank"
 
@@ -76,6 +78,97 @@ def test_every_question_of_the_profiles_benchmarks_is_compared_whatever_its_limi
     assert benchmark_questions(profile) == {"hard/a": "Q1", "hard/b": "Q2"}
 
 
+# ---- between sources, and at scale -------------------------------------------------------------------------------------
+
+
+def spaced(source, *questions):
+    return [sample(f"{source}{i}", source=source, question=q) for i, q in enumerate(questions)]
+
+
+def test_what_an_earlier_source_holds_is_dropped_from_a_later_one_and_named():
+    first, later = spaced("first", TEST), spaced("later", f"Tell me: {TEST}?", "quite another question of more than eight words in all")
+    found = decontaminate([*first, *later], {}, n=8, across_sources=True)
+    assert [s.id for s in found.kept] == ["first0", "later1"]
+    assert found.audit[["id", "source", "test"]].values.tolist() == [["later0", "later", "first/first0"]]
+    assert decontaminate([*first, *later], {}, n=8).audit.empty
+
+
+def test_within_one_source_and_against_what_was_itself_dropped_nothing_is_compared():
+    words = TEST.split()
+    chain = [
+        *spaced("a", " ".join(words[:9])),
+        *spaced("b", " ".join([*words[1:], "and"])),
+        *spaced("c", " ".join([*words[3:], "and so on"])),
+    ]
+    found = decontaminate([*chain, *spaced("d", TEST + " x", TEST + " y")], {}, n=8, across_sources=True)
+    assert [s.id for s in found.kept] == ["a0", "c0"]  # b0 meets a0; c0 met b0 alone, which is gone; d0 and d1 meet a0
+    same = decontaminate(spaced("d", TEST + " x", TEST + " y"), {}, n=8, across_sources=True)
+    assert len(same.kept) == 2
+
+
+words = st.lists(st.sampled_from("abc"), max_size=12).map(" ".join)
+
+
+@given(st.lists(words, max_size=6), st.lists(words, max_size=6), st.integers(1, 4))
+def test_the_fast_audit_agrees_with_comparing_every_pair_of_sets(questions, tests, n):
+    named, held = {f"q{i}": q for i, q in enumerate(questions)}, {f"t{i}": t for i, t in enumerate(tests)}
+    slow = {(q, t, len(ngrams(named[q], n) & ngrams(held[t], n))) for q in named for t in held if ngrams(named[q], n) & ngrams(held[t], n)}
+    assert set(overlaps(named, held, n=n)[["id", "test", "shared"]].itertuples(index=False, name=None)) == slow
+
+
+@given(st.lists(st.tuples(st.sampled_from("xyz"), words), max_size=8), st.integers(1, 4))
+def test_across_sources_agrees_with_going_through_them_one_by_one(pairs, n):
+    samples = [sample(str(i), source=source, question=question) for i, (source, question) in enumerate(pairs)]
+    kept, seen = [], set()
+    for source in dict.fromkeys(s.source for s in samples):
+        good = [s for s in samples if s.source == source and not ngrams(s.question, n) & seen]
+        kept += good
+        seen |= {gram for s in good for gram in ngrams(s.question, n)}
+    audit = overlaps_across_sources(samples, n=n)
+    assert set(audit["id"]) == {s.id for s in samples} - {s.id for s in kept}
+    assert audit["id"].is_unique and (audit["share"] > 0).all()
+
+
+def test_texts_beyond_one_block_of_words_keep_their_owners(monkeypatch):
+    monkeypatch.setattr("s1lib.curation.ngrams.BLOCK", 5)
+    texts = [f"one two three {i} five" for i in range(7)] + ["", "short"]
+    grams = Grams.of(texts, n=3, vocabulary=Vocabulary())
+    assert grams.owners.tolist() == [i for i in range(7) for _ in range(3)] + [8]
+    assert len(set(grams.hashes.tolist())) == 1 + 7 * 2 + 1
+
+
+# ---- real test sets ----------------------------------------------------------------------------------------------------
+
+DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.mark.skipif(not (DATA / "math500.jsonl").exists(), reason="needs MATH-500 and AIME in ../shared/data")
+def test_planted_copies_of_real_test_questions_are_found_and_paraphrases_are_not():
+    tests = {
+        name: question for file in ("math500", "aime24", "aime25") for name, question in read_questions(str(DATA / f"{file}.jsonl")).items()
+    }
+    assert len(tests) == 560
+    long = {name: q for name, q in tests.items() if len(q.split()) >= 16}
+    filler = "Consider what follows with care before you answer:"
+    plants = {
+        "exact": dict(tests),
+        "other case and spaces": {name: "  " + q.upper().replace(" ", "\n ") for name, q in tests.items()},
+        "framed": {name: f"{filler} {q} Explain." for name, q in long.items()},
+        "half": {name: f"{filler} {' '.join(q.split()[: len(q.split()) // 2])}" for name, q in long.items()},
+        # Every seventh word changed: no eight in a row are left.
+        "paraphrased": {name: " ".join("some" if i % 7 == 6 else w for i, w in enumerate(q.split())) for name, q in long.items()},
+    }
+    found = {}
+    for kind, questions in plants.items():
+        audit = overlaps(questions, tests, n=8)
+        own = audit[audit["id"] == audit["test"]].set_index("id")["share"]
+        found[kind] = (len(own) / len(questions), own.mean() if len(own) else 0.0)
+    print("found, mean share of 8-grams shared:", {kind: f"{rate:.1%}, {share:.2f}" for kind, (rate, share) in found.items()})
+    assert found["exact"] == found["other case and spaces"] == (1.0, 1.0)
+    assert found["framed"][0] == found["half"][0] == 1.0 and 0.2 < found["half"][1] < found["framed"][1] < 1
+    assert found["paraphrased"][0] == 0.0  # the limit of n-grams, which the README names
+
+
 # ---- the pool's file ---------------------------------------------------------------------------------------------------
 
 
@@ -128,4 +221,5 @@ def test_trace_length_is_counted_in_tokens_of_the_models_tokenizer(tiny_model_di
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_dir)
     traces = ["a: 34+39=73", "", "result 73\nWait, again "]
     samples = [sample(str(i), trace=trace) for i, trace in enumerate(traces)]
-    assert trace_tokens(samples, tokenizer, batch=2) == {"0": 9, "1": 0, "2": 6}
+    assert trace_tokens(samples, tokenizer, batch=2) == {str(i): len(tokenizer.tokenize(trace)) for i, trace in enumerate(traces)}
+    assert trace_tokens(samples, tokenizer)["1"] == 0 < trace_tokens(samples, tokenizer)["0"] <= len(traces[0])

@@ -10,7 +10,7 @@ from samples import sample
 from scripted import char_chat
 
 from s1lib.curation.difficulty import accuracy, attempts, unsolved
-from s1lib.engines.protocol import Completion
+from s1lib.engines.protocol import Completion, EngineError
 
 CHAT = char_chat()
 
@@ -59,6 +59,23 @@ def test_what_either_model_answers_is_dropped(tmp_path):
 def test_a_choice_is_graded_by_its_letter(tmp_path):
     choice = [sample("q", question="q", answer="B", kind="choice")]
     assert run(Answering({"q": "Answer: B) 42"}), choice, tmp_path)[0]["correct"]
+
+
+def test_a_question_longer_than_the_context_is_not_answered_and_fails_no_other(tmp_path):
+    class Small(Answering):
+        async def complete(self, prompt_ids, **options):
+            if tuple(prompt_ids) == tuple(CHAT.prompt_ids("a", think=False)):
+                raise EngineError("a prompt of 9 tokens leaves no room")
+            return await super().complete(prompt_ids, **options)
+
+    rows = run(Small(dict.fromkeys("abcd", RIGHT)), SAMPLES, tmp_path)
+    assert [(row["correct"], row["finish"]) for row in rows] == [(False, "length")] + [(True, "stop")] * 3
+
+
+def test_what_only_a_judge_can_grade_is_left_open_and_the_rest_is_graded(tmp_path):
+    mixed = [sample("a", question="a", kind="open"), SAMPLES[1]]
+    rows = run(Answering(dict.fromkeys("ab", RIGHT)), mixed, tmp_path)
+    assert [row["correct"] for row in rows] == [None, True] and unsolved(mixed, [rows]) == []
 
 
 def test_an_attempt_is_direct_within_its_limit_and_cut_there(tmp_path):

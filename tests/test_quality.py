@@ -8,7 +8,7 @@ import pytest
 from samples import sample
 
 from s1lib.curation.pool import Sample
-from s1lib.curation.quality import broken_rule, filter_quality
+from s1lib.curation.quality import QualityError, broken_rule, filter_quality
 from s1lib.profile import Universe
 from s1lib.toy.universe import draw_benchmarks, make_pool
 
@@ -41,6 +41,30 @@ from s1lib.toy.universe import draw_benchmarks, make_pool
 )
 def test_a_sample_is_kept_or_dropped_for_the_first_rule_it_breaks(values, reason):
     assert broken_rule(sample("a", **values)) == reason
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("Step1. Add.", "numbered parts"),  # any "p" before a number from 1 to 999 and a full stop
+        ("p0. Add.", None),
+        ("p1000. Add.", None),
+        ("**Find** 7 of them.", "bold number"),  # a digit anywhere later in the line
+        ("**Find**\n7 of them.", None),
+        ("**two words 7**", None),  # no space within the bold text
+        ("**7.** Find x.", "bold number"),
+        ("[asy] draw; [/asy]", "drawing code"),
+        ("![Image](a.png)", "missing image"),
+        ("Find x.", None),
+    ],
+)
+def test_the_official_rules_are_those_of_the_official_scripts_letter_by_letter(question, reason):
+    assert broken_rule(sample("a", question=question, trace="cut off", attempt="73"), rules="official") == reason
+
+
+def test_unknown_rules_name_those_there_are():
+    with pytest.raises(QualityError, match=r"unknown curation\.quality 'offical': use 's1lib' or 'official'"):
+        filter_quality([sample("a")], rules="offical")
 
 
 def test_reasons_are_counted_per_source_and_add_up_to_what_was_dropped():

@@ -1,10 +1,12 @@
 """The difficulty filter (paper, section 2.2): drop every question that either base model answers correctly.
 
     tries = await attempts(engine, chat, samples, model=hash_of_model(path), max_tokens=64, directory=out / "attempts")
+    tries = await judged(samples, tries, judge)
     hard = unsolved(samples, [tries_of_small, tries_of_large])
 
 The models answer directly, as Instruct models do, and greedily (the paper sampled at a temperature of 0.05). Grading
-is by program (`s1lib.grading`) where the paper asked Claude 3.5 Sonnet.
+is by program (`s1lib.grading`) where the answer is mathematical or a choice, and by a judge (`s1lib.curation.judge`) for the
+rest; the paper asked Claude 3.5 Sonnet about all. What nobody can grade is set aside, as the official scripts do.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from pathlib import Path
 import pandas as pd
 
 from s1lib.artifacts import hash_of, shard_async
-from s1lib.chat import ChatFormat
+from s1lib.chat import ChatFormat, extract_answer
+from s1lib.curation.assistant import Assistant
+from s1lib.curation.judge import verdicts_of
 from s1lib.curation.pool import Sample
-from s1lib.engines.protocol import Engine
+from s1lib.engines.protocol import Completion, Engine, EngineError
 from s1lib.grading import grade_many
 
-Attempt = dict  # id, text, extracted, correct, tokens, finish ("stop" | "length")
+Attempt = dict  # id, text, extracted, correct (None: not graded yet, or by nobody), tokens, finish ("stop" | "length")
 
 
 async def attempts(
@@ -51,28 +55,67 @@ async def attempts(
 
 
 async def _attempt_all(engine: Engine, chat: ChatFormat, samples: Sequence[Sample], max_tokens: int) -> list[Attempt]:
-    completions = await asyncio.gather(
-        *(engine.complete(chat.prompt_ids(s.question, think=False), max_tokens=max_tokens, stop=chat.answer_stops) for s in samples)
-    )
+    async def complete(question: str) -> Completion:
+        try:
+            return await engine.complete(chat.prompt_ids(question, think=False), max_tokens=max_tokens, stop=chat.answer_stops)
+        except EngineError:  # a question longer than the context is not answered
+            return Completion([], "length")
+
+    completions = await asyncio.gather(*(complete(sample.question) for sample in samples))
     texts = [chat.decode(completion.ids) for completion in completions]
-    grades = grade_many([(text, sample.answer, sample.kind) for text, sample in zip(texts, samples, strict=True)])
+    grades = grade_by_program(samples, texts)
     return [
-        {"id": s.id, "text": text, "extracted": grade.extracted, "correct": grade.correct, "tokens": c.decoded_tokens, "finish": c.finish}
-        for s, text, grade, c in zip(samples, texts, grades, completions, strict=True)
+        {"id": s.id, "text": text, "extracted": found, "correct": correct, "tokens": c.decoded_tokens, "finish": c.finish}
+        for s, text, (found, correct), c in zip(samples, texts, grades, completions, strict=True)
     ]
 
 
+def grade_by_program(samples: Sequence[Sample], texts: Sequence[str]) -> list[tuple[str | None, bool | None]]:
+    """(extracted answer, correct) of one text per sample; correct is None where only a judge can tell (kind "open")."""
+    checkable = [(text, s.answer, s.kind) for text, s in zip(texts, samples, strict=True) if s.kind != "open"]
+    grades = iter(grade_many(checkable))
+    return [(None, None) if s.kind == "open" else ((g := next(grades)).extracted, g.correct) for s in samples]
+
+
+async def judged(
+    samples: Sequence[Sample], tries: Sequence[Attempt], judge: Assistant | None, *, log: Callable[[str], None] = print
+) -> list[Attempt]:
+    """`tries` with the judge's verdicts on what no program can grade; without a judge, or a reference answer, it stays None."""
+    by_id = {sample.id: sample for sample in samples}
+    open_ = [attempt for attempt in tries if attempt["correct"] is None]
+    asked = [attempt for attempt in open_ if by_id[attempt["id"]].answer] if judge else []
+    if len(open_) > len(asked):
+        why = "they have no reference answer" if judge else "curation.judge names no model, or they have no reference answer"
+        log(f"difficulty: {len(open_) - len(asked):,} of {len(tries):,} attempts set aside: {why}")
+    items = [(by_id[attempt["id"]].question, attempt["text"], by_id[attempt["id"]].answer) for attempt in asked]
+    verdicts = dict(zip((attempt["id"] for attempt in asked), await verdicts_of(judge, items, log=log) if asked else (), strict=True))
+    return [{**attempt, "correct": verdicts.get(attempt["id"], attempt["correct"])} for attempt in tries]
+
+
+async def teacher_attempts(samples: Sequence[Sample], judge: Assistant | None, *, log: Callable[[str], None] = print) -> list[Attempt]:
+    """The teacher's own attempts, graded like the models'; an attempt that names no answer is one as a whole."""
+    texts = [s.attempt if extract_answer(s.attempt) else f"Answer: {s.attempt}" for s in samples]
+    graded = zip(samples, texts, grade_by_program(samples, texts), strict=True)
+    rows = [{"id": s.id, "text": text, "extracted": found, "correct": correct} for s, text, (found, correct) in graded]
+    return await judged(samples, rows, judge, log=log)
+
+
+def solved_by(tries: Sequence[Attempt]) -> set[str]:
+    """Ids of the attempts that are right."""
+    return {attempt["id"] for attempt in tries if attempt["correct"]}
+
+
 def unsolved(samples: Sequence[Sample], tries: Sequence[Sequence[Attempt]]) -> list[Sample]:
-    """The samples that no model answered correctly; `tries` holds one list of attempts per model."""
-    solved = {attempt["id"] for of_model in tries for attempt in of_model if attempt["correct"]}
-    return [sample for sample in samples if sample.id not in solved]
+    """The samples that every model's attempt was graded wrong on; `tries` holds one list of attempts per model."""
+    out = {attempt["id"] for of_model in tries for attempt in of_model if attempt["correct"] is not False}
+    return [sample for sample in samples if sample.id not in out]
 
 
 def accuracy(samples: Sequence[Sample], tries: Mapping[str, Sequence[Attempt]]) -> pd.DataFrame:
-    """Share of each domain's questions that each model answers, in %; the last row is the whole pool."""
+    """Share of each domain's questions that each model answers, in % of those graded; the last row is the whole pool."""
     frame = pd.DataFrame({"domain": [sample.domain for sample in samples]})
     for model, of_model in tries.items():
-        correct = {attempt["id"]: 100.0 * attempt["correct"] for attempt in of_model}
-        frame[model] = [correct[sample.id] for sample in samples]
+        correct = {attempt["id"]: None if attempt["correct"] is None else 100.0 * attempt["correct"] for attempt in of_model}
+        frame[model] = pd.array([correct[sample.id] for sample in samples], dtype="Float64").astype(float)
     columns = {"questions": ("domain", "size"), **{model: (model, "mean") for model in tries}}
     return pd.concat([frame.groupby("domain").agg(**columns), frame.assign(domain="all").groupby("domain").agg(**columns)]).reset_index()

@@ -3,13 +3,15 @@
     samples = load_pool("outputs/toy/00_toy_universe/pool.jsonl")
 
 Columns: id, question, answer (gold), source, domain, trace, attempt (the teacher's final answer), and where they apply
-error (text of an API error; the trace may then be empty) and kind ("math" or "choice", how answers are graded).
-Further columns are ignored. All other files of this room that hold samples have the same columns.
+error (text of an API error; the trace may then be empty) and kind (how answers are graded: "math" and "choice" by
+program, "open" - proofs, prose, no reference answer - by a judge). Further columns are ignored. All other files of this
+room that hold samples have the same columns; `s1lib.curation.sources.open_pool` reads the published data sets as well.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from s1lib.artifacts import read_jsonl, write_jsonl
 from s1lib.profile import is_hub_id
 
 OPTIONAL = {"error": None, "kind": "math"}
-KINDS = ("math", "choice")
+KINDS = ("math", "choice", "open")
 
 
 class PoolError(ValueError):
@@ -50,12 +52,17 @@ def load_pool(path: Path | str) -> list[Sample]:
         raise PoolError(
             f"pool {path} is not a file: save it as JSON lines with the columns {', '.join(COLUMNS)} and name that in the profile"
         )
+    return as_samples(path, ((f"line {line}", row) for line, row in enumerate(read_jsonl(path), start=1)))
+
+
+def as_samples(path: Path | str, rows: Iterable[tuple[str, Any]]) -> list[Sample]:
+    """(place, row) pairs of a pool's own columns as samples; PoolError names `path`, place and column of the first bad one."""
     samples, first_seen = [], {}
-    for line, row in enumerate(read_jsonl(path), start=1):
-        sample = _sample(row, f"{path}, line {line}")
+    for place, row in rows:
+        sample = _sample(row, f"{path}, {place}")
         if sample.id in first_seen:
-            raise PoolError(f"{path}, line {line}: id {sample.id!r} was used on line {first_seen[sample.id]}; ids must be unique")
-        first_seen[sample.id] = line
+            raise PoolError(f"{path}, {place}: id {sample.id!r} was used on {first_seen[sample.id]}; ids must be unique")
+        first_seen[sample.id] = place
         samples.append(sample)
     if not samples:
         raise PoolError(f"{path} holds no samples")
@@ -77,6 +84,14 @@ def trace_tokens(samples: Sequence[Sample], tokenizer: Any, *, batch: int = 1000
     return lengths
 
 
+def fingerprint(samples: Iterable[Sample]) -> str:
+    """A 12-digit key of everything in `samples` and their order, for manifests."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(repr(dataclasses.astuple(sample)).encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()[:12]
+
+
 def _sample(row: Any, where: str) -> Sample:
     if not isinstance(row, dict):
         raise PoolError(f"{where}: expected one JSON object per line, found {type(row).__name__}")
@@ -89,7 +104,17 @@ def _sample(row: Any, where: str) -> Sample:
             raise PoolError(f"{where}: column {column!r} is null; drop the row or write an empty text and say why in 'error'")
         if value is not None and not isinstance(value, str):
             raise PoolError(f"{where}: column {column!r} must be text, not {type(value).__name__}")
+        if value is not None and not _encodable(value):
+            raise PoolError(f"{where}: column {column!r} holds half a surrogate pair, which is no character; replace it")
         values[column] = value
     if values["kind"] not in KINDS:
-        raise PoolError(f"{where}: kind {values['kind']!r} is unknown; write {' or '.join(map(repr, KINDS))}")
+        raise PoolError(f"{where}: kind {values['kind']!r} is unknown; write {', '.join(map(repr, KINDS))}")
     return Sample(**values)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -16,34 +16,52 @@ from s1lib.plots import BLUE
 def funnel(counts: Mapping[str, int], published: pd.DataFrame) -> pd.DataFrame:
     """Questions left after each stage, this run's (`counts`, in order) beside the paper's, with the share kept of the stage before.
 
-    published: columns stage and paper (outputs/reference/funnel.csv); a stage that the paper gives no number for stays empty.
+    published: columns stage, paper and, where known, official - the numbers that the official notebook printed, which differ
+        (outputs/reference/funnel.csv); a stage without a number stays empty.
     """
     table = pd.DataFrame({"stage": list(counts), "this run": list(counts.values())})
-    table["paper"] = table["stage"].map(published.set_index("stage")["paper"])
+    known = {"paper": "paper", "official": "official notebook"}
+    for column, name in known.items():
+        if column in published:
+            table[name] = table["stage"].map(published.set_index("stage")[column])
+    kept = table[table["stage"] != "preselected"]  # a part of what is selected, not a stage that anything is left out at
     for column in ("this run", "paper"):
-        table[f"{column}, % kept"] = 100 * table[column] / table[column].ffill().shift()
-    table["paper"] = pd.Series([None if pd.isna(count) else int(count) for count in table["paper"]], dtype=object)
+        table[f"{column}, % kept"] = 100 * kept[column] / kept[column].ffill().shift()
+    for name in known.values():
+        if name in table:
+            table[name] = pd.Series([None if pd.isna(count) else int(count) for count in table[name]], dtype=object)
     return table
 
 
+def beside(table: pd.DataFrame, paper: pd.DataFrame, *, on: str) -> pd.DataFrame:
+    """`table` with the paper's columns of the rows it knows (outputs/reference/table6.csv, table7.csv), named "paper: …".
+
+    A pool that shares no name in the column `on` with the paper, like the toy's, is left as it is.
+    """
+    columns = [column for column in paper.columns if column not in (on, "source", "how", "note")]
+    known = paper.set_index(on)[columns].rename(columns={column: f"paper: {column.replace('_', ' ')}" for column in columns})
+    return table.join(known, on=on) if table[on].isin(known.index).any() else table
+
+
 def domains(pool: Sequence[Sample], selected: Sequence[Sample], *, lengths: Mapping[str, int]) -> pd.DataFrame:
-    """Per domain: questions in the pool and selected, their share in %, and thousands of trace tokens selected (table 6)."""
+    """Per domain: its main source, questions in the pool and selected, their share in %, thousands of trace tokens selected (table 6)."""
     chosen = {sample.id for sample in selected}
     frame = pd.DataFrame([(s.domain, s.source, s.id in chosen, lengths[s.id] * (s.id in chosen) / 1000) for s in pool])
     frame.columns = ["domain", "source", "chosen", "tokens"]
-    table = frame.groupby(["domain", "source"], as_index=False).agg(
-        pool=("chosen", "size"), selected=("chosen", "sum"), tokens=("tokens", "sum")
+    table = frame.groupby("domain", as_index=False).agg(
+        source=("source", lambda names: names.mode()[0]), pool=("chosen", "size"), selected=("chosen", "sum"), tokens=("tokens", "sum")
     )
     table.insert(3, "pool, %", 100 * table["pool"] / len(pool))
     table.insert(5, "selected, %", 100 * table["selected"] / len(selected))
     return table.rename(columns={"tokens": "selected, 1K tokens"}).sort_values("selected", ascending=False, ignore_index=True)
 
 
-def sources(samples: Sequence[Sample], *, lengths: Mapping[str, int]) -> pd.DataFrame:
-    """Per source: questions and average trace tokens (table 7)."""
-    frame = pd.DataFrame([(s.source, lengths[s.id]) for s in samples], columns=["source", "tokens"])
-    table = frame.groupby("source").agg(questions=("tokens", "size"), tokens=("tokens", "mean")).sort_values("questions", ascending=False)
-    return table.rename(columns={"tokens": "average trace tokens"}).reset_index()
+def sources(pool: Sequence[Sample], selected: Sequence[Sample], *, lengths: Mapping[str, int]) -> pd.DataFrame:
+    """Per source: questions in the pool and their average trace tokens (table 7), how many of them were selected."""
+    chosen = {sample.id for sample in selected}
+    frame = pd.DataFrame([(s.source, lengths[s.id], s.id in chosen) for s in pool], columns=["dataset", "tokens", "chosen"])
+    table = frame.groupby("dataset").agg(pool=("tokens", "size"), tokens=("tokens", "mean"), selected=("chosen", "sum"))
+    return table.rename(columns={"tokens": "average trace tokens"}).sort_values("pool", ascending=False).reset_index()
 
 
 def composition(sets: Mapping[str, Sequence[Sample]], *, lengths: Mapping[str, int], reference: str = "s1") -> pd.DataFrame:

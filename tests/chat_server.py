@@ -1,0 +1,93 @@
+"""A small OpenAI-compatible chat endpoint for tests, in a thread of its own; it may fail as often and in as many ways as asked.
+
+with ChatServer(lambda prompt, body: "Yes") as server:
+    settings = server.settings(retries=3)
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from s1lib.profile import Assistant as AssistantSettings
+
+FAILURES = ("500", "429", "503", "cut", "dropped", "not a completion")
+
+
+class ChatServer(ThreadingHTTPServer):
+    """answer(prompt, body) is the reply's text, or (thinking, text), or an int: the status to refuse with."""
+
+    daemon_threads = True
+
+    def __init__(self, answer: Callable[[str, dict], object], *, failing: float = 0.0, seed: int = 0) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answer, self.failing, self.rng = answer, failing, random.Random(seed)
+        self.lock = threading.Lock()
+        self.requests: Counter[str] = Counter()  # by prompt
+        self.answered: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self.bodies: list[dict] = []
+        self.headers: list[dict] = []
+
+    def settings(self, **values: object) -> AssistantSettings:
+        return AssistantSettings(**{"model": "tested", "url": f"http://127.0.0.1:{self.server_port}/v1", "timeout": 10.0, **values})
+
+    def __enter__(self) -> ChatServer:
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ChatServer
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        prompt, server = body["messages"][-1]["content"], self.server
+        assert self.path == "/v1/chat/completions"
+        with server.lock:
+            server.requests[prompt] += 1
+            server.bodies.append(body)
+            server.headers.append(dict(self.headers))
+            failure = server.rng.choice(FAILURES) if server.rng.random() < server.failing else None
+            if failure:
+                server.failures[failure] += 1
+        if failure == "dropped":
+            self.connection.close()
+        elif failure == "cut":
+            self._send(200, '{"choices": [{"mess')
+        elif failure == "not a completion":
+            self._send(200, '{"error": "overloaded"}')
+        elif failure:
+            self._send(int(failure), "try again", {"Retry-After": "0"} if failure == "429" else {})
+        else:
+            self._answer(prompt, body)
+
+    def _answer(self, prompt: str, body: dict) -> None:
+        answer = self.server.answer(prompt, body)
+        if isinstance(answer, int):
+            return self._send(answer, "no such thing here")
+        thinking, text = answer if isinstance(answer, tuple) else (None, answer)
+        with self.server.lock:
+            self.server.answered[prompt] += 1
+        message = {"role": "assistant", "content": text} | ({"reasoning_content": thinking} if thinking else {})
+        usage = {"prompt_tokens": len(prompt), "completion_tokens": len(text)}
+        self._send(200, json.dumps({"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}))
+
+    def _send(self, status: int, text: str, headers: dict | None = None) -> None:
+        data = text.encode()
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
