@@ -20,7 +20,7 @@ from s1lib.profile import SFT, Profile
 from s1lib.sft.dataset import LengthBatches, SFTDataError, training_set
 from s1lib.sft.mask import loss_mask, mask_html
 from s1lib.sft.report import training_logs, trainings
-from s1lib.sft.train import TrainingError, build_trainer, load_base, read_training, train
+from s1lib.sft.train import TrainingError, build_trainer, load_base, read_training, train, train_all
 
 TRACES = ["a: 34+39=73\nresult 73", "a: 34+39=72\nresult 72\nWait, again a: 34+39: 4+9=13,3+3+1=07 so 73\nresult 73"]
 SAMPLES = [sample(str(i), question=f"Start with {10 + i}. a: add 39. What is the result?", trace=TRACES[i % 2]) for i in range(12)]
@@ -251,3 +251,15 @@ def test_the_table_of_trainings_and_the_logs_name_every_model(trained):
     logs = training_logs({"s1": out, "random": out})
     assert logs.groupby("model").size().to_dict() == {"s1": 18, "random": 18}
     json.dumps(record)
+
+
+def test_models_trained_side_by_side_are_those_trained_one_by_one(profile, tmp_path):
+    profile = dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, max_steps=2))
+    sets, lines = {"s1": SAMPLES, "random": SAMPLES[:8]}, []
+    alone = train_all(sets, profile=dataclasses.replace(profile, threads=1), out=tmp_path / "alone", log=lines.append)
+    pair = train_all(sets, profile=dataclasses.replace(profile, threads=2), out=tmp_path / "pair", log=lines.append)
+    assert [record["key"] for record in alone.values()] == [record["key"] for record in pair.values()]
+    for name in sets:
+        first, second = weights(tmp_path / "alone" / name), weights(tmp_path / "pair" / name)
+        assert all(torch.equal(first[tensor], second[tensor]) for tensor in first)
+    assert lines[: len(lines) // 2] == lines[len(lines) // 2 :] != []

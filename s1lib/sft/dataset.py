@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 
@@ -10,6 +11,7 @@ from torch.utils.data import Sampler
 
 from s1lib.chat import ChatFormat
 from s1lib.curation.pool import Sample
+from s1lib.profile import SFT
 
 
 class SFTDataError(ValueError):
@@ -36,6 +38,11 @@ def training_set(samples: Sequence[Sample], chat: ChatFormat, *, max_length: int
     return Dataset.from_dict({**columns, "completion": [row["completion"] for row in rows], "length": lengths})
 
 
+def full_steps(examples: int, settings: SFT) -> int:
+    """Optimiser steps of all epochs, an incomplete batch counted as one; `sft.max_steps` is not looked at (appendix D: 315 for 1,000)."""
+    return math.ceil(math.ceil(examples / settings.batch_size) * settings.epochs)
+
+
 class LengthBatches(Sampler[int]):
     """Indices in an order whose batches hold examples of similar length, so that little is padding, and come in random order.
 
@@ -43,9 +50,11 @@ class LengthBatches(Sampler[int]):
     batch comes last. (transformers' own length grouping goes from long to short through every epoch.)
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, *, seed: int, pool: int = 8) -> None:
+    def __init__(self, lengths: Sequence[int], batch_size: int, *, seed: int, pool: int = 8, epoch: int = 0) -> None:
         self.lengths, self.batch_size, self.pool = lengths, batch_size, pool
         self.rng = random.Random(seed)
+        for _ in range(epoch):  # a resumed run begins with the order that this epoch would have had
+            iter(self)
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -8,19 +8,22 @@ what, with which loss; its key is the hash of data, settings and base weights) a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
 import math
+import os
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from datasets import Dataset, disable_progress_bars
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainerState
 from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -29,13 +32,18 @@ from s1lib.attention import PLAIN_ATTENTION
 from s1lib.chat import ChatFormat
 from s1lib.curation.pool import Sample
 from s1lib.profile import SFT, Profile, split_revision
-from s1lib.sft.dataset import LengthBatches, training_set
+from s1lib.sft.card import model_card
+from s1lib.sft.checkpoints import claim, directory_of, last_checkpoint
+from s1lib.sft.dataset import LengthBatches, full_steps, training_set
+from s1lib.side_by_side import side_by_side, workers
 
 LOGGED = ("step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens")
 
 RECIPE = 1  # part of every model's key: raise it with a change of this room that changes what a model learns
 # Settings of the machine, of other models, and the base model, whose weights count instead of its name.
-NO_PART_OF_THE_RESULT = ("base", "sets", "micro_batch_size", "gradient_checkpointing")
+NO_PART_OF_THE_RESULT = ("base", "sets", "conditional", "step_separator", "micro_batch_size", "gradient_checkpointing")
+NO_PART_OF_THE_RESULT += ("processes", "offload", "checkpoint_steps")
+ONLY_WHERE_SET = ("lora_rank",)  # younger than RECIPE 1: at their defaults they leave the keys of older models as they are
 
 
 class TrainingError(RuntimeError):
@@ -53,20 +61,40 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
     tokenizer = load_tokenizer(base)
     data = training_set(samples, ChatFormat(tokenizer), max_length=settings.max_length)
     recipe = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NO_PART_OF_THE_RESULT}
+    recipe = {key: value for key, value in recipe.items() if value or key not in ONLY_WHERE_SET}
     key = hash_of(RECIPE, recipe, hash_of_model(base), list(data["prompt"]), list(data["completion"]))
     finished = read_training(out)
     if finished and finished["key"] == key:
         log(f"{name}: trained before, {finished['steps']} steps, final loss {finished['final_loss']:.3f}")
         return finished
-    with atomic_directory(out) as work:
+    if settings.processes > 1 and world_size() == 1:
+        from s1lib.sft.launch import launch
+
+        launch(samples, profile=profile, name=name, out=out, log=log)
+        return read_training(out)
+    if settings.processes != world_size():
+        raise TrainingError(f"sft.processes = {settings.processes}, but {world_size()} run: launch as many as the profile says")
+    data_key = hash_of(list(data["prompt"]), list(data["completion"]))
+    main, kept, checkpoint = int(os.environ.get("RANK", 0)) == 0, directory_of(out), None
+    if settings.checkpoint_steps:
+        machine = {"processes": settings.processes, "micro_batch_size": settings.micro_batch_size}
+        checkpoint = claim(kept, settings={**recipe, **machine, "base weights": hash_of_model(base)}, data=data_key, write=main)
+    with atomic_directory(out) if main else contextlib.nullcontext(out) as work:  # one process writes
         start = time.perf_counter()
-        trainer = build_trainer(load_base(base), tokenizer, data, settings, work, callbacks=[Follow(name, log)])
-        result = trainer.train()
-        trainer.save_model(str(work))
-        (work / "training_args.bin").unlink()  # a pickle; training.json says the same
+        run_directory = kept if settings.checkpoint_steps else work
+        trainer = build_trainer(load_base(base), tokenizer, data, settings, run_directory, callbacks=[Follow(name, log, kept)])
+        if checkpoint:
+            trainer.go_on_from(checkpoint)
+            log(f"{name}: goes on from {checkpoint.name}")
+        result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        save(trainer, work)
+        if not main:
+            return {}
+        (work / "training_args.bin").unlink(missing_ok=True)  # a pickle; training.json says the same
         steps = [{column: row[column] for column in LOGGED} for row in trainer.state.log_history if "loss" in row]
         write_jsonl(work / "log.jsonl", steps)
-        tail = [row["loss"] for row in steps[-max(1, len(steps) // 10) :]]
+        losses = [row["loss"] for row in steps]
+        tail = losses[-max(1, len(steps) // 10) :]
         record = {
             "name": name,
             "key": key,
@@ -75,14 +103,47 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
             "steps": result.global_step,
             "epochs": round(trainer.state.epoch, 3),
             "tokens": int(steps[-1]["num_tokens"]),
-            "minutes": (time.perf_counter() - start) / 60,
-            "loss": result.training_loss,
+            "minutes": (time.perf_counter() - start) / 60,  # of the session that finished it
+            "loss": sum(losses) / len(losses) if checkpoint else result.training_loss,
             "final_loss": sum(tail) / len(tail),
             "settings": recipe,
             "versions": versions(),
         }
+        write_text(work / "README.md", model_card(record, data=data_key))
         write_text(work / "training.json", json.dumps(record, indent=1) + "\n")
+    shutil.rmtree(kept, ignore_errors=True)
     return read_training(out)
+
+
+def train_all(
+    sets: Mapping[str, Sequence[Sample]], *, profile: Profile, out: Path | str, log: Callable[[str], None] = print
+) -> dict[str, dict[str, Any]]:
+    """`train` for every set into `out`/name; the records by name. On a CPU several models are trained side by side."""
+    tasks = [(samples, profile, name, Path(out) / name) for name, samples in sets.items()]
+    return dict(zip(sets, side_by_side(_train_one, tasks, workers=min(workers(profile), len(tasks)), log=log), strict=True))
+
+
+def _train_one(task: tuple[Sequence[Sample], Profile, str, Path], log: Callable[[str], None]) -> dict[str, Any]:
+    samples, profile, name, out = task
+    return train(samples, profile=profile, name=name, out=out, log=log)
+
+
+def world_size() -> int:
+    """Processes of the training this one is part of; the launcher says."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def save(trainer: SFTTrainer, directory: Path) -> None:
+    """The whole model as safetensors, adapters merged into the weights, in the main process; all processes call it."""
+    plugin = getattr(trainer.accelerator.state, "fsdp_plugin", None)
+    if plugin is not None:
+        plugin.set_state_dict_type("FULL_STATE_DICT")  # checkpoints are sharded; a sharded "save" would write no model at all
+    if hasattr(trainer.model, "merge_and_unload"):
+        merged = trainer.model.merge_and_unload()
+        merged.save_pretrained(directory)
+        trainer.processing_class.save_pretrained(directory)
+    else:
+        trainer.save_model(str(directory))
 
 
 def read_training(directory: Path | str) -> dict[str, Any] | None:
@@ -118,8 +179,16 @@ def build_trainer(
     callbacks: Sequence[TrainerCallback] = (),
 ) -> SFTTrainer:
     """trl's trainer with the paper's recipe; raises TrainingError if it would train on anything but the whole examples."""
-    if settings.batch_size % settings.micro_batch_size:
-        raise TrainingError(f"sft.batch_size = {settings.batch_size} is no multiple of sft.micro_batch_size = {settings.micro_batch_size}")
+    together = settings.micro_batch_size * world_size()
+    if settings.batch_size % together:
+        raise TrainingError(
+            f"sft.batch_size = {settings.batch_size} is no multiple of sft.micro_batch_size = {settings.micro_batch_size}"
+            + (f" on {world_size()} processes" if world_size() > 1 else "")
+        )
+    if settings.lora_rank and world_size() > 1:
+        raise TrainingError("sft.lora_rank is for one GPU: set sft.processes: 1, or lora_rank: 0")
+    if settings.lora_rank:
+        model = with_adapters(model, settings.lora_rank)
     disable_progress_bars()
     logging.getLogger("trl").setLevel(logging.ERROR)
     cuda = torch.cuda.is_available()
@@ -128,7 +197,9 @@ def build_trainer(
         num_train_epochs=settings.epochs,
         max_steps=_cap(len(data), settings),
         per_device_train_batch_size=settings.micro_batch_size,
-        gradient_accumulation_steps=settings.batch_size // settings.micro_batch_size,
+        gradient_accumulation_steps=settings.batch_size // together,
+        # Sharded: without this every micro-batch but the last keeps whole gradients of the whole model on every GPU.
+        accelerator_config={"gradient_accumulation_kwargs": {"sync_each_batch": world_size() > 1}},
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=settings.warmup,  # below 1: a share of the steps
@@ -145,7 +216,9 @@ def build_trainer(
         eos_token=tokenizer.eos_token,
         logging_steps=1,
         logging_nan_inf_filter=False,
-        save_strategy="no",
+        save_strategy="steps" if settings.checkpoint_steps else "no",
+        save_steps=settings.checkpoint_steps or 500,
+        save_total_limit=2,  # the newest is known to be good only when the step after it is
         report_to="none",
         disable_tqdm=True,
     )
@@ -159,8 +232,7 @@ def build_trainer(
 
 def _cap(examples: int, settings: SFT) -> int:
     """`max_steps` for a set that would take more, else -1: to transformers any other number replaces the epochs."""
-    steps = math.ceil(math.ceil(examples / settings.batch_size) * settings.epochs)
-    return settings.max_steps if 0 <= settings.max_steps < steps else -1
+    return settings.max_steps if 0 <= settings.max_steps < full_steps(examples, settings) else -1
 
 
 class Trainer(SFTTrainer):
@@ -168,21 +240,43 @@ class Trainer(SFTTrainer):
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthBatches:
         batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        return LengthBatches(list(self.train_dataset["length"]), batch_size, seed=self.args.seed)
+        return LengthBatches(list(self.train_dataset["length"]), batch_size, seed=self.args.seed, epoch=self.first_epoch)
+
+    first_epoch = 0
+
+    def go_on_from(self, checkpoint: Path) -> None:
+        """What transformers does not bring back: the order of the epochs drawn before, and trl's count of tokens."""
+        state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        self.first_epoch = int(state.epoch + 1e-6)
+        self._total_train_tokens = int([row["num_tokens"] for row in state.log_history if "num_tokens" in row][-1])
+
+
+def with_adapters(model: PreTrainedModel, rank: int) -> PreTrainedModel:
+    """Low-rank adapters on every linear layer of the blocks, in the base model's own precision; raises TrainingError without peft."""
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError:
+        raise TrainingError("sft.lora_rank needs the package peft: pip install peft==0.21.2") from None
+    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"))
 
 
 class Follow(TrainerCallback):
     """One line a quarter of the way, and a stop at the first loss that is not a number."""
 
-    def __init__(self, name: str, log: Callable[[str], None]) -> None:
-        self.name, self.log = name, log
+    def __init__(self, name: str, log: Callable[[str], None], checkpoints: Path) -> None:
+        self.name, self.log, self.checkpoints = name, log, checkpoints
 
     def on_log(self, args, state, control, logs=None, **_) -> None:
         if "loss" not in logs:
             return
-        if not math.isfinite(float(logs["loss"])):
-            raise TrainingError(
-                f"{self.name}: loss is {logs['loss']} at step {state.global_step}: lower sft.learning_rate or look at the data"
-            )
-        if state.global_step % max(1, state.max_steps // 4) == 0:
+        for column, what in (("loss", "loss"), ("grad_norm", "gradient norm")):
+            if not math.isfinite(float(logs.get(column, 0.0))):
+                if state.is_world_process_zero:  # one written after the step before holds the weights that this came from
+                    shutil.rmtree(self.checkpoints / f"checkpoint-{state.global_step - 1}", ignore_errors=True)
+                good = last_checkpoint(self.checkpoints)
+                kept = f"; the last good checkpoint is {good}" if good else ""
+                raise TrainingError(
+                    f"{self.name}: {what} is {logs[column]} at step {state.global_step}: lower sft.learning_rate or look at the data{kept}"
+                )
+        if state.is_world_process_zero and state.global_step % max(1, state.max_steps // 4) == 0:
             self.log(f"{self.name}: step {state.global_step}/{state.max_steps}, loss {float(logs['loss']):.3f}")

@@ -1,0 +1,65 @@
+"""Several processes on a CPU (gloo, under accelerate) train as one process does; the real Qwen vocabulary and its mask; LoRA."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from qwen import RANKS, qwen_tokenizer
+from samples import sample
+from test_sft import SAMPLES
+
+from s1lib.artifacts import read_jsonl
+from s1lib.chat import ANSWER, IM_END, IM_START, THINK
+from s1lib.profile import SFT, Profile
+from s1lib.sft.mask import loss_mask
+from s1lib.sft.train import TrainingError, train
+
+
+@pytest.fixture
+def settings(tiny_model_dir) -> SFT:
+    sizes = {"epochs": 2.0, "batch_size": 4, "micro_batch_size": 1, "max_length": 256}
+    return SFT(str(tiny_model_dir), **sizes, learning_rate=5e-3, bf16=False, gradient_checkpointing=False)
+
+
+def run(settings: SFT, out, log=lambda line: None):
+    return train(SAMPLES, profile=Profile("p", sft=settings), name="s1", out=out, log=log)
+
+
+def test_two_processes_give_the_loss_curve_of_one(settings, tmp_path):
+    said: list[str] = []
+    one = run(settings, tmp_path / "one")
+    two = run(dataclasses.replace(settings, processes=2), tmp_path / "two", said.append)
+    curves = [[row["loss"] for row in read_jsonl(tmp_path / name / "log.jsonl")] for name in ("one", "two")]
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4)
+    assert two["key"] == one["key"] and two["tokens"] == one["tokens"] and sum("step " in line for line in said) >= 3
+
+
+def test_a_failure_in_one_of_several_processes_is_one_line(settings, tmp_path):
+    with pytest.raises(TrainingError, match=r"batch_size = 4 is no multiple of sft\.micro_batch_size = 3 on 2 processes$"):
+        run(dataclasses.replace(settings, processes=2, micro_batch_size=3), tmp_path / "s1")
+
+
+@pytest.mark.skipif(not RANKS.exists(), reason="needs ../shared/data/qwen.tiktoken")
+def test_with_qwens_vocabulary_the_mask_starts_after_the_assistants_newline_and_ends_with_the_turn(settings):
+    tokenizer = qwen_tokenizer()
+    trace = "Let x = 3.\n\nThen \\frac{1}{2} of 12 is 6… wait, α ≠ β. 漢字"
+    mask = loss_mask(sample("q", question="What is 2+2?\n\nGive a number.", trace=trace, attempt="\\boxed{4}"), tokenizer, settings)
+    prompt = [IM_START, "user", "\n", "What", " is", " ", "2", "+", "2", "?\n\n", "Give", " a", " number", ".", IM_END, "\n", IM_START]
+    prompt += ["assistant", "\n"]
+    assert [text for text, trained in mask if not trained] == prompt
+    completion = [text for text, trained in mask[len(prompt) :] if trained]
+    assert len(completion) == len(mask) - len(prompt)
+    assert completion[:3] == [IM_START, "think", "\n"] and completion[-1] == IM_END
+    ids = tokenizer.encode(f"{THINK}\n{trace}\n{ANSWER}\nAnswer: \\boxed{{4}}{IM_END}", add_special_tokens=False)
+    assert completion == [tokenizer.decode([token]) for token in ids]
+
+
+def test_adapters_are_merged_into_a_whole_model(settings, tmp_path):
+    pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM
+
+    record = run(dataclasses.replace(settings, lora_rank=4), tmp_path / "s1")
+    _, report = AutoModelForCausalLM.from_pretrained(tmp_path / "s1", output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"] and record["settings"]["lora_rank"] == 4
+    assert record["final_loss"] < read_jsonl(tmp_path / "s1" / "log.jsonl")[0]["loss"]
