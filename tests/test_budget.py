@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import ScriptedEngine, char_chat, random_traces, script
 
+from s1lib.artifacts import derive_seed
 from s1lib.chat import extract_answer
-from s1lib.thinking.budget import Budget, BudgetError, Trace, derive_seed, force_budget
+from s1lib.thinking.budget import Budget, BudgetError, Trace, force_budget
 from s1lib.thinking.show import show_trace
 
 CHATS = {"one token each": char_chat(), "spelled out": char_chat(spelled=True)}

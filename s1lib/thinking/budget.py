@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal
 
-from s1lib.artifacts import hash_of
+from s1lib.artifacts import derive_seed
 from s1lib.chat import END_OF_TEXT, IM_END, IM_START, WAIT, ChatFormat, split_trace
 from s1lib.engines.protocol import Completion, Engine
 
@@ -120,7 +120,7 @@ async def think(
     wait = chat.encode(budget.wait)
     if chat.tokenizer.unk_token_id in wait:
         raise BudgetError(f"the tokenizer cannot write the wait string {budget.wait!r}: choose another")
-    room = engine.max_context - len(prompt) - len(chat.newline) - len(chat.final_answer) - budget.answer_tokens
+    room = engine.max_context - reserved_tokens(chat, prompt, budget)
     if room < 0:
         raise BudgetError(
             f"a prompt of {len(prompt)} tokens and {budget.answer_tokens} for the answer do not fit the engine's context of "
@@ -130,6 +130,11 @@ async def think(
     method = _think_strict if budget.strict_s1 else _think
     thought = await method(_Model(engine, chat, prompt, temperature, seed), budget, cap, wait)
     return replace(thought, finish="context") if thought.finish == "forced" and cap != budget.max_thinking else thought
+
+
+def reserved_tokens(chat: ChatFormat, prompt: Sequence[int], budget: Budget) -> int:
+    """Tokens of the context that are not for thinking: the prompt, the longest closing, the answer."""
+    return len(prompt) + len(chat.newline) + len(chat.final_answer) + budget.answer_tokens
 
 
 async def answer(
@@ -144,11 +149,6 @@ async def answer(
         seed=derive_seed(seed, "answer"),
     )
     return replace(thought, answer_ids=part.ids, decoded_tokens=thought.decoded_tokens + part.decoded_tokens)
-
-
-def derive_seed(seed: int | None, *path: str | int) -> int | None:
-    """A seed of its own for one request or sample, the same whatever else is decoded; None stays None."""
-    return None if seed is None else int(hash_of(seed, *path), 16) % 2**31
 
 
 def sampling(index: int, *, temperature: float, seed: int | None) -> dict[str, Any]:
@@ -179,11 +179,7 @@ class _Model:
             seed=derive_seed(self.seed, "think", part),
         )
 
-    def close(self, ids: list[int], forced: list[bool], *, natural: bool, newline: bool, waits: int, decoded: int) -> Trace:
-        """A natural end gets the end of thinking alone; a forced one a newline if it needs one, and "Final Answer:"."""
-        chat = self.chat
-        cut = [*(chat.newline if newline else ()), *chat.final_answer]
-        closing = list(chat.answer_start) if natural else cut
+    def close(self, ids: list[int], forced: list[bool], closing: list[int], *, natural: bool, waits: int, decoded: int) -> Trace:
         finish = "natural" if natural else "forced"
         return Trace(self.prompt, ids, forced, closing, finish, waits_used=waits, decoded_tokens=decoded)
 
@@ -207,8 +203,7 @@ async def _think(model: _Model, budget: Budget, cap: int, wait: list[int]) -> Tr
             ids, forced, waits = ids + wait, forced + [True] * len(wait), waits + 1
         else:
             natural = True
-    newline = not model.chat.ends_with_newline(ids)
-    return model.close(ids, forced, natural=natural, newline=newline, waits=waits, decoded=decoded)
+    return model.close(ids, forced, model.chat.closing(ids, natural=natural), natural=natural, waits=waits, decoded=decoded)
 
 
 async def _think_strict(model: _Model, budget: Budget, cap: int, wait: list[int]) -> Trace:
@@ -230,5 +225,6 @@ async def _think_strict(model: _Model, budget: Budget, cap: int, wait: list[int]
         if part.finish == "length" or waits == budget.waits or full:
             break
         ids, forced, waits = ids + wait, forced + [True] * len(wait), waits + 1
-    newline = not model.chat.ends_with_newline(ids)
-    return model.close(ids[:cap], forced[:cap], natural=part.finish == "stop", newline=newline, waits=waits, decoded=decoded)
+    natural = part.finish == "stop"
+    closing = model.chat.closing(ids, natural=natural)  # its newline looks at the text before the cut
+    return model.close(ids[:cap], forced[:cap], closing, natural=natural, waits=waits, decoded=decoded)

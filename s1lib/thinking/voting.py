@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from math import comb
 
 import numpy as np
@@ -55,42 +56,49 @@ def expected_accuracy(answers: Sequence[str | None], correct: Sequence[bool]) ->
             raise ValueError(f"answer {answer!r} is graded both right and wrong: grade equal answers alike")
     n = len(answers)
     counts = Counter(answers)
-    silent = _binomials(counts.pop(None, 0), n)
+    silent = counts.pop(None, 0)
+    votes = sorted(((count, grades[answer]) for answer, count in counts.items()), reverse=True)
+    (leader, right), (second, _) = [*votes, (0, False), (0, False)][:2]
     credit = np.zeros(n + 1)
-    for most in range(1, max(counts.values(), default=0) + 1):
-        credit += _credit(counts, grades, silent, most)
+    if right:  # with more votes than any other answer has samples it wins, whatever else is drawn
+        alone = np.where(np.arange(n + 1) > second, _binomials(leader, n), 0)
+        credit += np.convolve(alone, _binomials(n - leader, n))[: n + 1]
+    for most in range(1, second + 1):
+        credit += _credit(votes, silent, n, most)
     return credit[1:] / [comb(n, k) for k in range(1, n + 1)]
 
 
-def _credit(counts: dict[str, int], grades: dict[str, bool], silent: np.ndarray, most: int) -> np.ndarray:
+def _credit(votes: list[tuple[int, bool]], silent: int, n: int, most: int) -> np.ndarray:
     """Over the subsets whose winners have exactly `most` votes: the sum of the shares of winners that are right, by size [n + 1].
 
     ways[t, k] counts the subsets of size k with t answers at `most` votes and none above; right[t, k] sums, over the same
-    subsets, how many of those t are right. Both grow by one answer at a time.
+    subsets, how many of those t are right. Both grow by one answer at a time; answers too rare to get `most` votes may be
+    drawn freely, so all of them count as one.
     """
-    n = len(silent) - 1
-    ways = np.zeros((n // most + 1, n + 1))
-    ways[0] = silent
-    right = np.zeros_like(ways)
-    for answer, count in counts.items():
-        fewer = _binomials(count, n)[:most]
-        more_ways, more_right = _shifted(ways, fewer), _shifted(right, fewer)
-        if count >= most:
-            winners = float(comb(count, most))
-            more_ways[1:, most:] += winners * ways[:-1, : n + 1 - most]
-            more_right[1:, most:] += winners * (right + grades[answer] * ways)[:-1, : n + 1 - most]
-        ways, right = more_ways, more_right
-    return (right[1:] / np.arange(1, len(right))[:, None]).sum(axis=0)
+    rare = sum(count for count, _ in votes if count < most)
+    able = [(count, right) for count, right in votes if count >= most]
+    tables = np.zeros((2, 1, n + 1))  # ways, right
+    tables[0, 0] = _binomials(silent + rare, n)
+    for count, right in able:
+        grown = np.zeros((2, tables.shape[1] + 1, n + 1))
+        grown[:, :-1] = _shifted(tables, _binomials(count, n)[:most])
+        with_it = float(comb(count, most)) * tables[..., : n + 1 - most]
+        grown[:, 1:, most:] += with_it
+        if right:
+            grown[1, 1:, most:] += with_it[0]
+        tables = grown
+    return (tables[1, 1:] / np.arange(1, len(able) + 1)[:, None]).sum(axis=0)
 
 
-def _shifted(table: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Sum over x of factors[x] * table, moved x places to larger sizes: so many ways to take x samples of one answer."""
-    total = np.zeros_like(table)
-    for x, factor in enumerate(factors[: table.shape[1]]):
-        if factor:
-            total[:, x:] += factor * table[:, : table.shape[1] - x]
+def _shifted(tables: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Sum over x of factors[x] * tables, moved x places to larger sizes: so many ways to take x samples of one answer."""
+    total = factors[0] * tables
+    for x, factor in enumerate(factors[1 : tables.shape[-1]], start=1):
+        total[..., x:] += factor * tables[..., :-x]
     return total
 
 
+@lru_cache(maxsize=4096)
 def _binomials(count: int, n: int) -> np.ndarray:
+    """Ways to take 0 … n of `count`."""
     return np.array([float(comb(count, x)) for x in range(n + 1)])
