@@ -18,6 +18,7 @@ MODELS = {"s1": 0.0, "random": -0.08, "diverse": -0.15, "longest": -0.10, "full"
 STRINGS = {"Wait": 0.35, "Hmm": 0.25, "Alternatively": 0.20, "": 0.10}  # chance that it mends a wrong answer
 NATURAL = {"max_thinking": None, "waits": 0, "wait": "Wait"}
 BUDGETS, WAITS, CAPS = (16, 32, 48, 64, 96), (1, 2, 4, 6), (60, 80, 120)
+LIMITS, STEPS, CLASSES, WIDTHS = (32, 64, 128), (4, 8), {"short": 0.7, "none": 1.0, "long": 1.3}, (2, 4)
 
 
 def synthetic_records(*, problems: int = 40, samples: int = 8, benchmarks: tuple[str, ...] = ("hard", "mixed", "choice"), seed: int = 0):
@@ -54,7 +55,28 @@ class _Problem:
             length, finish = (min(cap, self.length), "natural") if fits else (0, "rejected")
             right = fits and rng.random() < self.ease - cap / 1000
             rows.append(self.row("s1", "rejection", {"cap": cap, "tries": 8}, length, finish, right))
+        return rows + self.conditional() + [self.tree(width) for width in WIDTHS]
+
+    def conditional(self) -> list[dict]:
+        """Models that hear a limit and do not always keep it; forced, they do."""
+        rows = []
+        for limit in LIMITS:
+            used, right = int(self.length * self.rng.uniform(0.6, 1.2)), self.rng.random() < self.ease - 0.1
+            rows.append(self.row("token", "token_conditional", {"max_thinking": limit}, used, "natural", right))
+            rows.append(self.row("token", "token_conditional_forced", {"max_thinking": limit}, min(used, limit), "natural", right))
+        for limit in STEPS:
+            used, right = int(self.length // 10), self.rng.random() < self.ease - 0.1
+            free = self.row("step", "step_conditional", {"steps": limit}, 10 * used, "natural", right)
+            forced = self.row("step", "step_conditional_forced", {"steps": limit}, 10 * min(used, limit), "natural", right)
+            rows += [{**free, "steps_used": used}, {**forced, "steps_used": min(used, limit)}]
+        for name, share in CLASSES.items():
+            right = self.rng.random() < self.ease
+            rows.append(self.row("class", "class_conditional", {"length": name}, int(share * self.length), "natural", right))
         return rows
+
+    def tree(self, width: int) -> dict:
+        right = self.rng.random() < self.ease + width / 100
+        return self.row("s1", "tree_search", {"width": width, "temperature": 0.6}, int(0.8 * width * self.length), "natural", right)
 
     def forced(self, right: bool) -> list[dict]:
         rng, rows = self.rng, []
@@ -89,6 +111,7 @@ class _Problem:
             "decoded_tokens": int(thinking) + 6,
             "finish": finish,
             "waits_used": parameters.get("waits", 0),
+            "steps_used": None,
             "extracted": answer,
             "gold": "42",
             "correct": bool(right),

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from s1lib.intervals import wilson
 from s1lib.scaling import metrics, reference
 from s1lib.scaling.records import TOKENS_PER_STEP
 
@@ -73,13 +74,13 @@ def test_performance_is_the_best_run(method):
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.05, 0.1, 0.32]))
 def test_wilson_agrees_with_scipy(counts, alpha):
     solved, n = counts
-    low, high = metrics.wilson(solved, n, alpha=alpha)
+    low, high = wilson(solved, n, alpha=alpha)
     expected = stats.binomtest(solved, n).proportion_ci(1 - alpha, method="wilson")
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 def test_wilson_of_nothing_is_missing_not_an_error():
-    assert np.isnan(metrics.wilson(0, 0)).all()
+    assert np.isnan(wilson(0, 0)).all()
 
 
 def test_one_pair_of_nearly_equal_length_decides_the_printed_scaling_of_token_conditional_control():

@@ -11,7 +11,7 @@ from synthetic_records import BUDGETS, CAPS, MODELS, STRINGS, synthetic_records
 
 from s1lib import plots
 from s1lib.profile import Profile
-from s1lib.scaling import figures, points, tables
+from s1lib.scaling import control, figures, points, tables
 from s1lib.scaling.records import records_from
 
 TRAININGS = pd.DataFrame({"model": ["s1", "random", "full"], "examples": [1000, 1000, 4000], "steps": 250, "minutes": 1.0})
@@ -43,6 +43,7 @@ def everything(records, *, render=False):
         "ablations": (figures.differences, tables.ablations_table(records, resamples=100), {"name": "set"}),
         "strings": (figures.differences, tables.strings_table(records, strings=tuple(STRINGS), resamples=100), {"name": "string"}),
         "efficiency": (figures.sample_efficiency, points.efficiency_points(records, TRAININGS), {}),
+        "methods": (figures.methods, control.curves(records), {}),
         "transitions": (figures.transitions, tables.transitions_table(records), {}),
     }
     for name, (draw, data, options) in drawn.items():
@@ -92,7 +93,7 @@ def test_the_papers_curves_are_drawn_beside_ours():
 def test_figures_and_tables_survive_what_is_missing(rows, change, tmp_path):
     some = records_from(change(rows))
     drawn = {name: axes for name, axes, _ in everything(some, render=len(some.benchmarks) == 1)}
-    assert len(drawn) == 7
+    assert len(drawn) == 8
     for table in (
         tables.accuracy_table(some),
         tables.methods_table(some, resamples=100),

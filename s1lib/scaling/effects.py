@@ -195,7 +195,7 @@ def always_accepted(bench: Bench, runs: Sequence[int]) -> np.ndarray:
 
 def controlled(bench: Bench, method: str) -> Effect:
     """Share of samples in % whose thinking kept within the limit (Table 3's Control, sample by sample)."""
-    runs = bench.records.find(method=method)
+    runs = bench.records.find(method=method, model=None)
     runs = bench.having([run for run in runs if not np.isnan(bench.records.runs["limit"][run])])
     bench.first(runs, f"method {method} with a limit")
     within = 100 * bench.frame(runs, "within").mean(axis=1).to_numpy()

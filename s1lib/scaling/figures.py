@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from s1lib.plots import BLUE, GREEN, GREY, MARKERS, ORANGE, PALETTE, not_available, note, role_style, token_axis
+from s1lib.plots import BLUE, GREEN, GREY, MARKERS, ORANGE, PALETTE, not_available, note, notes, role_style, token_axis
 
 
 def each(
@@ -50,8 +50,6 @@ def scaling(data: pd.DataFrame, ax: Axes) -> Axes:
         ax.fill_between(
             part["thinking_tokens"], part["low"].astype(float), part["high"].astype(float), color=style["color"], alpha=0.15, linewidth=0
         )
-    for place, point in enumerate(waits.itertuples()):
-        note(ax, point.label, point.thinking_tokens, point.accuracy, offset=(0, -12 if place % 2 == 0 else 11))
     for stop in data[data["label"] == "natural stop"].itertuples():
         ax.axvline(stop.thinking_tokens, color="0.6", linestyle=":", linewidth=1.2, zorder=0)
         note(
@@ -67,7 +65,9 @@ def scaling(data: pd.DataFrame, ax: Axes) -> Axes:
         )
     ax.margins(y=0.12)
     ax.set_ylabel("accuracy (%)")
-    return token_axis(ax)
+    token_axis(ax)
+    notes(ax, waits[["label", "thinking_tokens", "accuracy"]].itertuples(index=False, name=None))
+    return ax
 
 
 def sequential_parallel(data: pd.DataFrame, ax: Axes) -> Axes:
@@ -81,12 +81,31 @@ def sequential_parallel(data: pd.DataFrame, ax: Axes) -> Axes:
             part["total_tokens"], part["accuracy"], marker=MARKERS[place], color=color, linestyle=("-", "--", "-.")[place % 3], label=series
         )
         ax.fill_between(part["total_tokens"], part["low"].astype(float), part["high"].astype(float), color=color, alpha=0.13, linewidth=0)
-        for point in part[part["label"].str.match(r"k=|W")].itertuples():
-            note(ax, point.label, point.total_tokens, point.accuracy, offset=(0, 10 if place == 0 else -11))
     ax.margins(y=0.15)
     ax.set_ylabel("accuracy (%)")
     ax.legend(loc="lower right", fontsize="x-small")
-    return token_axis(ax, label="total tokens per problem")
+    token_axis(ax, label="total tokens per problem")
+    named = data[data["label"].str.match(r"k=|W|w=")]
+    notes(ax, named[["label", "total_tokens", "accuracy"]].itertuples(index=False, name=None))
+    return ax
+
+
+def methods(data: pd.DataFrame, ax: Axes) -> Axes:
+    """Accuracy against average thinking tokens, one benchmark, one line per `series` of control.curves: who spreads out, and who rises?"""
+    data = data[data["thinking_tokens"] > 0]
+    if data.empty:
+        return not_available(ax, "no runs with a limit")
+    for place, (series, part) in enumerate(data.groupby("series", sort=False)):
+        part, color = part.sort_values("thinking_tokens"), PALETTE[place % len(PALETTE)]
+        style = {"marker": MARKERS[place % len(MARKERS)], "markersize": 5, "linestyle": "--" if series.endswith("+BF") else "-"}
+        ax.plot(part["thinking_tokens"], part["accuracy"], color=color, label=series, **style)
+        ax.fill_between(
+            part["thinking_tokens"], part["low"].astype(float), part["high"].astype(float), color=color, alpha=0.08, linewidth=0
+        )
+    ax.margins(y=0.12)
+    ax.set_ylabel("accuracy (%)")
+    ax.legend(fontsize="x-small")
+    return token_axis(ax)
 
 
 def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
@@ -101,12 +120,13 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
         ax.errorbar(
             x, y, yerr=errors, marker=MARKERS[place], color=color, linestyle=("-", "--")[place % 2], capsize=3, elinewidth=1, label=series
         )
-        for point in part.itertuples():
-            note(ax, point.label.removeprefix("cap "), point.thinking_tokens, point.accuracy, offset=(5, 8), ha="left")
     ax.margins(x=0.12, y=0.15)
     ax.set_ylabel("accuracy (%)")
     ax.legend(fontsize="x-small")
-    return token_axis(ax)
+    token_axis(ax)
+    caps = data["label"].str.removeprefix("cap ")
+    notes(ax, zip(caps, data["thinking_tokens"], data["accuracy"].astype(float), strict=True))
+    return ax
 
 
 def differences(data: pd.DataFrame, ax: Axes, *, name: str) -> Axes:

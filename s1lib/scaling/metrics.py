@@ -6,6 +6,7 @@ that compares runs is *paired*: the same problems are resampled for all of them,
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,21 +16,7 @@ SAME = 0.0015  # doublings (0.1 %): two runs closer than this in tokens have no 
 NEAR = 0.015  # doublings (1 %): a budget this near the natural stop does not cut; a curve this narrow has no slope
 
 
-def wilson(successes: np.ndarray | float, n: np.ndarray | float, *, alpha: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's score interval for `successes` of `n`, as shares in [0, 1]; NaN where n is 0.
-
-    With several samples per problem pass the mean number of solved problems and the number of problems: samples of one
-    problem are not independent, and this errs on the wide side.
-    """
-    successes, n = np.asarray(successes, dtype=float), np.asarray(n, dtype=float)
-    z = stats.norm.isf(alpha / 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = successes / n
-        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-        half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-        return np.minimum(np.maximum(centre - half, 0), share), np.maximum(np.minimum(centre + half, 1), share)
-
-
+@lru_cache(maxsize=4)  # the sizes of a profile's benchmarks: every table resamples the same problems
 def bootstrap_weights(n: int, *, resamples: int = 10_000, seed: int = 0) -> np.ndarray:
     """Resamples x n: how much each of n problems counts in each resample of n with replacement; rows sum to 1.
 
@@ -37,7 +24,9 @@ def bootstrap_weights(n: int, *, resamples: int = 10_000, seed: int = 0) -> np.n
     """
     drawn = np.random.default_rng(seed).integers(n, size=(resamples, n)) if n else np.empty((resamples, 0), dtype=int)
     drawn += np.arange(resamples)[:, None] * n
-    return np.bincount(drawn.ravel(), minlength=resamples * n).reshape(resamples, n) / max(n, 1)
+    weights = np.bincount(drawn.ravel(), minlength=resamples * n).reshape(resamples, n) / max(n, 1)
+    weights.flags.writeable = False
+    return weights
 
 
 def interval(draws: np.ndarray, *, alpha: float = 0.05) -> tuple[float, float]:

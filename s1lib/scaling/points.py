@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from s1lib.intervals import wilson
 from s1lib.profile import Profile
-from s1lib.scaling import effects, metrics
+from s1lib.scaling import effects
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.records import MAIN, Records
 from s1lib.scaling.reference import load
@@ -40,7 +41,7 @@ def run_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
 
 
 def _wilson(accuracy: pd.Series | np.ndarray, n: pd.Series | float, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-    low, high = metrics.wilson(np.asarray(accuracy) / 100 * np.asarray(n), n, alpha=alpha)
+    low, high = wilson(np.asarray(accuracy) / 100 * np.asarray(n), n, alpha=alpha)
     return 100 * low, 100 * high
 
 
@@ -70,7 +71,7 @@ def paper_points() -> pd.DataFrame:
 
 
 def parallel_points(records: Records, votes: Sequence[int], *, alpha: float = 0.05) -> pd.DataFrame:
-    """Figure 4b: accuracy against total tokens (thinking and answer, per problem), budget forcing and majority votes.
+    """Figures 4b and 7: accuracy against total tokens (thinking and answer, per problem): budget forcing, majority votes, tree search.
 
     The votes' accuracy is the mean over all subsets of k samples; their intervals are Wilson's with n = problems.
     """
@@ -87,6 +88,9 @@ def parallel_points(records: Records, votes: Sequence[int], *, alpha: float = 0.
             part["series"] = f"majority vote ({records.runs['model'][run]})"
             part["label"] = [f"k={k}" for k in part.index]
             rows.append(part.assign(benchmark=benchmark.benchmark, role=benchmark.role))
+    table = run_points(records, alpha=alpha)
+    trees = table[table["method"] == "tree_search"].sort_values("total_tokens", kind="stable")
+    rows.append(trees.assign(series="tree search (" + trees["model"] + ")", label=trees["label"].str.replace("width ", "w="))[columns])
     return pd.concat(rows, ignore_index=True)
 
 
@@ -95,6 +99,14 @@ def paper_parallel_points() -> pd.DataFrame:
     table = load("figure4b")
     table["label"] = ["" if np.isnan(k) else f"k={k:.0f}" for k in table["k"]]
     return table.assign(total_tokens=table["total_tokens"] / 198, role="GPQA-Diamond", low=np.nan, high=np.nan)
+
+
+def paper_tree_points() -> pd.DataFrame:
+    """Figure 7 as published (AIME24): step-conditional control in sequence, 16 votes and a tree of width 16; thinking tokens only."""
+    table = load("figure7")
+    k = table["k"].map("k={:.0f}".format).where(~table["series"].eq("REBASE"), table["k"].map("w={:.0f}".format))
+    table["label"] = k.where(table["k"].notna(), "")
+    return table.assign(total_tokens=table["thinking_tokens"], role="AIME24", low=np.nan, high=np.nan)
 
 
 def rejection_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:

@@ -11,8 +11,10 @@ A *run* is what the paper plots as one point: one model, one method, one setting
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
@@ -21,16 +23,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from s1lib.artifacts import ArtifactError, read_jsonl
+from s1lib.artifacts import ArtifactError, iter_jsonl
 from s1lib.plots import ROLES, count
 from s1lib.profile import Profile
 
 KEPT = ["benchmark", "role", "kind", "problem_id", "model", "method", "parameters", "seed", "sample", "finish", "extracted", "correct"]
-KEPT += ["thinking_tokens", "answer_tokens", "decoded_tokens"]
+KEPT += ["thinking_tokens", "answer_tokens", "decoded_tokens", "steps_used"]
 FIELDS = itemgetter(*KEPT)
 TOKENS_PER_STEP = 100  # how the paper turns a limit of steps into one of tokens (Table 3)
-PARAMETERS = ("max_thinking", "min_thinking", "waits", "wait", "temperature", "cap", "steps")
+PARAMETERS = ("max_thinking", "min_thinking", "waits", "wait", "temperature", "cap", "steps", "length", "width")
+WORDS = ("wait", "length")  # the ones that are no numbers
 MEANS = ["correct", "thinking_tokens", "answer_tokens", "total_tokens", "decoded_tokens", "accepted", "within", "forced", "natural"]
+MEANS += ["steps_used"]
 MAIN = "s1"  # the model whose test-time scaling is analysed
 
 
@@ -44,11 +48,24 @@ def load_records(profile: Profile) -> Records:
     paths = sorted(directory.glob("*.jsonl"))
     if not paths:
         raise ArtifactError(f"{directory} holds no records: run notebook 04_evaluation first (`make reproduce` runs all)")
-    return _records(row for path in paths for row in _read(path))
+    with _no_garbage_collection():
+        return _records(row for path in paths for row in _read(path))
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Half a million rows that all stay: looking through them for garbage again and again is a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _read(path: Path) -> Iterable[tuple]:
-    for number, row in enumerate(read_jsonl(path), start=1):
+    for number, row in enumerate(iter_jsonl(path), start=1):
         try:
             yield FIELDS(row)
         except KeyError as field:
@@ -97,7 +114,7 @@ def _runs(samples: pd.DataFrame) -> pd.DataFrame:
     samples["run"] = key.map({name: number for number, name in enumerate(names)}).astype("int64")
     rows = [{"model": model, "method": method, **json.loads(text)} for model, method, text in (name.split("\t") for name in names)]
     runs = pd.DataFrame(rows, columns=["model", "method", *PARAMETERS])
-    numbers = [name for name in PARAMETERS if name != "wait"]
+    numbers = [name for name in PARAMETERS if name not in WORDS]
     runs[numbers] = runs[numbers].astype("float64")
     runs["limit"] = runs["max_thinking"].fillna(runs["cap"]).fillna(runs["steps"] * TOKENS_PER_STEP)
     runs["label"] = [label(run) for run in runs.itertuples()]
@@ -121,6 +138,12 @@ def label(run: object) -> str:
         return f"cap {count(run.cap)}"
     if run.method in ("direct", "majority"):
         return run.method
+    if run.method == "class_conditional":
+        return "asked for nothing" if run.length == "none" else f"asked for {run.length}"
+    if run.method == "tree_search":
+        return f"width {count(run.width)}"
+    if not np.isnan(run.steps):
+        return f"{count(run.steps)} steps"
     if run.waits:
         return f"{run.waits:.0f} × {run.wait or 'nothing'}"
     if np.isnan(run.limit):
@@ -168,9 +191,9 @@ class Records:
         grouped = table.groupby(["benchmark", "run", "problem_id"], observed=True)[MEANS]
         return grouped.mean().assign(samples=grouped.size()).reset_index().astype({"benchmark": str})
 
-    def find(self, *, model: str = MAIN, method: str = "budget_forcing", **parameters: float | str | None) -> list[int]:
-        """Runs with these parameters exactly (None: not set), in order of limit, waits and string."""
-        wanted = {"model": model, "method": method, **parameters}
+    def find(self, *, model: str | None = MAIN, method: str = "budget_forcing", **parameters: float | str | None) -> list[int]:
+        """Runs with these parameters exactly (None: not set), in order of limit, waits and string; model None: of any."""
+        wanted = {"method": method, **({} if model is None else {"model": model}), **parameters}
         found = [run for run in self._listed if all(run[name] == value for name, value in wanted.items())]
         last = float("inf")
         found.sort(key=lambda run: (last if run["limit"] is None else run["limit"], run["waits"], run["wait"] or ""))

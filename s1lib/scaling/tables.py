@@ -12,13 +12,14 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from s1lib.scaling import effects, metrics, points
+from s1lib.intervals import wilson
+from s1lib.scaling import control, effects, metrics, points
 from s1lib.scaling.effects import Bench, Effect, Missing
 from s1lib.scaling.records import MAIN, Records
 from s1lib.scaling.reference import load
 
 SETS = ("random", "diverse", "longest", "full")
-METHODS = {"budget_forcing": "BF", "token_conditional": "TCC", "step_conditional": "SCC", "class_conditional": "CCC", "rejection": "RS"}
+METHODS = {"budget_forcing": "BF", **control.NAMES, "rejection": "RS"}
 
 
 def _benches(records: Records, resamples: int) -> list[tuple[Bench, str]]:
@@ -64,7 +65,8 @@ def _published_accuracy(row: tuple) -> float:
 
 def ablations_table(records: Records, *, resamples: int = 10_000, alpha: float = 0.05) -> pd.DataFrame:
     """Table 2: each training set at its natural stop; the difference *to s1* with its paired bootstrap interval."""
-    models = [MAIN, *SETS, *sorted(set(records.runs["model"]) - {MAIN, "base", *SETS})]
+    others = set(records.runs["model"][records.runs["method"] == "budget_forcing"]) - {MAIN, "base", *SETS}
+    models = [MAIN, *SETS, *sorted(others)]
     table, rows = points.run_points(records, alpha=alpha).set_index(["benchmark", "run"]), []
     for bench, role in _benches(records, resamples):
         for model in models:
@@ -128,7 +130,7 @@ def methods_table(records: Records, *, resamples: int = 10_000, alpha: float = 0
     interval. performance: best accuracy in %, rejected samples counted as wrong. runs: with a limit, and all.
     """
     present = [method for method in METHODS if (records.runs["method"] == method).any()]
-    present += sorted(set(records.runs["method"]) - {*METHODS, "direct", "majority"})
+    present += sorted(set(records.runs["method"]) - {*METHODS, "direct", "majority", "tree_search"})
     rows = [
         {"method": method, "benchmark": bench.name, **_method(bench, method, alpha), **_table3(method, role)}
         for bench, role in _benches(records, resamples)
@@ -146,7 +148,8 @@ def _table3(method: str, role: str) -> dict:
 
 def _method(bench: Bench, method: str, alpha: float) -> dict:
     records = bench.records
-    runs = [*records.budgets(), *records.waits()] if method == "budget_forcing" else records.find(method=method)
+    forcing = method == "budget_forcing"
+    runs = [*records.budgets(), *records.waits()] if forcing else records.find(method=method, model=None)
     runs = bench.having(runs)
     if not runs:
         return {"runs": 0, "note": f"no records of {method}"}
@@ -158,6 +161,8 @@ def _method(bench: Bench, method: str, alpha: float) -> dict:
     if only is not None:
         row["note"] = f"scaling over the {len(only)} problems that fit every cap"
     try:
+        if method == "class_conditional":
+            row["control"] = control.class_control(bench)
         effect = effects.slope(bench, runs, only=only)
         row |= dict(zip(("low", "high"), metrics.interval(effect.draws, alpha=alpha), strict=True))
         row |= {"slope": effect.value, "n": effect.n, "scaling": effects.slope(bench, runs, statistic=metrics.scaling, only=only).value}
@@ -235,7 +240,7 @@ def detectable_table(records: Records, *, waits: int = 2, alpha: float = 0.05, p
     rows = []
     for bench, _ in _benches(records, resamples=1):
         n = int(records.benchmarks.set_index("benchmark")["problems"][bench.name])
-        low, high = metrics.wilson(n / 2, n, alpha=alpha)
+        low, high = wilson(n / 2, n, alpha=alpha)
         row = {"benchmark": bench.name, "problems": n, "half_width": 50 * (high - low), "note": ""}
         try:
             both = bench.frame([bench.natural(), effects.string_run(bench, "Wait", waits)]).to_numpy()

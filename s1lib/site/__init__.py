@@ -1,0 +1,1 @@
+"""`make html`: everything a profile has produced as one static site, read from files alone (no engine, no torch)."""

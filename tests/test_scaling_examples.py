@@ -1,0 +1,103 @@
+"""Example traces, bubbles and prompts (Figures 2 left, 3, 5, 10) and Tables 5 to 8 beside the paper's."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_records import synthetic_records
+
+from s1lib import plots
+from s1lib.bubbles import pack
+from s1lib.scaling import beside, examples, figures, illustrations, points
+from s1lib.scaling.records import records_from
+from s1lib.scaling.reference import load
+
+
+@pytest.fixture
+def ax():
+    yield plots.plt.subplots()[1]
+    plots.plt.close("all")
+
+
+def record(problem, waits, thinking, correct, **more):
+    parameters = {"max_thinking": None, "waits": waits, "wait": "Wait"}
+    fixed = {"model": "s1", "method": "budget_forcing", "parameters": parameters, "finish": "natural", "answer": "Answer: 3"}
+    return {**fixed, "problem_id": problem, "waits_used": waits, "thinking": thinking, "correct": correct, "thinking_tokens": 9, **more}
+
+
+ROWS = [
+    record("a", 0, "so 2", False, thinking_tokens=2),
+    record("a", 1, "so 2\nWait, no: 3\nWait", True),
+    record("b", 0, "so 3", True, thinking_tokens=1),
+    record("b", 1, "so 3\nWait", True, thinking_tokens=1),
+]
+
+
+def test_the_example_is_wrong_before_the_wait_and_right_after_it():
+    data = examples.mended(ROWS)
+    assert "".join(data[data["part"] == "thinking"]["text"]) == "so 2\nWait, no: 3\nWait"
+    assert data[data["forced"]]["text"].to_list() == ["Wait"] and data["text"][0] == "so 2\n"  # the first one: there "a" stopped
+    assert examples.mended(ROWS[2:]).empty
+
+
+def test_the_answer_of_a_forced_stop_begins_with_appended_words():
+    data = examples.pieces(record("a", 0, "so", False, finish="forced", answer="Final Answer: 2"))
+    assert data[["text", "forced"]].values.tolist() == [["so", False], ["Final Answer:", True], [" 2", False]]
+
+
+def test_a_trace_is_drawn_whole_with_what_was_appended_on_yellow(ax):
+    examples.annotated(examples.mended(ROWS), ax)
+    marked = [text.get_text() for text in ax.texts if text.get_bbox_patch() is not None]
+    assert marked == ["Wait"]
+    assert "".join(text.get_text() for text in ax.texts) == "so 2Wait, no: 3WaitanswerAnswer: 3"
+    ax.figure.canvas.draw()
+
+
+def test_a_long_trace_is_broken_and_ends_with_an_ellipsis(ax):
+    text = "word " * 40 + "\n" + "$x$\n" * 60
+    examples.annotated(pd.DataFrame({"text": [text], "part": "thinking", "forced": False}), ax)
+    assert max(len(text.get_text()) for text in ax.texts) <= examples.WIDTH
+    assert ax.texts[-1].get_text() == "…" and len(ax.texts) == examples.LINES + 1
+    ax.figure.canvas.draw()
+
+
+def test_no_example_says_so_instead_of_failing(ax):
+    examples.annotated(examples.mended([]), ax)
+    assert "n/a" in ax.texts[0].get_text()
+
+
+def test_bubbles_do_not_overlap():
+    radii = np.sqrt(np.arange(30, 0, -1) / 30)
+    circles = np.array(pack(list(radii**2)))
+    distance = np.hypot(*(circles[:, None, :2] - circles[None, :, :2]).transpose(2, 0, 1))
+    drawn = 0.97 * radii  # of a circle its outer 3 % are left free
+    apart = distance - drawn[:, None] - drawn[None] + 9 * np.eye(30)
+    assert (apart >= 0.03 * (radii[:, None] + radii[None]) - 1e-6).all()
+
+
+def test_the_papers_figures_without_a_curve_can_be_drawn(ax):
+    illustrations.domains(beside.domains_table(pd.DataFrame()), ax)
+    assert any("Geometry" in text.get_text() for text in ax.texts) and not any("total" in text.get_text() for text in ax.texts)
+    _, (prompts, trees) = plots.plt.subplots(1, 2)
+    illustrations.prompts(load("figure10"), prompts)
+    assert any("Think for up to N tokens." in text.get_text() for text in prompts.texts)
+    figures.sequential_parallel(points.paper_tree_points(), trees)
+    assert {"k=16", "w=16"} <= {text.get_text() for text in trees.texts}
+    trees.figure.canvas.draw()
+
+
+def test_tables_5_to_8_have_this_run_first_and_the_paper_below():
+    records = records_from(synthetic_records(problems=5, samples=2))
+    models = beside.models_table(records)
+    assert models["source"].iloc[0] == "this run" and models["model"].to_list()[:3] == ["s1", "s1, 1 × Wait", "s1, 2 × Wait"]
+    paper = models[models["source"] == "paper"].set_index("model")
+    assert paper["AIME25"]["s1, 4 × Wait"] == 36.7 and paper["MATH500"]["o3-mini high"] == 97.9
+    domains = pd.DataFrame({"domain": ["clock", "herd"], "selected": [3, 5], "selected, 1K tokens": [0.3, 0.5]})
+    table = beside.domains_table(domains)
+    assert table["domain"].to_list()[:3] == ["herd", "clock", "Geometry"]
+    sources = beside.sources_table(pd.DataFrame({"source": ["quiz"], "questions": [7], "average trace tokens": [50.0]}))
+    assert sources.iloc[1][["dataset", "questions", "average_tokens"]].to_list() == ["NuminaMATH", 30660, 4100.0]
+    assert (beside.lengths_table(pd.DataFrame())["source"] == "paper").all()
