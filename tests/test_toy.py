@@ -16,7 +16,7 @@ from s1lib.profile import BaseModel, Universe, load_profile
 from s1lib.toy import corpus, pretrain, universe
 from s1lib.toy.muon import orthogonalise
 from s1lib.toy.problems import FAMILIES, LABELS, LETTERS, OPERATORS, Step, draw_problem
-from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, by_digits, solve
+from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, by_digits, compare, is_right, solve
 from s1lib.toy.tokenizer import build_tokenizer
 
 TINY = BaseModel(hidden_size=32, layers=1, heads=2, kv_heads=2, intermediate_size=32, tokens=6000, extra_tokens=3000, max_tokens=13000)
@@ -90,6 +90,26 @@ def test_a_wait_after_everything_is_checked_says_so():
     ]
 
 
+@given(seeds, st.booleans())
+def test_every_line_is_judged_by_the_value_it_states(seed, choice):
+    problem = a_problem(seed, choice=choice)
+    markers = [WAIT, HMM, WAIT, ALTERNATIVELY]
+    assert all(is_right(problem, line) for line in solve(problem, random.Random(seed), markers=markers).lines)
+    slipped = solve(problem, random.Random(seed), slip_rate=1.0)  # every line changes the value it should have
+    first, last = slipped.lines[0], slipped.lines[-1]
+    assert not is_right(problem, first)
+    assert is_right(problem, last) == (slipped.values[-1] == problem.result)
+
+
+@given(seeds)
+def test_an_option_is_compared_digit_by_digit_as_far_as_it_agrees(seed):
+    rng = random.Random(seed)
+    option, result = f"{rng.randrange(100):02d}", f"{rng.randrange(100):02d}"
+    told = compare(option, result)
+    assert told.endswith(" no") == (option != result)
+    assert told.count(" vs ") == 1 + (option[0] == result[0])
+
+
 @given(seeds)
 def test_options_are_distinct_and_hold_the_result(seed):
     problem = a_problem(seed, choice=True)
@@ -121,7 +141,7 @@ def test_segments_of_a_document_meet_at_token_borders(tokenizer):
     """`encode` tokenises them apart, so the ids must be those of the whole text."""
     rng = random.Random(0)
     for write, _, _ in corpus.KINDS.values():
-        for document in [write(rng, steps) for steps in (1, 4, 8) for _ in range(10)]:
+        for document in [write(rng, steps) for steps in (1, 4, 6) for _ in range(10)]:
             (ids, trained), whole = pretrain.encode(tokenizer, [document])[0], "".join(text for text, _ in document)
             assert ids == tokenizer(whole, add_special_tokens=False)["input_ids"]
             assert len(ids) == len(trained) and any(trained) and not all(trained)
@@ -192,6 +212,14 @@ def test_training_twice_from_one_seed_gives_the_same_weights(tokenizer):
     assert first.gate == again.gate
 
 
+def test_two_processes_train_the_weights_of_one(tokenizer):
+    settings = replace(TINY, gated=False, tokens=5000)
+    alone, pair = (pretrain.pretrain(tokenizer, settings, seed=3, context=512, log=lambda _: None, processes=n) for n in (1, 2))
+    for a, b in zip(alone.model.parameters(), pair.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert alone.gate == pair.gate
+
+
 def test_training_goes_on_until_the_gate_and_stops_at_the_limit(tokenizer):
     log: list[str] = []
     trained = pretrain.pretrain(tokenizer, TINY, seed=0, context=512, log=log.append)
@@ -213,7 +241,7 @@ def test_the_gate_asks_for_every_skill():
 def test_nothing_attends_to_padding_or_to_another_document(tokenizer):
     model = pretrain.build_model(tokenizer, TINY, seed=0, context=512)
     rng = random.Random(0)
-    rows = pretrain.encode(tokenizer, [corpus.worked(rng, steps) for steps in (2, 7)])
+    rows = pretrain.encode(tokenizer, [corpus.worked(rng, steps) for steps in (2, 6)])
     together, alone = pretrain.collate(rows, tokenizer.pad_token_id), pretrain.collate(rows[:1], tokenizer.pad_token_id)
     length = alone.ids.shape[1]
     mask = pretrain.causal_mask

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from s1lib.toy.problems import FAMILIES, HARD_STEPS, LABELS, draw_problem
+from s1lib.toy.problems import FAMILIES, HARD_STEPS, LABELS, OPERATORS, draw_problem, two
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, Solution, solve
 from s1lib.toy.tokenizer import END_OF_TEXT, IM_END, IM_START
 
@@ -35,6 +35,17 @@ def drill(rng: random.Random, steps: int, *, careful: bool, hard: float = HARD_S
     return [*document, (END_OF_TEXT, True)]
 
 
+def recall(rng: random.Random, steps: int) -> Document:
+    """A question, then its steps in random order, word for word: nothing but looking up by label."""
+    problem = draw_problem(rng, rng.choice(WORKED), steps)
+    told = [f"{problem.family.verbs[OPERATORS.index(step.operator)]}{two(step.operand)}" for step in problem.steps]
+    document = [(f"{problem.stem}\nExercises", False)]
+    for _ in range(12):
+        index = rng.randrange(steps)
+        document += [(f"\n{LABELS[index]}: ", False), (told[index], True)]
+    return [*document, (END_OF_TEXT, True)]
+
+
 def walk(rng: random.Random, steps: int) -> Document:
     """The walk over the options alone, several times over the same four."""
     problem = draw_problem(rng, rng.choice(WORKED), 1, choice=True)
@@ -50,7 +61,7 @@ def walk(rng: random.Random, steps: int) -> Document:
 
 def direct(rng: random.Random, steps: int) -> Document:
     """Question -> answer, as an Instruct model answers without thinking; all families, few steps."""
-    problem = draw_problem(rng, rng.choice(FAMILIES), rng.randint(1, 2), choice=rng.random() < 0.2)
+    problem = draw_problem(rng, rng.choice(FAMILIES), rng.choice((1, 1, 2)), choice=rng.random() < 0.2)
     return [(f"{IM_START}user\n{problem.question}{IM_END}\n{IM_START}assistant\n", False), (f"Answer: {problem.gold}{IM_END}", True)]
 
 
@@ -75,9 +86,10 @@ def resolved(rng: random.Random, steps: int) -> Document:
 # kind -> (write, share of the documents at the start, at the end of the schedule)
 KINDS: dict[str, tuple[Callable[..., Document], float, float]] = {
     "drill": (lambda rng, steps: drill(rng, steps, careful=False), 0.42, 0.13),
+    "recall": (recall, 0.25, 0.0),
     "careful": (lambda rng, steps: drill(rng, steps, careful=True, hard=0.5), 0.22, 0.10),
     "walk": (walk, 0.16, 0.14),
-    "direct": (direct, 0.05, 0.05),
+    "direct": (direct, 0.06, 0.06),
     "worked": (worked, 0.10, 0.20),
     "resolved": (resolved, 0.05, 0.38),
 }

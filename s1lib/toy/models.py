@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import seaborn
+import torch
 from matplotlib.axes import Axes
+from transformers import Qwen2ForCausalLM
 
-from s1lib.artifacts import atomic_directory, hash_of, hash_of_file, write_text
+from s1lib.artifacts import atomic_directory, hash_of, hash_of_file, hash_of_model, write_text
+from s1lib.attention import PLAIN_ATTENTION
 from s1lib.profile import BaseModel
 from s1lib.toy.pretrain import GATE, pretrain
+from s1lib.toy.reward import train_reward
 from s1lib.toy.tokenizer import build_tokenizer
 
 
@@ -21,18 +26,15 @@ def base_model(directory: Path, settings: BaseModel, *, seed: int, context: int,
     """Train a base model into `directory`, unless the same one is there; returns its training.json.
 
     Keys: key, parameters, tokens, seconds, passed (the gate), curve (rows tokens, loss), gate (rows tokens, skill, share).
-    The key covers the settings and this room's code, so a changed corpus trains anew and a finished model never does.
+    The key covers the settings and this room's code.
     """
-    key = hash_of(settings, seed, context, [hash_of_file(path) for path in sorted(Path(__file__).parent.glob("*.py"))])
-    record_path = directory / "training.json"
-    if record_path.exists():
-        record = json.loads(record_path.read_text())
-        if record["key"] == key:
-            log(f"{directory.name}: trained before, {record['tokens'] / 1e6:.1f}M tokens")
-            return record
+    key = hash_of(settings, seed, context, _code())
+    if record := _finished(directory, key, log):
+        return record
     with atomic_directory(directory) as work:
         tokenizer = build_tokenizer()
-        trained = pretrain(tokenizer, settings, seed=seed, context=context, log=lambda line: log(f"{directory.name}: {line}"))
+        follow = {"log": lambda line: log(f"{directory.name}: {line}"), "processes": min(2, torch.get_num_threads())}
+        trained = pretrain(tokenizer, settings, seed=seed, context=context, **follow)
         trained.model.save_pretrained(work)
         tokenizer.save_pretrained(work)
         record = {
@@ -46,6 +48,41 @@ def base_model(directory: Path, settings: BaseModel, *, seed: int, context: int,
         }
         write_text(work / "training.json", json.dumps(record) + "\n")
     return record
+
+
+def reward_model(
+    directory: Path, base: Path, *, tokens: int, seed: int, context: int, log: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Train the process reward model from `base` into `directory`, unless the same one is there; returns its training.json.
+
+    Keys: key, tokens, seconds, right, wrong (shares of held-out lines, right and wrong ones, that get the verdict they deserve).
+    """
+    key = hash_of(tokens, seed, context, hash_of_model(str(base)), _code())
+    if record := _finished(directory, key, log):
+        return record
+    start = time.perf_counter()
+    with atomic_directory(directory) as work:
+        model = Qwen2ForCausalLM.from_pretrained(base, attn_implementation=PLAIN_ATTENTION)
+        follow = {"log": lambda line: log(f"{directory.name}: {line}")}
+        shares = train_reward(model, build_tokenizer(), work, tokens=tokens, seed=seed, context=context, **follow)
+        record = {"key": key, "tokens": tokens, "seconds": time.perf_counter() - start, **shares}
+        write_text(work / "training.json", json.dumps(record) + "\n")
+    return record
+
+
+def _finished(directory: Path, key: str, log: Callable[[str], None]) -> dict[str, Any] | None:
+    """training.json of a model that was trained from just this; None otherwise."""
+    path = directory / "training.json"
+    record = json.loads(path.read_text()) if path.exists() else {"key": None}
+    if record["key"] != key:
+        return None
+    log(f"{directory.name}: trained before, {record['tokens'] / 1e6:.1f}M tokens")
+    return record
+
+
+def _code() -> list[str]:
+    """This room's code: a changed corpus trains anew, a finished model never does."""
+    return [hash_of_file(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
 
 
 def gate_table(records: dict[str, dict]) -> pd.DataFrame:

@@ -21,11 +21,14 @@ from s1lib.profile import BaseModel
 from s1lib.toy import corpus
 from s1lib.toy.muon import Muon
 from s1lib.toy.problems import LABELS, OPERATORS
+from s1lib.toy.together import Team, together
 
 MICRO_BATCH = 768  # tokens, padding included
 ACCUMULATED = 2  # micro-batches of different lengths per step: kinds of documents differ in length, and every step should see several
 FLOOR = 0.1  # what the learning rate falls to, relative to its peak
 EXTRA_PEAK = 0.4  # where it starts again when the gate asks for more
+COUNTS = 3  # summed over processes with the gradients: loss, trained tokens, tokens
+WARMUP_STEPS = 60
 IGNORED = -100  # the label that torch's cross entropy leaves out
 
 
@@ -69,16 +72,14 @@ def collate(rows: list[Row], pad: int) -> Batch:
 
 def batches(
     tokenizer: PreTrainedTokenizerBase,
-    seed: int,
-    progress: Callable[[], float],
+    source: Iterator[corpus.Document],
+    rng: random.Random,
     *,
     max_length: int,
     batch_tokens: int = MICRO_BATCH,
     pool: int = 512,
 ) -> Iterator[Batch]:
     """Batches without end, each of documents of like length: a row is a document, so nothing attends across documents."""
-    rng = random.Random(seed)
-    source = corpus.documents(rng, progress)
     while True:
         rows = encode(tokenizer, list(itertools.islice(source, pool)))
         rows = sorted((row for row in rows if len(row[0]) <= max_length), key=lambda row: len(row[0]))
@@ -124,7 +125,7 @@ def loss_of(model: Qwen2ForCausalLM, batch: Batch) -> tuple[torch.Tensor, int]:
 class Optimiser:
     """Muon on the hidden matrices, AdamW on the rest: with AdamW alone nothing is learnt in this budget."""
 
-    def __init__(self, model: Qwen2ForCausalLM, *, muon_lr: float = 0.02, adam_lr: float = 2e-3) -> None:
+    def __init__(self, model: Qwen2ForCausalLM, *, muon_lr: float = 0.01, adam_lr: float = 2e-3) -> None:
         matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
         rest = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "embed" not in name)]
         self.parts = [
@@ -146,7 +147,7 @@ class Optimiser:
 # ---- the gate --------------------------------------------------------------------------------------------------------
 
 WATCH_EVERY = 500_000  # tokens between looks at the skills as they emerge
-GATE = {"digit by digit": 0.97, "look-up": 0.97, "option walk": 0.95}  # share of right lines that must hold before SFT
+GATE = {"digit by digit": 0.97, "look-up": 0.99, "option walk": 0.95}  # share of right lines that must hold before SFT
 
 
 @torch.inference_mode()
@@ -216,16 +217,34 @@ def pretrain(
     seed: int,
     context: int,
     log: Callable[[str], None] = print,
-    warmup_steps: int = 60,
+    processes: int = 1,
 ) -> Pretrained:
-    """Train from scratch on `settings.tokens` tokens, then `extra_tokens` at a time until the gate holds (or `max_tokens`)."""
+    """Train from scratch on `settings.tokens` tokens, then `extra_tokens` at a time until the gate holds (or `max_tokens`).
+
+    processes: 1 or 2; the weights do not depend on it.
+    """
+    parameters = build_model(tokenizer, settings, seed=seed, context=context).num_parameters()
+    arguments = (tokenizer, settings, seed, context)
+    with together(_train, arguments, processes=processes, numbers=parameters + COUNTS) as team:
+        return _train(*arguments, team, log)
+
+
+def _train(
+    tokenizer: PreTrainedTokenizerBase, settings: BaseModel, seed: int, context: int, team: Team, log: Callable[[str], None] = print
+) -> Pretrained:
+    """What every process of the team does; the first one looks at the skills and tells the others whether to go on."""
     model = build_model(tokenizer, settings, seed=seed, context=context).train()
     optimiser = Optimiser(model)
     seen, begin, goal, peak, step, watched, start = 0, 0, settings.tokens, 1.0, 0, 0, time.perf_counter()
     curve: list[dict] = []
     gate: list[dict] = []
-    stream = batches(tokenizer, seed, lambda: seen / settings.tokens, max_length=context)
     recent: list[float] = []
+
+    def stream(place: int) -> Iterator[Batch]:
+        rng = random.Random(f"{seed}-{place}")
+        return batches(tokenizer, corpus.documents(rng, lambda: seen / settings.tokens), rng, max_length=context)
+
+    streams = team.share([stream(place) for place in range(ACCUMULATED)])
 
     def watch(samples: int) -> dict[str, float]:
         shares = measure(model, tokenizer, seed=seed, samples=samples)
@@ -235,24 +254,34 @@ def pretrain(
 
     while True:
         while seen < goal:
-            total, trained = 0.0, 0
-            for batch in itertools.islice(stream, ACCUMULATED):
+            counts = torch.zeros(COUNTS)
+            for batch in map(next, streams):
                 loss, count = loss_of(model, batch)
                 loss.backward()
-                total, trained, seen = total + loss.item(), trained + count, seen + batch.tokens
-            step += 1
-            for parameter in optimiser.parameters:
-                parameter.grad.div_(trained)
-            optimiser.step(min(step / warmup_steps, max(FLOOR, peak * (goal - seen) / (goal - begin))))
+                counts += torch.tensor([loss.item(), count, batch.tokens])
+            total, trained, tokens = _add_gradients(optimiser.parameters, counts, team)
+            step, seen = step + 1, seen + int(tokens)
+            optimiser.step(min(step / WARMUP_STEPS, max(FLOOR, peak * (goal - seen) / (goal - begin))))
             recent.append(total / trained)
             if len(recent) == 50:
                 curve.append({"tokens": seen, "loss": sum(recent) / 50})
-                log(f"{seen / 1e6:.2f}M tokens, loss {curve[-1]['loss']:.3f}, {seen / (time.perf_counter() - start):,.0f} tokens/s")
                 recent.clear()
-                if seen // WATCH_EVERY > watched:
-                    watched = seen // WATCH_EVERY
-                    watch(20)
-        shares = watch(150)
-        if passed(shares) or not settings.gated or goal + settings.extra_tokens > settings.max_tokens:
-            return Pretrained(model.eval(), curve, gate, passed(shares), time.perf_counter() - start)
+                if team.rank == 0:
+                    log(f"{seen / 1e6:.2f}M tokens, loss {curve[-1]['loss']:.3f}, {seen / (time.perf_counter() - start):,.0f} tokens/s")
+                    if seen // WATCH_EVERY > watched:
+                        watched = seen // WATCH_EVERY
+                        watch(20)
+        done = team.rank == 0 and passed(watch(150))
+        done = bool(team.add(torch.tensor([float(done)])))
+        if done or not settings.gated or goal + settings.extra_tokens > settings.max_tokens:
+            return Pretrained(model.eval(), curve, gate, done, time.perf_counter() - start)
         begin, goal, peak = goal, goal + settings.extra_tokens, EXTRA_PEAK
+
+
+def _add_gradients(parameters: list[torch.nn.Parameter], counts: torch.Tensor, team: Team) -> list[float]:
+    """Every process's gradients become the mean over all trained tokens of the team; returns the sums of `counts`."""
+    summed = team.add(torch.cat([*(parameter.grad.flatten() for parameter in parameters), counts]))
+    gradients, counts = summed[:-COUNTS], summed[-COUNTS:].tolist()
+    for parameter, part in zip(parameters, gradients.split([p.numel() for p in parameters]), strict=True):
+        parameter.grad = part.view_as(parameter) / counts[1]
+    return counts

@@ -13,7 +13,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LABELS = tuple("abcdefgh")
+LABELS = tuple("abcdef")
 OPERATORS = "+-*"
 LETTERS = "ABCD"
 MODULUS = 100

@@ -19,6 +19,7 @@ digit by digit, whether or not something was wrong, and carries the rest on quic
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -47,6 +48,14 @@ def by_digits(value: int, step: Step) -> str:
             f"{low // 10}+{cross % 10}+{other % 10}={two(total)}"
         )
     return f"{working} so {two(step.apply(value))}"
+
+
+def compare(option: str, result: str) -> str:
+    """An option against the result, digit by digit as far as they agree: `7 vs 3 no`, `3 vs 3 and 3 vs 2 no`, `3 vs 3 and 2 vs 2`."""
+    tens = f"{option[0]} vs {result[0]}"
+    if option[0] != result[0]:
+        return f"{tens} no"
+    return f"{tens} and {option[1]} vs {result[1]}{'' if option == result else ' no'}"
 
 
 @dataclass
@@ -93,7 +102,7 @@ class Solution:
             return
         walk = []
         for letter, option in zip(LETTERS, self.problem.options, strict=True):
-            walk.append(f"{letter}) {two(option)} vs {two(result)} {'yes' if option == result else 'no'}")
+            walk.append(f"{letter}) {compare(two(option), two(result))}")
             if option == result:
                 break
         self.lines.append(f"result {two(result)}, {', '.join(walk)} so {self.answer}")
@@ -144,6 +153,14 @@ def solve(
     return solution
 
 
+def is_right(problem: ToyProblem, line: str) -> bool:
+    """Does a line of a trace end in the right value? A line that states no value ("all steps are done") is right."""
+    if line.startswith("result "):
+        return int(line.split()[1][:2]) == problem.result
+    stated = re.search(rf"([{''.join(LABELS)}]): .*(\d\d)$", line)
+    return stated is None or int(stated[2]) == problem.values[LABELS.index(stated[1])]
+
+
 def words() -> list[str]:
     """Every multi-character token of the teacher's traces."""
     return [
@@ -158,7 +175,7 @@ def words() -> list[str]:
         ": ",
         ", ",
         " vs ",
-        " yes",
+        " and ",
         " no",
     ]
 

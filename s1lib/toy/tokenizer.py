@@ -10,6 +10,7 @@ import re
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from s1lib import conditions
 from s1lib.toy import problems, teacher
 
 END_OF_TEXT, IM_START, IM_END = SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -26,7 +27,7 @@ CHAT_TEMPLATE = (
 
 def vocabulary() -> list[str]:
     """All tokens in id order; special tokens first, as their ids must not move when a word is added."""
-    words = {*CHAT_WORDS, *problems.words(), *teacher.words()}
+    words = {*CHAT_WORDS, *problems.words(), *teacher.words(), *conditions.words()}
     return [*SPECIAL, UNKNOWN, *CHARACTERS, *sorted(words - set(CHARACTERS))]
 
 

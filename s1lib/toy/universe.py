@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import random
 
-from s1lib.profile import Universe
-from s1lib.toy.problems import FAMILIES, ToyProblem, draw_problem, two
+from s1lib.profile import ProfileError, Universe
+from s1lib.toy.problems import FAMILIES, LABELS, ToyProblem, draw_problem, two
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, STEPS_PER_MARKER, WAIT, solve
 
 CONTAMINATED = 0.01  # share of the pool that copies a benchmark's question
 DUPLICATED = 0.01  # share of the pool that repeats another question of the pool
+EASY = (3, 2)  # how much more often questions of one and of two steps occur than longer ones: most of a real pool is easy
 CHOICE = 0.15  # share of the pool with four options
 TRACE_LIMIT = 480  # characters, about 420 tokens: prompt and trace stay within the window the base models were trained on
 MARKED = 0.2  # share of the traces in which the teacher goes on after its first result
@@ -22,11 +23,16 @@ BEYOND = 0.25  # share of these that go on after every step is checked: once, or
 MARKERS = {WAIT: 0.8, HMM: 0.1, ALTERNATIVELY: 0.1}
 
 # name -> (role, fewest steps, share of multiple choice); all families alike
-BENCHMARKS = {"hard": ("AIME24", 5, False), "mixed": ("MATH500", 2, False), "choice": ("GPQA-Diamond", 2, True)}
+BENCHMARKS = {"hard": ("AIME24", 4, False), "mixed": ("MATH500", 2, False), "choice": ("GPQA-Diamond", 2, True)}
 
 
 def draw_benchmarks(settings: Universe) -> dict[str, list[ToyProblem]]:
-    """`benchmark_size` different problems for every name in BENCHMARKS."""
+    """`benchmark_size` different problems for every name in BENCHMARKS. Raises ProfileError for lengths that cannot be."""
+    least = max(fewest for _, fewest, _ in BENCHMARKS.values())
+    if not least <= settings.max_steps <= len(LABELS):
+        raise ProfileError(
+            f"universe.max_steps is {settings.max_steps}: the hard benchmark needs {least} at least, and there are {len(LABELS)} labels"
+        )
     drawn = {}
     for name, (_, fewest, choice) in BENCHMARKS.items():
         rng = random.Random(f"benchmark-{name}-{settings.seed}")
@@ -63,7 +69,8 @@ def make_pool(settings: Universe, benchmarks: dict[str, list[ToyProblem]]) -> li
     problems = rng.sample(tests, copies)
     while len(problems) < settings.pool_size - twins:
         family = rng.choices(FAMILIES, [family.share for family in FAMILIES])[0]
-        problem = draw_problem(rng, family, rng.randint(1, settings.max_steps), choice=rng.random() < CHOICE)
+        steps = rng.choices(range(1, settings.max_steps + 1), [*EASY, *[1] * (settings.max_steps - len(EASY))])[0]
+        problem = draw_problem(rng, family, steps, choice=rng.random() < CHOICE)
         if problem.stem not in taken:
             taken.add(problem.stem)
             problems.append(problem)
