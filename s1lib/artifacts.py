@@ -81,23 +81,32 @@ def write_jsonl(path: Path | str, rows: Iterable[dict]) -> int:
 
 def read_jsonl(path: Path | str) -> list[dict]:
     """Rows of a JSONL file. Raises ArtifactError naming the file and line when one is cut or is not JSON."""
+    return list(iter_jsonl(path))
+
+
+def iter_jsonl(path: Path | str) -> Iterator[dict]:
+    """`read_jsonl`, one row at a time: for files whose texts need not all be in memory."""
     path = Path(path)
     if not path.exists():
         raise ArtifactError(f"{path} does not exist: run the notebook that writes it first (`make reproduce` runs all)")
-    rows = []
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                rows.append(json.loads(line.decode("utf-8")))
+                row = json.loads(line.decode("utf-8"))
             except ValueError:
                 raise ArtifactError(f"{path}, line {number}: not a complete JSON line; delete the file and run again") from None
-    return rows
+            yield row
 
 
 def hash_of(*parts: Any) -> str:
     """A 12-digit key of anything JSON can say (dataclasses included)."""
     text = json.dumps(parts, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def derive_seed(seed: int | None, *path: str | int) -> int | None:
+    """A seed of its own for one request or sample, the same whatever else is decoded; None stays None."""
+    return None if seed is None else int(hash_of(seed, *path), 16) % 2**31
 
 
 def hash_of_file(path: Path | str) -> str:

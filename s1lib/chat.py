@@ -71,19 +71,42 @@ class ChatFormat:
         return tuple(self.encode("\n"))
 
     @cached_property
-    def thinking_stops(self) -> list[tuple[int, ...]]:
-        """What ends thinking: the start of any new segment, the end of the turn, or the end of the text (where the vocabulary has one)."""
+    def segment_ends(self) -> list[tuple[int, ...]]:
+        """The start of any new segment, the end of the turn, or the end of the text (where the vocabulary has one)."""
         known = self.tokenizer.get_vocab()
         ends = [text for text in (END_OF_TEXT, self.tokenizer.eos_token) if text in known]
         return list(dict.fromkeys(tuple(self.encode(text)) for text in (IM_START, IM_END, *ends)))
 
-    @cached_property
+    @property
+    def thinking_stops(self) -> list[tuple[int, ...]]:
+        """What ends thinking."""
+        return self.segment_ends
+
+    @property
     def answer_stops(self) -> list[tuple[int, ...]]:
         """What ends the answer: the same; a segment after the answer is not part of it."""
-        return self.thinking_stops
+        return self.segment_ends
+
+    def step_ends(self, separator: str) -> list[tuple[int, ...]]:
+        """Ids at which a text ends with `separator`: it alone, and every token that carries it behind something else (".\n\n")."""
+        if separator not in self._step_ends:
+            texts = self.tokenizer.batch_decode([[token] for token in range(len(self.tokenizer))])
+            carried = [(token,) for token, text in enumerate(texts) if text.endswith(separator)]
+            self._step_ends[separator] = list(dict.fromkeys([tuple(self.encode(separator)), *carried]))
+        return self._step_ends[separator]
+
+    @cached_property
+    def _step_ends(self) -> dict[str, list[tuple[int, ...]]]:
+        return {}
 
     def ends_with_newline(self, ids: list[int]) -> bool:
         return bool(ids) and self.decode(ids[-1:]).endswith("\n")
+
+    def closing(self, thinking: list[int], *, natural: bool) -> list[int]:
+        """What ends `thinking`: its delimiter alone after a natural stop; a cut one also gets "Final Answer:", and a newline if it lacks one."""
+        if natural:
+            return list(self.answer_start)
+        return [*(() if self.ends_with_newline(thinking) else self.newline), *self.final_answer]
 
     # ---- prompts and examples ------------------------------------------------------------------------------------
 

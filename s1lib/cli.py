@@ -2,6 +2,8 @@
 
     s1 run notebooks/01_curation.ipynb --profile toy      s1 html --profile toy
     s1 fetch --profile h100                               s1 profiles
+    s1 think "How many r in raspberry?" --model PATH_OR_ID --max-thinking 512 --waits 2
+    s1 plan --profile h100 --gpus 8
 
 Whatever a user can cause ends in one line on stderr and exit status 1; Ctrl-C in one line and 130.
 """
@@ -16,13 +18,13 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from s1lib import notebooks
+from s1lib import hub, notebooks
 from s1lib.artifacts import ArtifactError
+from s1lib.chat import ChatFormatError
+from s1lib.engines import EngineError
 from s1lib.profile import Profile, ProfileError, known_profiles, load_profile
-
-
-class FetchError(RuntimeError):
-    """Something the profile names cannot be had; the message says which and why."""
+from s1lib.thinking import command as think
+from s1lib.thinking.budget import BudgetError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ninterrupted; finished work is kept: run the same command again to go on", file=sys.stderr)
         return 130
-    except (ProfileError, ArtifactError, FetchError, notebooks.NotebookError) as error:
+    except (ProfileError, ArtifactError, hub.HubError, notebooks.NotebookError, EngineError, BudgetError, ChatFormatError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -57,14 +59,19 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("notebook", help="notebooks/NN_name.ipynb")
     run.set_defaults(command=_run)
     for name, command, text in (
-        ("html", _html, "render the executed notebooks"),
+        ("html", _html, "claims, figures, tables, notebooks and traces as a static site"),
         ("fetch", _fetch, "download what the profile names on a hub, for machines without a network"),
         ("rules", _rules, "print what each notebook depends on, for make"),
     ):
         commands.add_parser(name, help=text).set_defaults(command=command)
+    plan = commands.add_parser("plan", help="does the training fit its GPUs, and how long will it take")
+    plan.set_defaults(command=_plan)
     for command in commands.choices.values():
         command.add_argument("--profile", default=None, help="a name, or a YAML file (default: $PROFILE, else toy)")
         command.add_argument("--outputs", default=None, help="where outputs/<profile> goes (default: $S1_OUTPUTS, else outputs/)")
+    think.add_to(commands)
+    plan.add_argument("--gpus", type=int, default=None, help="how many GPUs (default: the profile's sft.processes)")
+    plan.add_argument("--length", type=int, default=None, help="tokens of a sequence (default: sft.max_length)")
     commands.add_parser("profiles", help="list the profiles").set_defaults(command=_profiles)
     return parser
 
@@ -79,12 +86,25 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _html(options: argparse.Namespace) -> None:
-    for page in notebooks.render_html(_profile(options)):
-        print(page)
+    from s1lib.site.build import build
+
+    print(build(_profile(options)))
 
 
 def _rules(options: argparse.Namespace) -> None:
     print(notebooks.make_rules(options.profile or "toy", outputs=options.outputs or "outputs"), end="")
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from s1lib.sft.plan import PlanError, make_plan
+
+    profile = _profile(options)
+    try:
+        plan = make_plan(profile, gpus=options.gpus or profile.sft.processes, length=options.length)
+        print(plan.text(), flush=True)
+        plan.check()
+    except PlanError as error:
+        raise ProfileError(f"profile {profile.name}: {error}") from None
 
 
 def _profiles(_options: argparse.Namespace) -> None:
@@ -97,23 +117,18 @@ def _fetch(options: argparse.Namespace) -> None:
     wanted = profile.hub_references()
     if not wanted:
         print(f"profile {profile.name}: nothing to fetch, everything is made on this machine")
+    failed = []
     for kind, name, revision in wanted:
-        print(f"{kind} {name} at {revision or 'its newest revision'}: {_snapshot(kind, name, revision)}", flush=True)
-
-
-def _snapshot(kind: str, name: str, revision: str | None) -> str:
-    """Download one repository into the hub's cache; returns where it lies."""
-    import httpx
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return snapshot_download(name, revision=revision, repo_type=kind)
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, ValueError, OSError) as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise FetchError(f"cannot fetch the {kind} {name}: {reason}") from None
+        try:
+            print(f"{kind} {name} at {revision or 'its newest revision'}: {hub.download(kind, name, revision)}", flush=True)
+        except hub.HubError as error:  # the others may still be within reach
+            failed.append(error)
+            print(error, flush=True)
+    if failed:
+        more = f"; {len(failed) - 1} more failed as listed above" if len(failed) > 1 else ""
+        raise hub.HubError(
+            f"{failed[0]}{more}; what is gated needs `hf auth login`, and a local folder may be named in the profile instead"
+        )
 
 
 if __name__ == "__main__":

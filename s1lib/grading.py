@@ -5,8 +5,9 @@
 
 Only the answer segment is graded, never the thinking. Integers and identical strings are compared at once; whatever is
 left goes to math-verify in processes of its own, one expression at a time, each killed when its time is up: answers
-are untrusted text, and `9^{9^{9^9}}` must cost seconds, not a run. The official evaluation lets a language model with
-the gold answer in view pick the answer, and counts "no letter" as A (a free 25 %); here what cannot be read is wrong.
+are untrusted text, and `9^{9^{9^9}}` must cost its seconds, not a run. The official evaluation lets a language model with
+the gold answer in view pick the answer, and counts "no letter" as A (a free 25 %); here what cannot be read is wrong,
+and `official_choice` gives that other reading for comparison.
 """
 
 from __future__ import annotations
@@ -16,18 +17,23 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 from s1lib.chat import extract_answer
 
 SECONDS = 5.0  # per expression
 MEMORY_BYTES = 4 << 30  # address space of a worker
 _INTEGER = re.compile(r"([+-]?)(\d+|\d{1,3}(?:,\d{3})+)")
+_ASSIGNED = re.compile(r"^[A-Za-z]=(?=[^=]*$)")  # the "x =" of "x = 58,500"
+_WORDS = re.compile(r"\\(?:text|textbf|textit|mbox|mathrm)\{([^{}]*)\}")
 _LETTER = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf)\b|[\s(\[{$*])*([A-Z])(?![A-Za-z0-9])")
 
 
@@ -68,6 +74,11 @@ def _letter(answer: str) -> str | None:
     return found[1] if found else None
 
 
+def official_choice(extracted: str | None, gold: str) -> bool:
+    """Whether the official evaluation would count this answer to a choice as right: no letter counts as A (s1_facts section 1, 7)."""
+    return (extracted or "A") == gold.strip().upper()
+
+
 def _at_once(found: str | None, gold: str, kind: str) -> bool | None:
     """The verdict that needs no algebra, or None."""
     if found is None:
@@ -75,6 +86,8 @@ def _at_once(found: str | None, gold: str, kind: str) -> bool | None:
     if kind == "choice":
         return found == gold.strip().upper()
     left, right = _normalised(found), _normalised(gold)
+    if "=" not in right:
+        left = _ASSIGNED.sub("", left)
     integers = _integer(left), _integer(right)
     if None not in integers:
         return integers[0] == integers[1]
@@ -82,8 +95,9 @@ def _at_once(found: str | None, gold: str, kind: str) -> bool | None:
 
 
 def _normalised(text: str) -> str:
-    """`text` without what never changes a value: spaces, dollar signs, \\left and \\right, a final full stop."""
+    """`text` without what never changes a value: spaces, dollar signs, \\left and \\right, \\text around words, a final full stop."""
     text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("\\$", "").strip("* ")
+    text = _WORDS.sub(r"\1", text)
     return re.sub(r"\\left(?![a-z])|\\right(?![a-z])|\\[!,; ]|\$|\s+", "", text).removesuffix(".")
 
 
@@ -100,7 +114,7 @@ def _integer(text: str) -> tuple[bool, str] | None:
 
 
 class _Worker:
-    """`python -m s1lib.grading`: one JSON line [found, gold, seconds] in, one JSON line true or false out. It ends with this process."""
+    """`python -m s1lib.grading`: one JSON line [found, gold, seconds] in, true, false or null (time up) out. It ends with this process."""
 
     def __init__(self) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parent.parent), *sys.path])}
@@ -109,15 +123,18 @@ class _Worker:
         self.process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
 
     def equal(self, found: str, gold: str, seconds: float) -> bool | None:
-        """The verdict; None when the time was up or the worker died."""
+        """The verdict, None when the time was up. Raises EOFError when the worker is gone."""
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps([found, gold, seconds]).encode() + b"\n")
             self.process.stdin.flush()
         line = self.process.stdout.readline()
-        return json.loads(line) if line else None
+        if not line:
+            raise EOFError
+        return json.loads(line)
 
     def close(self) -> None:
-        self.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
 
@@ -131,39 +148,55 @@ def _close_idle() -> None:
 
 
 def _verify(pair: tuple[str, str], seconds: float) -> bool:
-    """math-verify's verdict on a (found, gold) pair; a worker that overran is gone, and the next call starts another."""
+    """math-verify's verdict on a (found, gold) pair; what takes too long is not equal."""
     try:
         worker = _idle.pop()
     except IndexError:
         worker = _Worker()
-    verdict = worker.equal(*pair, seconds)
-    if verdict is None:
+    try:
+        verdict = worker.equal(*pair, seconds)
+    except EOFError:
         worker.close()
-    else:
-        _idle.append(worker)
+        return False
+    _idle.append(worker)
     return bool(verdict)
 
 
 def _work() -> None:
-    """A worker's life, in a process of its own; out of time it dies of SIGALRM, which no computation can hold up."""
+    """A worker's life: import once, and leave the computing to a child, which may die of its alarm, of hunger or of a bug in a library."""
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig  # noqa: F401  imported here, so that every child has it
+
+    replies, sys.stdout = sys.stdout.buffer, sys.stderr
+    while True:
+        child = os.fork()
+        if not child:
+            _serve(sys.stdin.buffer, replies)
+            os._exit(0)
+        if not os.waitpid(child, 0)[1]:
+            return
+        replies.write(b"null\n")
+        replies.flush()
+
+
+def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
+    """Answer requests until they end; out of time, die of SIGALRM, which no computation can hold up."""
     import logging
     import resource
-    import signal
 
     from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
 
     logging.disable(logging.CRITICAL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     configs = [LatexExtractionConfig(), ExprExtractionConfig()]
-    replies, sys.stdout = sys.stdout, sys.stderr
 
+    @lru_cache(maxsize=1000)  # one gold answer is compared with many
     def read(text: str) -> list:
         """Parsed as it stands when it marks its mathematics or is prose, as one boxed expression otherwise."""
         text = text.replace("\\$", "").strip("* ")
         marked = "$" in text or "\\(" in text or "\\[" in text
         return parse(text if marked else f"\\boxed{{{text}}}", configs, parsing_timeout=None)
 
-    for line in sys.stdin:
+    while line := requests.readline():
         found, gold, seconds = json.loads(line)
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:  # not symmetric: gold first
@@ -171,7 +204,8 @@ def _work() -> None:
         except Exception:  # whatever sympy makes of untrusted text: it is not equal
             equal = False
         signal.setitimer(signal.ITIMER_REAL, 0)
-        print(json.dumps(equal), file=replies, flush=True)
+        replies.write(json.dumps(equal).encode() + b"\n")
+        replies.flush()
 
 
 if __name__ == "__main__":

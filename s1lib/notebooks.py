@@ -1,4 +1,4 @@
-"""Headless notebooks: execute one (papermill), find out what one depends on (for make), render the executed ones.
+"""Headless notebooks: execute one (papermill), find out what one depends on (for make).
 
     run_notebook("notebooks/01_curation.ipynb", profile=load_profile("toy"))   # outputs/toy/notebooks/01_curation.ipynb
 
@@ -92,6 +92,7 @@ def _set_environment(profile: Profile) -> None:
     os.environ.update(JUPYTER_PREFER_ENV_PATH="1", HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
     os.environ.setdefault("TQDM_MININTERVAL", "60")  # seconds between two lines of a progress bar
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")  # tqdm's, about a widget that a headless run does not need
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     if not profile.hub_references():
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -173,7 +174,7 @@ def make_rules(profile_name: str, *, outputs: str) -> str:
 
 
 def modules_of(notebook: Path) -> list[Path]:
-    """Files of s1lib that `notebook` imports, through other modules of s1lib as well; and the paper's numbers if it reads them."""
+    """Files of s1lib that `notebook` imports, through others as well, and the YAML beside them; the paper's numbers if it reads them."""
     if not notebook.exists():
         raise NotebookError(f"{notebook} does not exist: the profile's `notebooks` must name files of notebooks/")
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -186,7 +187,8 @@ def modules_of(notebook: Path) -> list[Path]:
         found.add(path)
         waiting |= set(_imported(path.read_text(encoding="utf-8"))) - found
     paper = REFERENCE.iterdir() if any(path.parent.name == "scaling" for path in found) else ()
-    return sorted(found) + sorted(path for path in paper if path.is_file())
+    tables = {table for path in found for table in path.parent.glob("*.yaml")}
+    return sorted(found) + sorted(tables) + sorted(path for path in paper if path.is_file())
 
 
 def _imported(source: str) -> Iterator[Path]:
@@ -202,22 +204,3 @@ def _imported(source: str) -> Iterator[Path]:
                 parts = name.split(".")
                 candidates = [ROOT.joinpath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
                 yield from (path for path in [*candidates, ROOT.joinpath(*parts).with_suffix(".py")] if path.exists())
-
-
-# ---- reading them ------------------------------------------------------------------------------------------------------
-
-
-def render_html(profile: Profile) -> list[Path]:
-    """Executed notebooks of `profile` as outputs/<profile>/html/*.html; raises NotebookError when there is none yet."""
-    from nbconvert import HTMLExporter
-
-    sources = [p for p in sorted((profile.outputs / "notebooks").glob("*.ipynb")) if p.suffixes == [".ipynb"]]
-    if not sources:
-        raise NotebookError(f"no executed notebook in {profile.outputs / 'notebooks'}: run `make reproduce PROFILE={profile.name}` first")
-    pages = []
-    for source in sources:
-        body, _ = HTMLExporter().from_filename(str(source))
-        pages.append(profile.outputs / "html" / f"{source.stem}.html")
-        pages[-1].parent.mkdir(parents=True, exist_ok=True)
-        pages[-1].write_text(body, encoding="utf-8")
-    return pages

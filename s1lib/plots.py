@@ -5,7 +5,7 @@
     figures.some_figure(data, axes[0])                   # (DataFrame, ax) -> ax
     caption(fig, "toy profile, n = 300 problems, 95 % Wilson intervals")
     save_figure(fig, out / "figure1_scaling", data)      # .png, .pdf and .csv of what is plotted
-    save_table(table, out / "table2_ablations")          # .csv and .md; returns the table as shown
+    save_table(table, out / "table2_ablations")          # .csv, .md and .tex; returns the table as shown
 
 Benchmarks keep one order, colour, marker and line style throughout. The colours are Okabe and Ito's (safe for
 colour-blind readers); their greys differ, and marker and line style repeat the distinction.
@@ -14,7 +14,7 @@ colour-blind readers); their greys differ, and marker and line style repeat the 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
@@ -113,6 +114,40 @@ def note(ax: Axes, text: str, x: float, y: float, *, offset: tuple[float, float]
     label.set_path_effects([withStroke(linewidth=2.5, foreground="white", alpha=0.85)])
 
 
+def notes(ax: Axes, labels: Iterable[tuple[str, float, float]], **options: Any) -> None:
+    """Labels at data points, each in the first free place around its point: clear of other labels and of every marker drawn.
+
+    Call it when everything is plotted and the axes are scaled. A label that had to move away gets a thin line to its point.
+    """
+    ax.autoscale_view()
+    to_points = 72 / ax.figure.dpi  # everything below in typographic points
+    height = FontProperties(size=options.get("fontsize", "x-small")).get_size_in_points()
+    drawn = [line.get_xydata() for line in ax.get_lines() if line.get_marker() not in ("None", "", None)]
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in to_points * ax.transData.transform(np.concatenate(drawn or [np.empty((0, 2))]))]
+    for text, x, y in labels:
+        at = to_points * ax.transData.transform((x, y))
+        width = 0.65 * height * len(text)
+        places = [(dx * (width / 2 + reach / 2), dy * (height / 2 + reach)) for reach in REACHES for dx, dy in AROUND]
+        boxes = [_around(at + place, width, height) for place in places]
+        best = min(range(len(places)), key=lambda place: sum(_overlap(boxes[place], other) for other in taken))
+        taken.append(boxes[best])
+        far = {"arrowprops": {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkB": 3}} if best >= len(AROUND) else {}
+        note(ax, text, x, y, offset=places[best], **far, **options)
+
+
+AROUND = [(0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)]
+REACHES = (5, 12, 20)  # points between a label and its marker
+
+
+def _around(centre: np.ndarray, width: float, height: float) -> tuple[float, float, float, float]:
+    return (centre[0] - width / 2, centre[1] - height / 2, centre[0] + width / 2, centre[1] + height / 2)
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """The area that two boxes (left, bottom, right, top) share."""
+    return max(0.0, min(one[2], other[2]) - max(one[0], other[0])) * max(0.0, min(one[3], other[3]) - max(one[1], other[1]))
+
+
 def not_available(ax: Axes, reason: str) -> Axes:
     """An empty panel that says why it is empty, so that a figure with missing data still renders."""
     ax.text(0.5, 0.5, textwrap.fill(f"{NOT_AVAILABLE}: {reason}", 32), ha="center", va="center", transform=ax.transAxes, color="0.4")
@@ -134,14 +169,15 @@ def save_figure(fig: Figure, path_stem: Path | str, data: pd.DataFrame) -> Figur
 
 
 def save_table(table: pd.DataFrame, path_stem: Path | str, *, digits: int = 1) -> pd.DataFrame:
-    """Write `path_stem`.csv (full precision) and .md (rounded); return the table as text for display.
+    """Write `path_stem`.csv (full precision), .md and .tex (both rounded); return the table as text for display.
 
-    A missing value reads "n/a" in both; the reason stands in the table's `note` column.
+    A missing value reads "n/a" in all; the reason stands in the table's `note` column.
     """
     stem = Path(path_stem)
     shown = as_text(table, digits=digits)
     write_text(stem.with_name(stem.name + ".csv"), table.to_csv(index=False, na_rep=NOT_AVAILABLE))
     write_text(stem.with_name(stem.name + ".md"), markdown(shown))
+    write_text(stem.with_name(stem.name + ".tex"), latex(shown))
     return shown
 
 
@@ -163,3 +199,21 @@ def markdown(shown: pd.DataFrame) -> str:
     """A table of strings as GitHub Markdown."""
     rows: list[Sequence[str]] = [list(shown.columns), ["---"] * shown.shape[1], *shown.itertuples(index=False)]
     return "".join("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |\n" for row in rows)
+
+
+# What LaTeX reads as its own; tables also hold a few signs that not every font of it has.
+_LATEX = {"\\": r"\textbackslash{}", **{sign: "\\" + sign for sign in "&%$#_{}"}, "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX |= {"×": r"$\times$", "→": r"$\to$", "±": r"$\pm$", "−": "$-$", "<": "$<$", ">": "$>$", "·": r"$\cdot$", "Δ": r"$\Delta$", "\n": " "}
+
+
+def latex(shown: pd.DataFrame) -> str:
+    """A table of strings as a LaTeX tabular for the booktabs package; everything in a cell is text."""
+    rows = [[_latex(cell) for cell in row] for row in ([*shown.columns], *shown.itertuples(index=False))]
+    head, *body = [" & ".join(row) + r" \\" for row in rows]
+    numbers = [shown[name].str.fullmatch(r"(< )?-?\d[\d.]*|n/a").all() for name in shown]
+    columns = "".join("r" if number else "l" for number in numbers)
+    return "\n".join([rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _latex(cell: Any) -> str:
+    return str(cell).translate(str.maketrans(_LATEX))

@@ -19,12 +19,13 @@ import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILES = Path(__file__).resolve().parent / "profiles"
+TABLES = (".jsonl", ".json", ".parquet", ".arrow", ".csv", ".yaml", ".yml")  # how a file's name ends, and no hub id
 
 
 class ProfileError(ValueError):
@@ -52,12 +53,30 @@ class Universe:
 
     pool_size: int = 5000
     benchmark_size: int = 300
-    max_steps: int = 7  # the base models read up to 8
+    max_steps: int = 6  # the longest questions; there are six labels
     slip_rate: float = 0.12  # of the teacher's quick lines
     broken_rate: float = 0.08  # traces that the quality filter must find
     seed: int = 0
     large: BaseModel = field(default_factory=BaseModel)
     small: BaseModel = field(default_factory=lambda: BaseModel(gated=False))
+    reward_tokens: int = 300_000  # the process reward model is the large base model trained on so many tokens more
+
+
+@dataclass(frozen=True)
+class Assistant:
+    """A language model that curation asks: an OpenAI-compatible chat endpoint (`url`), else a checkpoint on the profile's engine."""
+
+    model: str = ""  # the endpoint's name for it; without an endpoint a path or hub id
+    url: str = ""  # of the endpoint, e.g. http://localhost:8000/v1
+    key: str = ""  # NAME of the environment variable that holds the endpoint's key
+    max_tokens: int = 4096  # per reply
+    temperature: float = 0.0  # of the first try; a reply that cannot be read is asked for again at 0.7
+    concurrency: int = 64  # requests under way
+    per_minute: int = 0  # requests; 0 = no limit
+    retries: int = 8  # of one request that fails, with growing pauses
+    timeout: float = 600.0  # seconds per request
+    prompt_price: float = 0.0  # per million tokens, in the currency of your bill
+    reply_price: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,13 @@ class Curation:
     ngram: int = 8  # words; decontamination
     models: tuple[str, ...] = ("@00_toy_universe/base-small", "@00_toy_universe/base-large")
     attempt_tokens: int = 64  # per attempt
+    also_tests: tuple[str, ...] = ()  # further test sets to decontaminate against: paths, hub ids, names of sources.yaml
+    across_sources: bool = False  # also drop n-grams shared with an earlier source, as the official scripts do
+    quality: str = "s1lib"  # rules: "s1lib", or "official" for exactly those of the official scripts
+    selection: str = "paper"  # "paper" (Algorithm 1) | "official" (its notebook, with a third stage)
+    teacher: Assistant | None = None  # writes the traces that the pool lacks
+    classifier: Assistant | None = None  # names the domains that the pool lacks
+    judge: Assistant | None = None  # grades what a program cannot: proofs, prose
     full_size: int | None = None  # of the "full" ablation set; None keeps every sample
     seed: int = 0
 
@@ -79,6 +105,8 @@ class SFT:
 
     base: str = "@00_toy_universe/base-large"
     sets: tuple[str, ...] = ("s1", "random", "diverse", "longest", "full")
+    conditional: tuple[str, ...] = ("token", "step")  # models for conditional length control, trained on the s1 set; also "class"
+    step_separator: str = "\n\n"  # between the steps of a trace
     epochs: float = 5.0
     max_steps: int = -1  # caps sets that are larger than the curated one; -1 = epochs alone
     batch_size: int = 16  # sequences per optimiser step, over all devices
@@ -90,6 +118,10 @@ class SFT:
     max_length: int = 32768  # tokens; nothing may be longer
     bf16: bool = True
     gradient_checkpointing: bool = True
+    processes: int = 1  # GPUs, each with one process; more than one is launched with accelerate and sharded by FSDP2
+    offload: bool = False  # parameters, gradients and optimiser states in host memory (FSDP2), the same arithmetic
+    lora_rank: int = 0  # low-rank adapters (peft) on all linear layers instead of full fine-tuning; 0 = full, as the paper
+    checkpoint_steps: int = 0  # optimiser steps between checkpoints that a killed run goes on from; 0 = none
     seed: int = 0
 
 
@@ -97,11 +129,11 @@ class SFT:
 class EngineSettings:
     """Which engine decodes, and how."""
 
-    kind: str = "torch"  # "torch" | "vllm" | "server"
+    kind: Literal["torch", "vllm", "server"] = "torch"  # transformers' models, vLLM in this process, servers at `urls`
     dtype: str = "float32"
-    max_rows: int = 64  # sequences decoded at a time
+    max_rows: int = 64  # sequences decoded at a time; "server": by each replica
     max_context: int = 1024  # tokens, prompt included
-    urls: tuple[str, ...] = ()  # "server": base URLs of the replicas
+    urls: tuple[str, ...] = ()  # "server": base URLs of the replicas, e.g. http://127.0.0.1:8000
     tensor_parallel: int = 1
     data_parallel: int = 1
 
@@ -127,13 +159,17 @@ class Evaluation:
     waits: tuple[int, ...] = (1, 2, 4, 6)
     strings: tuple[str, ...] = ("Wait", "Hmm", "Alternatively", "")
     string_waits: int = 2
+    token_limits: tuple[int, ...] = (1024, 2048, 4096, 8192, 16384)  # tokens; token-conditional control
+    step_limits: tuple[int, ...] = (16, 32, 64, 128, 256)  # steps; step-conditional control
     answer_tokens: int = 512  # reserved for the answer
-    sampled_problems: int | None = None  # of each benchmark, for votes and rejection sampling; None = all
+    sampled_problems: int | None = None  # of each benchmark, for votes, rejection, trees and conditional control; None = all
     votes: tuple[int, ...] = (1, 2, 4, 8, 16)
     vote_temperature: float = 1.0
     rejection_caps: tuple[int, ...] = (3500, 4000, 5000, 6000, 8000, 16000)  # tokens
     rejection_tries: int = 16
     rejection_temperature: float = 1.0
+    reward: str = ""  # process reward model for tree search; "" = no tree search
+    tree_widths: tuple[int, ...] = (2, 4, 8, 16)
     seed: int = 0
 
 
@@ -175,15 +211,17 @@ class Profile:
 
     def hub_references(self) -> list[tuple[str, str, str | None]]:
         """("model" | "dataset", hub id, revision) of everything that a hub must provide; empty for a profile of local paths."""
-        models = {*self.curation.models, self.sft.base}
-        datasets = {self.curation.pool, *(benchmark.path for benchmark in self.evaluation.benchmarks)}
+        asked = (self.curation.teacher, self.curation.classifier, self.curation.judge)
+        models = {*self.curation.models, self.sft.base, self.evaluation.reward}
+        models |= {assistant.model for assistant in asked if assistant and not assistant.url}
+        datasets = {*_tables(self.curation.pool), *self.curation.also_tests, *(benchmark.path for benchmark in self.evaluation.benchmarks)}
         named = [("model", reference) for reference in sorted(models)] + [("dataset", reference) for reference in sorted(datasets)]
         return [(kind, *split_revision(reference)) for kind, reference in named if is_hub_id(reference)]
 
 
 def is_hub_id(reference: str) -> bool:
     """`owner/name` or `owner/name@revision`, unless a local path is called so."""
-    named = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@\w[\w./-]*)?", reference) and not reference.endswith((".jsonl", ".json"))
+    named = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@\w[\w./-]*)?", reference) and not reference.endswith(TABLES)
     return bool(named) and not Path(reference).exists()
 
 
@@ -191,6 +229,13 @@ def split_revision(reference: str) -> tuple[str, str | None]:
     """`owner/name@revision` -> its two parts; revision None when none is pinned, and of a local path."""
     name, _, revision = reference.partition("@") if is_hub_id(reference) else (reference, "", "")
     return name, revision or None
+
+
+def _tables(pool: str) -> list[str]:
+    """What a pool is made of: a YAML file of sources names many (s1lib/curation/sources.py)."""
+    if not pool.endswith((".yaml", ".yml")):
+        return [pool]
+    return [str(entry.get("at", "")) for entry in _values(ROOT / pool).get("sources") or () if isinstance(entry, dict)]
 
 
 def known_profiles() -> list[str]:
@@ -278,6 +323,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return _convert(next(a for a in arguments if a is not type(None)), value, where)
     if dataclasses.is_dataclass(hint):
         return _build(hint, value, where + ".")
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise ProfileError(f"profile key {where!r} must be one of {', '.join(map(str, arguments))}, not {value!r}")
+        return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise ProfileError(f"profile key {where!r} must be a list, not {value!r}")

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from s1lib import notebooks
+from s1lib import hub, notebooks
 from s1lib.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -160,6 +160,21 @@ def test_fetch_of_an_id_out_of_reach_is_one_line(place, capsys, tmp_path):
     assert len(run.stderr.strip().splitlines()) == 1 and "cannot fetch the model nobody/nothing" in run.stderr
 
 
+def test_fetch_goes_on_past_what_is_out_of_reach_and_names_it_at_the_end(place, capsys, tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text("sft: {base: nobody/nothing@main}\ncuration: {also_tests: [some/body@abc]}\n")
+
+    def download(kind, name, revision):
+        if name.startswith("nobody"):
+            raise hub.HubError(f"cannot fetch the {kind} {name}: gated")
+        return tmp_path
+
+    monkeypatch.setattr(hub, "download", download)
+    assert main(["fetch", "--profile", str(tmp_path / "mine.yaml")]) == 1
+    printed = capsys.readouterr()
+    assert f"dataset some/body at abc: {tmp_path}" in printed.out
+    assert printed.err.startswith("error: cannot fetch the model nobody/nothing: gated; ") and len(printed.err.splitlines()) == 1
+
+
 def test_every_profile_is_listed_with_its_description(capsys):
     assert main(["profiles"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -175,7 +190,8 @@ def test_pages_are_rendered_from_finished_notebooks_alone(place, capsys):
     shutil.copy(place.executed, place.failed)
     assert main(["html", *command[2:]]) == 0
     page = place.executed.parent.parent / "html" / "01_curation.html"
-    assert "read me" in page.read_text() and len(list(page.parent.iterdir())) == 1
+    assert "read me" in page.read_text()
+    assert {path.name for path in page.parent.iterdir()} == {"01_curation.html", "index.html"}
 
 
 def test_a_notebook_depends_on_the_modules_it_imports_and_on_no_other(tmp_path):

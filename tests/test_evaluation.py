@@ -7,13 +7,14 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from scripted import ScriptedEngine, char_chat, random_traces, script
+from synthetic_records import synthetic_records
 
 from s1lib.artifacts import ArtifactError, write_jsonl
 from s1lib.evaluation import report
 from s1lib.evaluation.benchmarks import BenchmarkError, Problem, load_benchmark
 from s1lib.evaluation.methods import Direct, Forcing, Sampling, plan
-from s1lib.evaluation.run import Subject, evaluate, run_benchmark, write_records
-from s1lib.profile import Benchmark, EngineSettings, Evaluation, Profile
+from s1lib.evaluation.run import Subject, decode, evaluate, run_benchmark, write_records
+from s1lib.profile import Benchmark, EngineSettings, Evaluation, Profile, load_profile
 from s1lib.thinking.budget import Budget, force_budget
 
 CHAT = char_chat()
@@ -22,7 +23,7 @@ UNLIMITED = 60  # tokens
 NATURAL = Budget(max_thinking=UNLIMITED, answer_tokens=20)
 POINTS = (replace(NATURAL, max_thinking=8), NATURAL, *(replace(NATURAL, waits=n) for n in (1, 2)), replace(NATURAL, waits=1, wait="Hmm"))
 SHARED = {"benchmark", "role", "kind", "problem_id", "model", "seed", "gold", "engine", "extracted", "correct"}
-OWN = {"method", "parameters", "sample", "prompt_tokens", "thinking", "answer", "finish", "waits_used"}
+OWN = {"method", "parameters", "sample", "prompt_tokens", "thinking", "answer", "finish", "waits_used", "forced_spans", "steps_used"}
 TOKENS = {"thinking_tokens", "forced_tokens", "answer_tokens", "decoded_tokens"}
 
 
@@ -165,15 +166,16 @@ def test_rejection_takes_the_first_sample_that_fits_and_says_when_none_does(tmp_
 def test_s1_gets_every_method_and_the_ablations_only_their_natural_stop():
     settings = Evaluation(max_thinking=60, budgets=(8, 16, 80), waits=(1, 2), strings=("Wait", "Hmm", ""), votes=(1, 4))
     profile = Profile("mine", evaluation=settings)
-    forcing, sampling = plan(profile, "s1")
+    forcing, sampling, asked = plan(profile, "s1")
     settings = [(point.max_thinking, point.waits, point.wait) for point in forcing.points]
     assert settings == [(8, 0, "Wait"), (16, 0, "Wait"), *[(60, n, "Wait") for n in (0, 1, 2)], (60, 2, "Hmm"), (60, 2, "")]
+    assert asked.name == "class_conditional"
     assert (sampling.votes, sampling.tries, sampling.caps) == (4, 16, profile.evaluation.rejection_caps)
     assert [[method.name for method in plan(profile, model)] for model in ("base", "random")] == [["direct", "forcing"], ["forcing"]]
-    two = plan(replace(profile, evaluation=replace(profile.evaluation, vote_temperature=0.6)), "s1")[1:]
+    two = plan(replace(profile, evaluation=replace(profile.evaluation, vote_temperature=0.6)), "s1")[1:3]
     assert [(m.temperature, m.votes, bool(m.caps)) for m in two] == [(0.6, 4, False), (1.0, 0, True)]
     fewer = plan(replace(profile, evaluation=replace(profile.evaluation, sampled_problems=5)), "s1")
-    assert [method.problems for method in fewer] == [None, 5]
+    assert [method.problems for method in fewer] == [None, 5, 5]
 
 
 # ---- shards ------------------------------------------------------------------------------------------------------------
@@ -238,7 +240,8 @@ def test_all_methods_and_benchmarks_of_a_model_end_in_files_of_their_own(tmp_pat
     (tmp_path / "records").mkdir()
     (tmp_path / "records" / "hard-s1-old.jsonl").write_text("stale")
     names = [path.name for path in write_records(tmp_path / "records", rows)]
-    assert names == [f"{b}-s1-{m}.jsonl" for b in ("easy", "hard") for m in ("budget_forcing", "majority", "rejection")]
+    methods = ("budget_forcing", "class_conditional", "majority", "rejection")
+    assert names == [f"{b}-s1-{m}.jsonl" for b in ("easy", "hard") for m in methods]
     assert sorted(path.name for path in (tmp_path / "records").iterdir()) == names
     for method, expected in (("majority", ["p0", "p0"]), ("rejection", ["p0"])):
         lines = (tmp_path / "records" / f"hard-s1-{method}.jsonl").open()
@@ -248,9 +251,11 @@ def test_all_methods_and_benchmarks_of_a_model_end_in_files_of_their_own(tmp_pat
 # ---- tables ------------------------------------------------------------------------------------------------------------
 
 
-def test_accuracy_comes_with_wilsons_interval():
-    assert report.wilson(8, 10) == pytest.approx((49.02, 94.33), abs=0.01)
-    assert report.wilson(0, 300)[0] == 0 and report.wilson(0, 300)[1] == pytest.approx(1.26, abs=0.01)
+def test_every_run_of_every_method_has_its_own_setting_in_words():
+    table = report.frame(synthetic_records(problems=1, samples=2, benchmarks=("hard",)))
+    runs = table.drop_duplicates(["model", "method", "setting"])
+    assert len(runs) == len(table.assign(parameters=table["parameters"].map(str)).drop_duplicates(["model", "method", "parameters"]))
+    assert {"no thinking", "natural stop", "limit 32", "2 × nothing", "cap 60", "8 steps", "asked for long"} <= set(runs["setting"])
 
 
 def test_tables_count_every_record_once_and_name_what_could_not_be_read(tmp_path):
@@ -267,3 +272,34 @@ def test_tables_count_every_record_once_and_name_what_could_not_be_read(tmp_path
     main = report.main_table(accuracy, runs=[("s1", "natural stop"), ("base", "no thinking")])
     assert main.iloc[0, 2].startswith("0.0 [0.0, 56.1]") and pd.isna(main.iloc[1, 2])
     assert report.ends(table)[list(report.ENDS)].sum(axis=1).to_list() == pytest.approx([100] * 5)
+
+
+def test_both_readings_of_a_choice_stand_side_by_side():
+    fixed = {"benchmark": "choice", "model": "s1", "method": "direct", "setting": "no thinking", "kind": "choice", "finish": "natural"}
+    answers = [("A", "A"), (None, "A"), (None, "B"), ("B", "A")]
+    table = pd.DataFrame([{**fixed, "extracted": found, "gold": gold, "correct": found == gold} for found, gold in answers])
+    row = report.choice_readings(table).iloc[0]
+    assert (row["n"], row["ours"], row["official"], row["difference"], row["no letter, %"]) == (4, 25, 50, 25, 50)
+
+
+def test_disputed_answers_are_those_whose_text_and_grade_disagree():
+    rows = [("7", "7", True), ("07", "7", True), ("7 apples", "7", False), ("8", "7", False), ("07", "7", True), (None, "7", False)]
+    table = pd.DataFrame([{"benchmark": "b", "extracted": found, "gold": gold, "correct": right} for found, gold, right in rows])
+    shown = report.disputed(table)
+    assert shown[["extracted", "correct", "records"]].values.tolist() == [["07", True, 2], ["7 apples", False, 1]]
+
+
+def test_what_was_decoded_side_by_side_is_read_and_not_decoded_again(tiny_model_dir, tmp_path, monkeypatch):
+    smoke = load_profile("smoke", outputs=tmp_path)
+    profile = replace(smoke, threads=2, engine=replace(smoke.engine, max_rows=4))
+    sets = {MATH: [Problem(f"p{i}", f"Start with 0{i}. a: add 09. What is the result?", f"{i + 9:02d}", "math") for i in range(3)]}
+    names = ("random", "full")
+
+    def records(directory) -> list[dict]:
+        runs = [evaluate(Subject(name, tiny_model_dir, profile.engine), profile, sets, directory=directory) for name in names]
+        return [row for rows in runs for row in asyncio.run(rows)]
+
+    expected = records(tmp_path / "alone")
+    decode(dict.fromkeys(names, tiny_model_dir), profile, sets, directory=tmp_path / "pair", log=lambda _: None)
+    monkeypatch.setattr("s1lib.evaluation.run.open_engine", None)  # an engine would fail now
+    assert records(tmp_path / "pair") == expected

@@ -64,3 +64,26 @@ def test_a_table_says_na_where_a_number_is_missing(tmp_path):
     assert list(shown["accuracy"]) == ["61.2", "n/a"]
     assert (tmp_path / "table3.md").read_text().splitlines()[2:] == ["| a\\|b | 61.2 | 300 |  |", "| c | n/a | 0 | no runs |"]
     assert "c,n/a,0,no runs" in (tmp_path / "table3.csv").read_text()
+
+
+def test_labels_of_close_points_keep_clear_of_each_other_and_of_the_markers():
+    fig, ax = plots.plt.subplots(figsize=(3.9, 3.4))
+    x, y = [100, 300, 310, 320, 330], [20, 60, 61, 60, 58]
+    ax.plot(x, y, "o")
+    plots.token_axis(ax)
+    plots.notes(ax, [(f"W{n}", *at) for n, at in enumerate(zip(x, y, strict=True))])
+    fig.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    centres = ax.transData.transform(list(zip(x, y, strict=True)))
+    assert len(boxes) == 5
+    assert not any(one.overlaps(other) for at, one in enumerate(boxes) for other in boxes[:at])
+    assert not any(box.contains(*centre) for box in boxes for centre in centres)
+
+
+def test_a_table_is_latex_that_prints_its_cells_as_they_are(tmp_path):
+    table = pd.DataFrame({"set": ["100 % of a_b & $c"], "p": [0.0001], "n": [30]})
+    plots.save_table(table, tmp_path / "table2")
+    assert (tmp_path / "table2.tex").read_text().splitlines() == [
+        r"\begin{tabular}{lrr}", r"\toprule", r"set & p & n \\", r"\midrule", r"100 \% of a\_b \& \$c & $<$ 0.001 & 30 \\", r"\bottomrule",
+        r"\end{tabular}",
+    ]  # fmt: skip

@@ -25,6 +25,26 @@ def test_toy_and_smoke_name_nothing_on_a_hub_and_the_others_do():
     assert {kind for kind, _, _ in references} == {"model", "dataset"} and all(revision for _, _, revision in references)
 
 
+def test_the_hub_must_give_local_assistants_and_every_source_of_a_pool_of_sources(tmp_path):
+    (tmp_path / "mine.yaml").write_text("sources: [{at: owner/one@abc}, {at: owner/two@def}, {at: /a/local/folder}]")
+    asked = "judge: {model: owner/judge@123}, teacher: {model: remote/name, url: 'http://here/v1'}"
+    values = f"{{pool: {tmp_path / 'mine.yaml'}, models: [], also_tests: [owner/tests@main, GPQA-Diamond], {asked}}}"
+    found = load_profile(write(tmp_path / "p.yaml", f"curation: {values}\nsft: {{base: /here}}")).hub_references()
+    assert found == [
+        ("model", "owner/judge", "123"),
+        ("dataset", "owner/one", "abc"),
+        ("dataset", "owner/tests", "main"),
+        ("dataset", "owner/two", "def"),
+    ]
+
+
+def test_an_assistant_is_checked_like_any_other_part_of_a_profile(tmp_path):
+    profile = load_profile(write(tmp_path / "a.yaml", "curation: {judge: {url: 'http://here/v1', model: m, per_minute: 60}}"))
+    assert profile.curation.judge.per_minute == 60 and profile.curation.teacher is None
+    with pytest.raises(ProfileError, match=r"unknown profile key 'curation\.judge\.modell'; did you mean 'curation\.judge\.model'"):
+        load_profile(write(tmp_path / "b.yaml", "curation: {judge: {modell: m}}"))
+
+
 def test_the_environment_chooses_profile_and_place(monkeypatch, tmp_path):
     monkeypatch.setenv("PROFILE", "smoke")
     monkeypatch.setenv("S1_OUTPUTS", str(tmp_path))
@@ -47,7 +67,12 @@ def test_references_are_local_to_the_outputs_or_on_a_hub(tmp_path):
     assert profile.resolve("@00_toy_universe/pool.jsonl") == str(tmp_path / "mine" / "00_toy_universe" / "pool.jsonl")
     assert profile.resolve("owner/name@main") == "owner/name@main"
     assert is_hub_id("owner/name") and is_hub_id("owner/name@5ede1c9")
-    assert not any(map(is_hub_id, ["@stage/file", "pool.jsonl", "data/pool.jsonl", "/models/mine", "../models/mine", str(tmp_path)]))
+    assert not any(
+        map(
+            is_hub_id,
+            ["@stage/file", "pool.jsonl", "data/pool.jsonl", "data/pool.parquet", "/models/mine", "../models/mine", str(tmp_path)],
+        )
+    )
     assert split_revision("owner/name@5ede1c9") == ("owner/name", "5ede1c9")
     assert split_revision("owner/name") == ("owner/name", None) and split_revision("/a@b/c") == ("/a@b/c", None)
 
@@ -63,6 +88,7 @@ def test_references_are_local_to_the_outputs_or_on_a_hub(tmp_path):
         ("sft: {bf16: 1}", "profile key 'sft.bf16' must be bool, not 1"),
         ("sft: {batch_size: true}", "profile key 'sft.batch_size' must be int, not True"),
         ("evaluation: {budgets: 8}", "profile key 'evaluation.budgets' must be a list, not 8"),
+        ("engine: {kind: vlm}", "profile key 'engine.kind' must be one of torch, vllm, server, not 'vlm'"),
         ("sft: 3", "profile key 'sft' must hold `key: value` lines, not 3"),
         ("- a", "must hold `key: value` lines at its top level"),
         ("sft: {", "is not valid YAML"),

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy.stats import binomtest
 
+from s1lib.grading import official_choice
+from s1lib.intervals import wilson
 from s1lib.plots import GREEN, GREY, ORANGE, RED, role_style
 
 RUN = ["model", "method", "setting"]
@@ -25,20 +26,22 @@ def frame(rows: Iterable[dict]) -> pd.DataFrame:
 
 def setting(method: str, parameters: dict) -> str:
     """A run's parameters in words."""
+    if method.endswith("_forced"):
+        return f"{setting(method.removesuffix('_forced'), parameters)}, forced"
     if method == "rejection":
         return f"cap {parameters['cap']}"
     if method == "majority":
         return f"temperature {parameters['temperature']:g}"
     if method == "direct":
         return "no thinking"
+    if method == "tree_search":
+        return f"width {parameters['width']}"
+    if "length" in parameters:
+        return f"asked for {'nothing' if parameters['length'] == 'none' else parameters['length']}"
+    if "steps" in parameters:
+        return f"{parameters['steps']} steps"
     limit = NATURAL if parameters["max_thinking"] is None else f"limit {parameters['max_thinking']}"
-    return f"{parameters['waits']} × {parameters['wait'] or 'nothing'}" if parameters["waits"] else limit
-
-
-def wilson(correct: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a share, in %."""
-    interval = binomtest(int(correct), int(n)).proportion_ci(confidence_level=confidence, method="wilson")
-    return 100 * interval.low, 100 * interval.high
+    return f"{parameters['waits']} × {parameters['wait'] or 'nothing'}" if parameters.get("waits") else limit
 
 
 def accuracy(table: pd.DataFrame) -> pd.DataFrame:
@@ -57,7 +60,7 @@ def accuracy(table: pd.DataFrame) -> pd.DataFrame:
         unread=("extracted", lambda found: 100 * found.isna().mean()),
     ).reset_index()
     rows["accuracy"] = 100 * rows["right"] / rows["n"]
-    rows[["low", "high"]] = [wilson(right, n) for right, n in zip(rows["right"], rows["n"], strict=True)]
+    rows["low"], rows["high"] = (100 * limit for limit in wilson(rows["right"], rows["n"]))
     return rows.drop(columns="right")
 
 
@@ -142,6 +145,34 @@ def unread_examples(table: pd.DataFrame, *, per_reason: int = 3, tail: int = 160
     shown["end of thinking"] = some["thinking"].str[-tail:]
     shown["answer"] = some["answer"].str[-tail:]
     return shown.reset_index(drop=True)
+
+
+def choice_readings(table: pd.DataFrame) -> pd.DataFrame:
+    """Choices under both readings, per run: accuracy in % when no letter is wrong (ours) and when it counts as A (the official one)."""
+    choices = table[(table["kind"] == "choice") & (table["finish"] != "rejected")]
+    official = [
+        official_choice(found if isinstance(found, str) else None, gold)
+        for found, gold in zip(choices["extracted"], choices["gold"], strict=True)
+    ]
+    choices = choices.assign(official=official, no_letter=choices["extracted"].isna())
+    grouped = choices.groupby(["benchmark", *RUN], sort=False)[["correct", "official", "no_letter"]]
+    rows = 100 * grouped.mean()
+    rows.insert(0, "n", grouped.size())
+    rows = rows.rename(columns={"correct": "ours", "no_letter": "no letter, %"}).reset_index()
+    return rows.assign(difference=rows["official"] - rows["ours"])
+
+
+def disputed(table: pd.DataFrame) -> pd.DataFrame:
+    """Answers that a person may want to look at: right although written unlike the gold answer, wrong although it stands in them.
+
+    One row per answer, gold answer and verdict, with how often it was given.
+    """
+    read = table.dropna(subset="extracted")
+    found, gold = (read[name].astype(str).str.replace(r"[\s$]", "", regex=True) for name in ("extracted", "gold"))
+    inside = pd.Series([b in a for a, b in zip(found, gold, strict=True)], index=read.index)
+    odd = read[(read["correct"] & (found != gold)) | (~read["correct"].astype(bool) & inside)]
+    grouped = odd.groupby(["benchmark", "extracted", "gold", "correct"], sort=False).size()
+    return grouped.rename("records").reset_index()
 
 
 def page(examples: pd.DataFrame, *, title: str) -> str:

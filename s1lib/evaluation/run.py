@@ -26,6 +26,7 @@ from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.methods import Method, plan
 from s1lib.grading import grade_many
 from s1lib.profile import Benchmark, EngineSettings, Profile, split_revision
+from s1lib.side_by_side import side_by_side, workers
 
 SHARD = 100  # problems
 
@@ -82,6 +83,32 @@ async def evaluate(
         return [row for rows in await _all(runs) for row in rows]
     finally:
         await subject.aclose()
+
+
+def decode(
+    models: Mapping[str, str | Path],
+    profile: Profile,
+    benchmarks: Mapping[Benchmark, Sequence[Problem]],
+    *,
+    directory: Path | str,
+    log: Callable[[str], None] = print,
+) -> None:
+    """On a CPU with several cores: fill the shards of every model and benchmark side by side, for `evaluate` to read.
+
+    Elsewhere nothing is done: one engine has all of the machine then.
+    """
+    tasks = [
+        (name, path, profile, benchmark, problems, directory) for name, path in models.items() for benchmark, problems in benchmarks.items()
+    ]
+    number = min(workers(profile), len(tasks))
+    if number > 1:
+        for _ in side_by_side(_decode_one, tasks, workers=number, log=log):
+            pass
+
+
+def _decode_one(task: tuple, log: Callable[[str], None]) -> None:
+    name, path, profile, benchmark, problems, directory = task
+    asyncio.run(evaluate(Subject(name, path, profile.engine), profile, {benchmark: problems}, directory=directory, log=log))
 
 
 async def run_benchmark(

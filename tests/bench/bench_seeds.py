@@ -1,6 +1,6 @@
 """Does the base model come out right every time? Trains it from several seeds and prints the gate's table.
 
-python -m tests.bench seeds            # five seeds of the toy profile, about six minutes each on two cores
+python -m tests.bench seeds            # five seeds of the toy profile, about five minutes each on two cores
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ def main(seeds: tuple[int, ...] = SEEDS) -> None:
     torch.set_num_threads(profile.threads)
     rows = []
     for seed in seeds:
-        trained = pretrain(build_tokenizer(), profile.universe.large, seed=seed, context=profile.sft.max_length, log=lambda _: None)
+        options = {"seed": seed, "context": profile.sft.max_length, "log": lambda _: None, "processes": min(2, profile.threads)}
+        trained = pretrain(build_tokenizer(), profile.universe.large, **options)
         shares = {row["skill"]: 100 * row["share"] for row in trained.gate}  # the last of each skill
         rows.append(
             {"seed": seed, "passed": trained.passed, "M tokens": trained.curve[-1]["tokens"] / 1e6, "seconds": trained.seconds, **shares}
