@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import os
 import re
 import shutil
@@ -41,6 +42,7 @@ def run_notebook(notebook: str | Path, *, profile: Profile, profile_name: str) -
     a full disk, with the end of the traceback for anything else.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
 
     notebook = Path(notebook)
     if not notebook.exists():
@@ -64,6 +66,9 @@ def run_notebook(notebook: str | Path, *, profile: Profile, profile_name: str) -
     except papermill.exceptions.PapermillExecutionError as error:
         os.replace(running, failed)
         raise NotebookError(f"{notebook.stem}: {_message(error)}") from None
+    except DeadKernelError:
+        reason = "its kernel was killed from outside, most often because the memory was full"
+        raise NotebookError(f"{notebook.stem}: {reason}; finished work is kept: run the same command again to go on") from None
     finally:
         running.unlink(missing_ok=True)
     if not (profile.outputs / notebook.stem / "manifest.json").exists():
@@ -120,6 +125,8 @@ def _execute(notebook: Path, output: Path, values: dict[str, str]) -> None:
             return super().execute_managed_notebook(nb_man, kernel_name, **options)
 
     papermill_engines.register("sections", Sections)
+    # After Ctrl-C the cell's own task ends with "kernel died", which asyncio would tell with a traceback; what matters is raised.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="s1-") as sockets:  # which only this user can reach, unlike TCP ports
         settings = {
             "engine_name": "sections",

@@ -22,6 +22,7 @@ class ChatServer(ThreadingHTTPServer):
     """answer(prompt, body) is the reply's text, or (thinking, text), or an int: the status to refuse with."""
 
     daemon_threads = True
+    request_queue_size = 128  # socketserver's 5 turns clients away before they are counted
 
     def __init__(self, answer: Callable[[str, dict], object], *, failing: float = 0.0, seed: int = 0) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

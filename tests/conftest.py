@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import torch
 from hypothesis import settings
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores Ctrl-C, and so would all that the tests start
 torch.set_num_threads(1)
 settings.register_profile("s1", deadline=None, derandomize=True)  # a busy machine is no failure, and a failure comes back
 settings.load_profile("s1")

@@ -137,6 +137,12 @@ def test_an_interruption_is_one_line_and_130_and_leaves_no_kernel_behind(place, 
     wait_for(lambda: not Path(f"/proc/{pid_file.read_text()}").exists())
 
 
+def test_a_kernel_that_is_killed_is_one_line_that_says_what_to_do(place, capsys):
+    assert main(place("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")) == 1
+    assert "most often because the memory was full; finished work is kept" in only_line(capsys)
+    assert not place.executed.exists() and not place.running.exists()
+
+
 def wait_for(condition, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

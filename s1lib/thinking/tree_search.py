@@ -103,13 +103,13 @@ async def rebase(
 
 
 def allocate(scores: Sequence[float], count: int, *, balance: float = BALANCE) -> list[int]:
-    """`count` children shared out in proportion to exp(score / balance): largest remainders, ties to the first."""
+    """`count` children shared out in proportion to exp(score / balance): largest remainders, ties to the higher score, then to the first."""
     if not scores or count < 1:
         return [0] * len(scores)
     weights = np.exp((np.asarray(scores, dtype=float) - max(scores)) / balance)
     exact = count * weights / weights.sum()
     whole = np.floor(exact).astype(int)
-    rest = np.argsort(-(exact - whole), kind="stable")[: count - whole.sum()]
+    rest = np.lexsort((-np.asarray(scores, dtype=float), whole - exact))[: count - whole.sum()]  # stable; the last key leads
     whole[rest] += 1
     return whole.tolist()
 
