@@ -13,8 +13,10 @@ Every delimiter is kept as a *sequence* of ids, so tokenizers that spell it with
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from string import ascii_uppercase
 from typing import Any
 
 IM_START, IM_END, END_OF_TEXT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
@@ -103,7 +105,7 @@ class ChatFormat:
         return bool(ids) and self.decode(ids[-1:]).endswith("\n")
 
     def closing(self, thinking: list[int], *, natural: bool) -> list[int]:
-        """What ends `thinking`: its delimiter alone after a natural stop; a cut one also gets "Final Answer:", and a newline if it lacks one."""
+        """What ends `thinking`: its delimiter alone after a natural stop; a cut one also gets "Final Answer:", and a newline before."""
         if natural:
             return list(self.answer_start)
         return [*(() if self.ends_with_newline(thinking) else self.newline), *self.final_answer]
@@ -135,6 +137,11 @@ def split_trace(text: str) -> tuple[str, str]:
         thinking, answer = text, ""
     thinking = thinking.removeprefix(THINK).strip("\n")
     return thinking, answer.replace(IM_END, "").strip("\n")
+
+
+def lettered(options: Iterable[str]) -> str:
+    """Options as the paper's GPQA prompts list them, below the question (s1_facts section 6, rule 8)."""
+    return "\n\n" + "\n".join(f"{letter}) {option}" for letter, option in zip(ascii_uppercase, options, strict=False))
 
 
 def extract_answer(answer: str) -> str | None:

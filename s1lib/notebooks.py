@@ -181,7 +181,7 @@ def make_rules(profile_name: str, *, outputs: str) -> str:
 
 
 def modules_of(notebook: Path) -> list[Path]:
-    """Files of s1lib that `notebook` imports, through others as well, and the YAML beside them; the paper's numbers if it reads them."""
+    """Files of s1lib that `notebook` imports, through others as well, the YAML they name, and the paper's numbers if it reads them."""
     if not notebook.exists():
         raise NotebookError(f"{notebook} does not exist: the profile's `notebooks` must name files of notebooks/")
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -194,8 +194,8 @@ def modules_of(notebook: Path) -> list[Path]:
         found.add(path)
         waiting |= set(_imported(path.read_text(encoding="utf-8"))) - found
     paper = REFERENCE.iterdir() if any(path.parent.name == "scaling" for path in found) else ()
-    tables = {table for path in found for table in path.parent.glob("*.yaml")}
-    return sorted(found) + sorted(tables) + sorted(path for path in paper if path.is_file())
+    tables = {path.with_name(name) for path in found for name in re.findall(r"\w+\.yaml", path.read_text(encoding="utf-8"))}
+    return sorted(found) + sorted(table for table in tables if table.is_file()) + sorted(path for path in paper if path.is_file())
 
 
 def _imported(source: str) -> Iterator[Path]:

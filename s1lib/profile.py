@@ -147,6 +147,7 @@ class Benchmark:
     role: str = ""  # "AIME24" | "MATH500" | "GPQA-Diamond"
     kind: str = "math"  # "math" | "choice"
     limit: int | None = None  # first n problems only
+    sha256: str = ""  # the checksum that notebook 04 prints, to refuse any other version; "" = not checked
 
 
 @dataclass(frozen=True)

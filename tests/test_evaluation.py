@@ -3,18 +3,22 @@
 import asyncio
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from scripted import ScriptedEngine, char_chat, random_traces, script
 from synthetic_records import synthetic_records
 
-from s1lib.artifacts import ArtifactError, write_jsonl
+from s1lib.artifacts import write_jsonl
 from s1lib.evaluation import report
-from s1lib.evaluation.benchmarks import BenchmarkError, Problem, load_benchmark
+from s1lib.evaluation.benchmarks import BenchmarkError, Problem, checksum, load_benchmark
 from s1lib.evaluation.methods import Direct, Forcing, Sampling, plan
 from s1lib.evaluation.run import Subject, decode, evaluate, run_benchmark, write_records
+from s1lib.grading import grade
+from s1lib.hub import HubError
 from s1lib.profile import Benchmark, EngineSettings, Evaluation, Profile, load_profile
+from s1lib.tables import TableError
 from s1lib.thinking.budget import Budget, force_budget
 
 CHAT = char_chat()
@@ -87,13 +91,84 @@ def test_a_test_set_with_a_defect_is_one_clear_line(tmp_path, rows, complaint):
 
 
 def test_a_missing_or_cut_test_set_is_one_clear_line(tmp_path):
-    with pytest.raises(ArtifactError, match="does not exist"):
+    with pytest.raises(TableError, match="does not exist"):
         load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "none.jsonl")))
     (tmp_path / "cut.jsonl").write_text('{"id": 1, "question": "Q", "answer": "1"}\n{"id": 2, "que')
-    with pytest.raises(ArtifactError, match="line 2"):
+    with pytest.raises(TableError, match="line 2"):
         load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "cut.jsonl")))
-    with pytest.raises(BenchmarkError, match="is not a file"):
-        load_benchmark(Profile("mine"), replace(MATH, path="someone/some-benchmark@main"))
+
+
+# ---- the published ones ------------------------------------------------------------------------------------------------
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+GPQA = {
+    "Question": ["Which gas?\n", "Which metal?"],
+    "Correct Answer": [" argon", "iron"],
+    **{f"Incorrect Answer {n}": [f"gas {n}", f"metal {n}"] for n in (1, 2, 3)},
+}
+
+
+def on_the_hub(monkeypatch, folder: Path) -> None:
+    monkeypatch.setattr("s1lib.entries.local_copy", lambda kind, reference: folder if "@" in reference else Path(reference))
+
+
+def published(path: object, **changes) -> list[Problem]:
+    return load_benchmark(Profile("mine"), replace(MATH, path=str(path), **changes))
+
+
+def test_a_choice_of_the_hub_lists_its_options_in_an_order_that_rows_do_not_change(tmp_path, monkeypatch):
+    def save(order) -> None:
+        pd.DataFrame(GPQA).iloc[order].to_csv(tmp_path / "gpqa_diamond.csv", index=False)
+
+    on_the_hub(monkeypatch, tmp_path)
+    found = []
+    for order in ([0, 1], [1, 0]):
+        save(order)
+        with pytest.raises(BenchmarkError, match="holds 2 problems and should hold 198: correct `files`"):
+            published("Idavidrein/gpqa@abc123")
+        found.append(published(tmp_path))  # a local folder is told by its columns, and may hold any number
+    assert found[0] == found[1][::-1]
+    for problem, right in zip(found[0], ("argon", "iron"), strict=True):
+        stem, *options = problem.question.splitlines()[:1] + problem.question.splitlines()[2:]
+        assert stem in ("Which gas?", "Which metal?") and problem.kind == "choice"
+        assert [option[:3] for option in options] == ["A) ", "B) ", "C) ", "D) "]
+        assert options["ABCD".index(problem.gold)] == f"{problem.gold}) {right}"
+
+
+def test_a_test_set_of_another_version_is_refused_by_its_checksum(tmp_path):
+    rows = [{"id": "x", "question": "Q", "answer": "1"}]
+    known = checksum(load(tmp_path, *rows))
+    assert load(tmp_path, *rows, sha256=known)
+    with pytest.raises(BenchmarkError, match=f"the profile says {known}"):
+        load(tmp_path, {**rows[0], "answer": "2"}, sha256=known)
+
+
+def test_what_the_hub_does_not_give_is_one_line(monkeypatch):
+    def unreachable(*_, **__):
+        raise OSError("no network here")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
+    with pytest.raises(HubError, match="cannot fetch the dataset simplescaling/aime24_nofigures: no network here; run `make fetch`"):
+        published("simplescaling/aime24_nofigures@main")
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="shared/data is not here")
+@pytest.mark.parametrize(
+    ("file", "hub", "count"),
+    [
+        ("aime24", "simplescaling/aime24_nofigures@main", 30),
+        ("aime25", "simplescaling/aime25_nofigures@main", 30),
+        ("math500", "simplescaling/openaimath@main", 500),
+    ],
+)
+def test_the_real_test_sets_load_from_a_file_and_as_a_copy_of_the_hub(tmp_path, monkeypatch, file, hub, count):
+    here = published(DATA / f"{file}.jsonl")
+    assert len(here) == count == len({problem.id for problem in here}) and {problem.kind for problem in here} == {"math"}
+    (tmp_path / "data").mkdir()
+    pd.read_json(DATA / f"{file}.jsonl", lines=True, dtype=False).to_parquet(tmp_path / "data" / "test-00000.parquet")
+    on_the_hub(monkeypatch, tmp_path)
+    assert published(hub) == here
+    assert all(grade(rf"so \boxed{{{problem.gold}}}", problem.gold).correct for problem in here[:30])
 
 
 # ---- methods as records ------------------------------------------------------------------------------------------------

@@ -13,9 +13,11 @@ from samples import sample
 
 from s1lib.curation import sources
 from s1lib.curation.pool import PoolError, fingerprint, save_pool
-from s1lib.curation.sources import SOURCES, collect, open_pool, question_id, read_questions, reference_answer
+from s1lib.curation.sources import SOURCES, collect, open_pool, read_questions
+from s1lib.entries import question_id, reference_answer, section
 from s1lib.hub import HubError
 from s1lib.scaling.reference import load
+from s1lib.tables import TableError
 
 PUBLISHED = {
     "solution": [r"so $x=2$, \boxed{2}", "by symmetry, Q.E.D. " * 9, "Answer: B", None],
@@ -139,9 +141,9 @@ sources:
 
 
 def test_the_entries_that_ship_are_the_16_of_table_7_and_the_published_pools():
-    entries = sources._section(SOURCES, "sources")
+    entries = section(SOURCES, "sources")
     assert {entry.source for entry in entries} == set(load("table7")["dataset"]) - {"total"}
-    assert set(sources._section(SOURCES, "pools")) == {"s1K", "s1K-1.1", "full59K"}
+    assert set(section(SOURCES, "pools")) == {"s1K", "s1K-1.1", "full59K"}
     assert all(entry.columns for entry in entries)
     assert set(sources._published().values()) == {entry.source for entry in entries}
 
@@ -152,8 +154,9 @@ def test_test_sets_are_read_by_path_or_by_an_entry(tmp_path, monkeypatch):
     (tmp_path / "bad.jsonl").write_text('{"text": "Q"}\n')
     with pytest.raises(PoolError, match=r"line 1: column 'question' \(or 'problem'\) is missing"):
         read_questions(str(tmp_path / "bad.jsonl"))
-    write(tmp_path / "hub" / "gpqa_diamond.csv", {"Question": ["Hard?"]})
-    monkeypatch.setattr(sources, "local_copy", lambda kind, reference: tmp_path / "hub")
+    options = {name: ["x"] for name in ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")}
+    write(tmp_path / "hub" / "gpqa_diamond.csv", {"Question": ["Hard?"], **options})
+    monkeypatch.setattr("s1lib.entries.local_copy", lambda kind, reference: tmp_path / "hub")
     assert list(read_questions("GPQA-Diamond").values()) == list(read_questions("Idavidrein/gpqa@abc").values()) == ["Hard?"]
 
 
@@ -161,7 +164,7 @@ def test_test_sets_are_read_by_path_or_by_an_entry(tmp_path, monkeypatch):
 
 
 def refused(reference) -> str:
-    with pytest.raises(PoolError) as error:
+    with pytest.raises((PoolError, TableError)) as error:
         quiet(str(reference))
     assert "\n" not in str(error.value)
     return str(error.value)

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from s1lib.artifacts import read_jsonl, write_jsonl
+from s1lib.entries import KINDS
 from s1lib.profile import is_hub_id
 
 OPTIONAL = {"error": None, "kind": "math"}
-KINDS = ("math", "choice", "open")
 
 
 class PoolError(ValueError):

@@ -1,4 +1,4 @@
-"""Test sets: JSON lines -> problems.
+"""Test sets -> problems: those of test_sets.yaml by hub id or local copy, or JSON lines of our own.
 
 One object per line: {"id": …, "question": …, "answer": …, "kind": "math" | "choice", "options": […]}; `kind` may be left
 to the profile, `options` belongs to a choice whose question does not list them yet.
@@ -6,17 +6,22 @@ to the profile, `options` belongs to a choice whose question does not list them 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path
 from string import ascii_uppercase
 
-from s1lib.artifacts import read_jsonl
-from s1lib.profile import Benchmark, Profile, is_hub_id
+from s1lib.artifacts import hash_of
+from s1lib.chat import lettered
+from s1lib.entries import TEST_SETS, Entry, answered, entry_for, question_id, section
+from s1lib.profile import Benchmark, Profile
+from s1lib.tables import TableError, read_rows
 
+COLUMNS = ("id", "question", "answer")
 KINDS = ("math", "choice")
 
 
-class BenchmarkError(ValueError):
+class BenchmarkError(TableError):
     """A test set cannot be used; the message says which file and line, and what is wrong."""
 
 
@@ -31,26 +36,45 @@ class Problem:
 
 
 def load_benchmark(profile: Profile, benchmark: Benchmark) -> list[Problem]:
-    """The problems of one of the profile's benchmarks, the first `limit` of them, in the order of the file.
+    """The problems of one of the profile's benchmarks, the first `limit` of them, in the order of the table.
 
-    Raises ArtifactError (missing or cut file) or BenchmarkError (a field missing, an id twice, a gold letter without option).
+    Raises HubError (not to be had), TableError (missing or damaged), or BenchmarkError: a column missing, an id twice, a
+    gold letter without option, another number of problems than the entry in test_sets.yaml says, another checksum than the
+    profile says.
     """
-    path = profile.resolve(benchmark.path)
-    if is_hub_id(path):
-        raise BenchmarkError(f"benchmark {benchmark.name!r}: {path} is not a file; save it as JSON lines and name that in the profile")
+    known = section(TEST_SETS, "test_sets").values()
+    path, entry = entry_for(profile.resolve(benchmark.path), (e for e in known if e.answer or e.choices), own=COLUMNS)
     problems: dict[str, Problem] = {}
-    for number, row in enumerate(read_jsonl(path)[: benchmark.limit], start=1):
-        problem = _problem(row, benchmark.kind, f"{path}, line {number}")
+    for place, problem in _published(entry) if entry else _own(path, benchmark.kind):
         if problem.id in problems:
-            raise BenchmarkError(f"{path}, line {number}: the id {problem.id!r} is there twice")
+            raise BenchmarkError(f"{path}, {place}: the id {problem.id!r} is there twice")
         problems[problem.id] = problem
     if not problems:
         raise BenchmarkError(f"{path} holds no problem")
-    return list(problems.values())
+    if entry and entry.count not in (None, len(problems)):
+        raise BenchmarkError(f"{path} holds {len(problems)} problems and should hold {entry.count}: correct `files` in {TEST_SETS.name}")
+    if benchmark.sha256 not in ("", found := checksum(problems.values())):
+        raise BenchmarkError(f"{path}: the checksum is {found}, the profile says {benchmark.sha256}: another version of it?")
+    return list(problems.values())[: benchmark.limit]
+
+
+def checksum(problems: Iterable[Problem]) -> str:
+    """A key of all problems and their order: what is asked, the gold answers and how they are graded."""
+    return hash_of([astuple(problem) for problem in problems])
+
+
+def _published(entry: Entry) -> Iterator[tuple[str, Problem]]:
+    for number, (_, question, gold, kind) in enumerate(answered(entry), start=1):
+        yield f"row {number}", Problem(question_id(question), question, gold, kind)
+
+
+def _own(path: Path, kind: str) -> Iterator[tuple[str, Problem]]:
+    for place, row in read_rows(path):
+        yield place, _problem(row, kind, f"{path}, {place}")
 
 
 def _problem(row: dict, kind: str, where: str) -> Problem:
-    missing = next((field for field in ("id", "question", "answer") if not str(row.get(field) or "").strip()), None)
+    missing = next((field for field in COLUMNS if not str(row.get(field) or "").strip()), None)
     if missing:
         raise BenchmarkError(f"{where}: no {missing!r}")
     kind, options, gold = row.get("kind") or kind, row.get("options") or [], str(row["answer"]).strip()
@@ -58,9 +82,4 @@ def _problem(row: dict, kind: str, where: str) -> Problem:
         raise BenchmarkError(f"{where}: unknown kind {kind!r}; known: {', '.join(KINDS)}")
     if options and gold not in ascii_uppercase[: len(options)]:
         raise BenchmarkError(f"{where}: the answer {gold!r} is not the letter of one of its {len(options)} options")
-    return Problem(str(row["id"]), row["question"] + lettered(options), gold, kind)
-
-
-def lettered(options: Sequence[str]) -> str:
-    """Options as the paper's prompts list them (s1_facts section 6, rule 8)."""
-    return "\n\n" + "\n".join(f"{letter}) {option}" for letter, option in zip(ascii_uppercase, options, strict=False)) if options else ""
+    return Problem(str(row["id"]), row["question"] + (lettered(options) if options else ""), gold, kind)

@@ -18,9 +18,11 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader
 
 from s1lib.artifacts import ArtifactError, atomic_directory, iter_jsonl
-from s1lib.evaluation.benchmarks import BenchmarkError, load_benchmark
+from s1lib.evaluation.benchmarks import load_benchmark
+from s1lib.hub import HubError
 from s1lib.profile import Profile
 from s1lib.site import notebook, traces
+from s1lib.tables import TableError
 
 COPIED = (".png", ".pdf", ".csv", ".md", ".tex")
 LARGEST = 2 << 20  # bytes; a larger data file is left where it is
@@ -150,7 +152,7 @@ def _questions(profile: Profile) -> dict[tuple[str, str], str]:
     for benchmark in profile.evaluation.benchmarks:
         try:
             problems = load_benchmark(profile, benchmark)
-        except (ArtifactError, BenchmarkError):
+        except (HubError, TableError):
             continue
         questions |= {(benchmark.name, problem.id): problem.question for problem in problems}
     return questions

@@ -103,7 +103,7 @@ async def rebase(
 
 
 def allocate(scores: Sequence[float], count: int, *, balance: float = BALANCE) -> list[int]:
-    """`count` children shared out in proportion to exp(score / balance): largest remainders, ties to the higher score, then to the first."""
+    """`count` children shared out in proportion to exp(score / balance): largest remainders, equal ones by score, then in order."""
     if not scores or count < 1:
         return [0] * len(scores)
     weights = np.exp((np.asarray(scores, dtype=float) - max(scores)) / balance)

@@ -13,6 +13,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from s1lib.chat import lettered
+
 LABELS = tuple("abcdef")
 OPERATORS = "+-*"
 LETTERS = "ABCD"
@@ -132,15 +134,11 @@ class ToyProblem:
     @property
     def question(self) -> str:
         """The prompt; options in the paper's format for GPQA (s1_facts, section 6, rule 8)."""
-        return self.stem + (lettered(self.options) if self.options else "")
+        return self.stem + (lettered(map(two, self.options)) if self.options else "")
 
 
 def two(value: int) -> str:
     return f"{value:02d}"
-
-
-def lettered(options: Sequence[int]) -> str:
-    return "\n\n" + "\n".join(f"{letter}) {two(option)}" for letter, option in zip(LETTERS, options, strict=True))
 
 
 HARD_STEPS = 0.12  # share of the steps with a two-digit operand: the ones that quick arithmetic gets wrong

@@ -17,26 +17,28 @@ import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from s1lib.curation.pool import PoolError
-
 SUFFIXES = (".jsonl", ".json", ".parquet", ".arrow", ".csv")
 BATCH = 1000  # rows in memory at a time
 
 Row = dict[str, Any]
 
 
+class TableError(ValueError):
+    """A table cannot be used; the message is one line that names the file, the place in it and what is wrong."""
+
+
 def table_files(path: Path | str, files: str = "**/*") -> list[Path]:
-    """The files of a table, sorted; `files` (globs separated by spaces) applies to a folder. PoolError when there is none."""
+    """The files of a table, sorted; `files` (globs separated by spaces) applies to a folder. TableError when there is none."""
     path = Path(path)
     if path.is_file():
         if path.suffix not in SUFFIXES:
-            raise PoolError(f"{path}: cannot read {path.suffix or 'a file without suffix'}; known: {', '.join(SUFFIXES)}")
+            raise TableError(f"{path}: cannot read {path.suffix or 'a file without suffix'}; known: {', '.join(SUFFIXES)}")
         return [path]
     if not path.exists():
-        raise PoolError(f"{path} does not exist: check the path, or run the notebook that writes it first")
+        raise TableError(f"{path} does not exist: check the path, or run the notebook that writes it first")
     found = {file for pattern in files.split() for file in path.glob(pattern) if file.suffix in SUFFIXES and file.is_file()}
     if not found:
-        raise PoolError(f"{path} holds no {', '.join(SUFFIXES)} file that matches {files!r}")
+        raise TableError(f"{path} holds no {', '.join(SUFFIXES)} file that matches {files!r}")
     return sorted(found)
 
 
@@ -49,7 +51,7 @@ def columns_of(path: Path | str, files: str = "**/*") -> set[str]:
 
 
 def read_rows(path: Path | str, *, columns: set[str] | None = None, files: str = "**/*") -> Iterator[tuple[str, Any]]:
-    """(place, row) of every row; of parquet only `columns` are read. Raises PoolError that names the file and the place."""
+    """(place, row) of every row; of parquet only `columns` are read. Raises TableError that names the file and the place."""
     for file in table_files(path, files):
         name = f"{file.name}, " if Path(path).is_dir() else ""
         for place, row in _rows(file, columns):
@@ -75,7 +77,7 @@ def _rows(file: Path, columns: set[str] | None) -> Iterator[tuple[str, Any]]:
                 number += 1
                 yield f"row {number}", row
     except (UnicodeDecodeError, pa.ArrowException) as error:
-        raise PoolError(f"{file}, after row {number}: {_line(error)}; the file is damaged or not UTF-8") from None
+        raise TableError(f"{file}, after row {number}: {_line(error)}; the file is damaged or not UTF-8") from None
 
 
 def _json_lines(file: Path) -> Iterator[tuple[str, Any]]:
@@ -86,18 +88,18 @@ def _json_lines(file: Path) -> Iterator[tuple[str, Any]]:
             try:
                 yield f"line {number}", json.loads(line.decode("utf-8"))
             except UnicodeDecodeError as error:
-                raise PoolError(f"{file}, line {number}: not UTF-8 (byte {line[error.start]:#04x}); convert the file first") from None
+                raise TableError(f"{file}, line {number}: not UTF-8 (byte {line[error.start]:#04x}); convert the file first") from None
             except ValueError:
-                raise PoolError(f"{file}, line {number}: not a complete JSON line; the file may have been cut") from None
+                raise TableError(f"{file}, line {number}: not a complete JSON line; the file may have been cut") from None
 
 
 def _json(file: Path) -> list[Any]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise PoolError(f"{file}: not JSON in UTF-8: {_line(error)}") from None
+        raise TableError(f"{file}: not JSON in UTF-8: {_line(error)}") from None
     if not isinstance(rows, list):
-        raise PoolError(f"{file}: expected one list of rows, found {type(rows).__name__}")
+        raise TableError(f"{file}: expected one list of rows, found {type(rows).__name__}")
     return rows
 
 
@@ -126,7 +128,7 @@ def _open(file: Path, reader: Any) -> Any:
     try:
         return reader(str(file))
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise PoolError(f"{file}: {_line(error)}; the file is damaged, not UTF-8 or not what its name says") from None
+        raise TableError(f"{file}: {_line(error)}; the file is damaged, not UTF-8 or not what its name says") from None
 
 
 def _line(error: Exception) -> str:
