@@ -33,7 +33,7 @@ from s1lib.artifacts import atomic_path, write_text
 BLUE, ORANGE, GREEN, RED, SKY, PINK, YELLOW, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#7A7A7A"
 PALETTE = (BLUE, ORANGE, GREEN, RED, SKY, PINK, GREY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-ROLES = ("AIME24", "MATH500", "GPQA-Diamond")  # the paper's benchmarks, in the order of its tables
+ROLES = ("AIME24", "MATH500", "GPQA-Diamond", "AIME25")  # the paper's benchmarks, in the order of its tables
 NOT_AVAILABLE = "n/a"
 
 

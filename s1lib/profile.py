@@ -25,6 +25,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILES = Path(__file__).resolve().parent / "profiles"
+CUT = "cut"  # the model that is trained on examples cut at `sft.cut_length`
 TABLES = (".jsonl", ".json", ".parquet", ".arrow", ".csv", ".yaml", ".yml")  # how a file's name ends, and no hub id
 
 
@@ -100,12 +101,22 @@ class Curation:
 
 
 @dataclass(frozen=True)
+class TrainingSet:
+    """A published training set, taken as it is."""
+
+    name: str = ""  # of the model trained on it
+    path: str = ""  # a hub id or a local table, as for `curation.pool`
+
+
+@dataclass(frozen=True)
 class SFT:
     """Notebook 02 (paper, appendix D): trl's own names where there is one."""
 
     base: str = "@00_toy_universe/base-large"
     sets: tuple[str, ...] = ("s1", "random", "diverse", "longest", "full")
     conditional: tuple[str, ...] = ("token", "step")  # models for conditional length control, trained on the s1 set; also "class"
+    published: tuple[TrainingSet, ...] = ()  # further models on published sets: s1.1, say
+    cut_length: int = 0  # tokens; also train "cut": s1 with its examples cut there (Table 8); 0 = not
     step_separator: str = "\n\n"  # between the steps of a trace
     epochs: float = 5.0
     max_steps: int = -1  # caps sets that are larger than the curated one; -1 = epochs alone
@@ -123,6 +134,11 @@ class SFT:
     lora_rank: int = 0  # low-rank adapters (peft) on all linear layers instead of full fine-tuning; 0 = full, as the paper
     checkpoint_steps: int = 0  # optimiser steps between checkpoints that a killed run goes on from; 0 = none
     seed: int = 0
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Everything that notebook 02 trains, in the order of its tables."""
+        return (*self.sets, *(one.name for one in self.published), *((CUT,) if self.cut_length else ()), *self.conditional)
 
 
 @dataclass(frozen=True)
@@ -144,7 +160,7 @@ class Benchmark:
 
     name: str = ""
     path: str = ""
-    role: str = ""  # "AIME24" | "MATH500" | "GPQA-Diamond"
+    role: str = ""  # "AIME24" | "MATH500" | "GPQA-Diamond" | "AIME25"
     kind: str = "math"  # "math" | "choice"
     limit: int | None = None  # first n problems only
     sha256: str = ""  # the checksum that notebook 04 prints, to refuse any other version; "" = not checked
@@ -215,7 +231,8 @@ class Profile:
         asked = (self.curation.teacher, self.curation.classifier, self.curation.judge)
         models = {*self.curation.models, self.sft.base, self.evaluation.reward}
         models |= {assistant.model for assistant in asked if assistant and not assistant.url}
-        datasets = {*_tables(self.curation.pool), *self.curation.also_tests, *(benchmark.path for benchmark in self.evaluation.benchmarks)}
+        datasets = {*_tables(self.curation.pool), *self.curation.also_tests, *(one.path for one in self.sft.published)}
+        datasets |= {benchmark.path for benchmark in self.evaluation.benchmarks}
         named = [("model", reference) for reference in sorted(models)] + [("dataset", reference) for reference in sorted(datasets)]
         return [(kind, *split_revision(reference)) for kind, reference in named if is_hub_id(reference)]
 

@@ -55,7 +55,7 @@ def test_the_token_axis_is_logarithmic_with_the_tokens_written_out(low, high, la
 
 def test_benchmarks_differ_in_marker_as_well_as_colour():
     styles = [plots.role_style(role) for role in (*plots.ROLES, "another")]
-    assert len({style["marker"] for style in styles}) == len({style["color"] for style in styles}) == 4
+    assert len({style["marker"] for style in styles}) == len({style["color"] for style in styles}) == len(styles)
 
 
 def test_a_table_says_na_where_a_number_is_missing(tmp_path):

@@ -100,4 +100,16 @@ def test_tables_5_to_8_have_this_run_first_and_the_paper_below():
     assert table["domain"].to_list()[:3] == ["herd", "clock", "Geometry"]
     sources = beside.sources_table(pd.DataFrame({"source": ["quiz"], "questions": [7], "average trace tokens": [50.0]}))
     assert sources.iloc[1][["dataset", "questions", "average_tokens"]].to_list() == ["NuminaMATH", 30660, 4100.0]
-    assert (beside.lengths_table(pd.DataFrame())["source"] == "paper").all()
+
+
+def test_table_8_compares_the_model_on_cut_traces_with_s1_and_is_the_papers_alone_without_one():
+    rows = synthetic_records(problems=5, samples=2)
+    natural = [row for row in rows if row["model"] == "s1" and row["parameters"] == {"max_thinking": None, "waits": 0, "wait": "Wait"}]
+    cut = [{**row, "model": "cut", "correct": False, "thinking_tokens": 99} for row in natural]
+    trainings = pd.DataFrame({"model": ["s1", "random", "cut"], "examples": 8, "limit": [640, 640, 88], "cut": [0, 0, 6]})
+    table = beside.lengths_table(records_from([*rows, *cut]), trainings)
+    ours = table[table["source"] == "this run"]
+    assert ours["sequence_length"].to_list() == [88] * 3 + [640] * 3 and ours["cut_percent"].to_list() == [75.0] * 3 + [0.0] * 3
+    assert set(ours["accuracy"][:3]) == {0.0} and set(ours["thinking_tokens"][:3]) == {99.0}
+    assert (table["source"][6:] == "paper").all() and len(table) == 12
+    assert (beside.lengths_table(records_from(rows), trainings[:2])["source"] == "paper").all()

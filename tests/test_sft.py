@@ -20,7 +20,7 @@ from s1lib.profile import SFT, Profile
 from s1lib.sft.dataset import LengthBatches, SFTDataError, training_set
 from s1lib.sft.mask import loss_mask, mask_html
 from s1lib.sft.report import training_logs, trainings
-from s1lib.sft.train import TrainingError, build_trainer, load_base, read_training, train, train_all
+from s1lib.sft.train import TrainingError, build_trainer, load_base, load_tokenizer, read_training, train, train_all
 
 TRACES = ["a: 34+39=73\nresult 73", "a: 34+39=72\nresult 72\nWait, again a: 34+39: 4+9=13,3+3+1=07 so 73\nresult 73"]
 SAMPLES = [sample(str(i), question=f"Start with {10 + i}. a: add 39. What is the result?", trace=TRACES[i % 2]) for i in range(12)]
@@ -127,6 +127,16 @@ def test_a_trainer_that_would_cut_is_refused(tokenizer, profile, tiny_model_dir,
     shorter = dataclasses.replace(profile.sft, max_length=max(data["length"]) - 1)
     with pytest.raises(TrainingError, match="differ in length"):
         build_trainer(load_base(str(tiny_model_dir)), tokenizer, data, shorter, tmp_path)
+
+
+def test_the_cut_model_alone_is_trained_on_cut_examples(profile, tmp_path):
+    shorter = dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, max_steps=2, cut_length=60))
+    records = {name: train(SAMPLES, profile=shorter, name=name, out=tmp_path / name, log=lambda _: None) for name in ("s1", "cut")}
+    whole = training_set(SAMPLES, ChatFormat(load_tokenizer(shorter.sft.base)), max_length=256)["length"]
+    assert records["s1"]["cut"] == 0 and 0 < records["cut"]["cut"] == sum(length > 60 for length in whole)
+    assert records["cut"]["tokens"] < records["s1"]["tokens"] and records["cut"]["settings"]["max_length"] == 60
+    again = dataclasses.replace(profile, sft=dataclasses.replace(shorter.sft, cut_length=0))
+    assert train(SAMPLES, profile=again, name="s1", out=tmp_path / "s1", log=lambda _: None)["key"] == records["s1"]["key"]
 
 
 def test_a_batch_that_micro_batches_cannot_make_up_is_refused(profile, tmp_path):
@@ -246,7 +256,7 @@ def test_a_loss_that_is_not_a_number_stops_training_and_says_where(profile, tmp_
 def test_the_table_of_trainings_and_the_logs_name_every_model(trained):
     out, record = trained
     table = trainings([record, {**record, "name": "random"}])
-    assert table.columns.tolist() == ["model", "examples", "steps", "tokens", "minutes", "final loss"]
+    assert table.columns.tolist() == ["model", "examples", "limit", "cut", "steps", "tokens", "minutes", "final loss"]
     assert table["model"].tolist() == ["s1", "random"]
     logs = training_logs({"s1": out, "random": out})
     assert logs.groupby("model").size().to_dict() == {"s1": 18, "random": 18}

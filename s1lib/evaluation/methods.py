@@ -234,7 +234,8 @@ def _forced_spans(chat: ChatFormat, trace: Trace, thinking: str) -> list[list[in
 
 
 def plan(profile: Profile, model: str) -> list[Method]:
-    """The methods that each model gets: the base model with and without thinking, the ablations at their natural stop, s1 all.
+    """The methods that each model gets: the base model with and without thinking, the ablations at their natural stop,
+    published sets also with Waits (Table 5), s1 all.
 
     A model trained for conditional control gets that alone; without one for classes s1 itself is asked, as in the paper.
     """
@@ -248,10 +249,14 @@ def plan(profile: Profile, model: str) -> list[Method]:
     }
     if model in profile.sft.conditional:
         return [conditional[model]]
-    if model != "s1":
+    published = model in [one.name for one in profile.sft.published]
+    if model != "s1" and not published:
         direct = [Direct(profile.curation.attempt_tokens)] if model == "base" else []
         return [*direct, Forcing((natural,), settings.max_thinking)]
-    points = grid(settings.budgets, settings.waits, max_thinking=settings.max_thinking, answer_tokens=settings.answer_tokens)
+    budgets = () if published else settings.budgets
+    points = grid(budgets, settings.waits, max_thinking=settings.max_thinking, answer_tokens=settings.answer_tokens)
+    if published:
+        return [Forcing(tuple(points), settings.max_thinking)]
     points += [
         Budget(max_thinking=settings.max_thinking, waits=settings.string_waits, wait=string, answer_tokens=settings.answer_tokens)
         for string in settings.strings

@@ -5,16 +5,20 @@ from __future__ import annotations
 import pandas as pd
 
 from s1lib.plots import ROLES
+from s1lib.profile import CUT
 from s1lib.scaling import points
 from s1lib.scaling.points import PAPER, THIS
-from s1lib.scaling.records import Records
+from s1lib.scaling.records import MAIN, Records
 from s1lib.scaling.reference import load
 
 
 def models_table(records: Records) -> pd.DataFrame:
-    """Table 5: a model per row, a column of accuracies in % per benchmark role; this run's s1 at its natural stop and with Waits."""
+    """Table 5: a model per row, a column of accuracies in % per benchmark role; this run's s1, and models of
+    published sets, at their natural stop and with Waits."""
     ours = points.run_points(records)
-    ours = ours[ours["run"].isin([*records.natural(), *records.waits()])].sort_values("waits", kind="stable")
+    waited = [model for model in records.runs["model"].unique() if model == MAIN or records.waits(model=model)]
+    runs = [run for model in waited for run in (*records.natural(model), *records.waits(model=model))]
+    ours = ours[ours["run"].isin(runs)].sort_values("waits", kind="stable")
     paper = load("table5").rename(columns={"benchmark": "role"})
     both = pd.concat([ours.assign(source=THIS), paper.assign(source=PAPER)], ignore_index=True)
     both["model"] += [f", {waits:.0f} × Wait" if waits > 0 else "" for waits in both["waits"]]
@@ -41,12 +45,17 @@ def sources_table(sources: pd.DataFrame) -> pd.DataFrame:
     return _stacked(ours, paper, ["dataset", "questions", "average_tokens"])
 
 
-def lengths_table(lengths: pd.DataFrame) -> pd.DataFrame:
-    """Table 8: the training sequence length, the share of traces that it cuts in %, and what the model does at its natural stop.
+def lengths_table(records: Records, trainings: pd.DataFrame) -> pd.DataFrame:
+    """Table 8: the training sequence length, the share of examples that it cuts in %, and what the model does at its natural stop.
 
-    lengths: sequence_length, cut_percent, benchmark, accuracy, thinking_tokens of this run's trainings; no rows when only one was made.
+    trainings: model, examples, limit, cut, as notebook 02 leaves them (trainings.csv). A profile without `sft.cut_length` has
+    no rows of its own.
     """
-    return _stacked(lengths, load("table8"), ["sequence_length", "cut_percent", "benchmark", "accuracy", "thinking_tokens"])
+    ours = points.run_points(records).merge(trainings[trainings["model"].isin([CUT, MAIN])], on="model")
+    ours = ours[ours["run"].isin([*records.natural(CUT), *records.natural()])] if CUT in set(ours["model"]) else ours[:0]
+    ours = ours.assign(sequence_length=ours["limit_y"], cut_percent=100 * ours["cut"] / ours["examples"])
+    columns = ["sequence_length", "cut_percent", "benchmark", "accuracy", "thinking_tokens"]
+    return _stacked(ours.sort_values("sequence_length", kind="stable"), load("table8"), columns)
 
 
 def _stacked(ours: pd.DataFrame, paper: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

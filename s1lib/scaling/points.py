@@ -142,9 +142,9 @@ def rejection_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
 
 
 def load_trainings(profile: Profile) -> pd.DataFrame:
-    """model, examples, steps, minutes of notebook 02's trainings; no rows when it left none."""
+    """model, examples, limit (tokens), cut (examples), steps, minutes of notebook 02's trainings; no rows when it left none."""
     path = profile.outputs / "02_sft" / "trainings.csv"
-    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["model", "examples", "steps", "minutes"])
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["model", "examples", "limit", "cut", "steps", "minutes"])
 
 
 def efficiency_points(records: Records, trainings: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFrame:

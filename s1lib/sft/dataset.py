@@ -18,11 +18,11 @@ class SFTDataError(ValueError):
     """The samples cannot be trained on as they are; the message is one line that names them."""
 
 
-def training_set(samples: Sequence[Sample], chat: ChatFormat, *, max_length: int) -> Dataset:
-    """Columns id, prompt, completion (the loss is on it alone) and length (tokens of both); nothing is ever cut.
+def training_set(samples: Sequence[Sample], chat: ChatFormat, *, max_length: int, cut: bool = False) -> Dataset:
+    """Columns id, prompt, completion (the loss is on it alone) length (tokens of both) and cut.
 
-    Raises SFTDataError that lists the samples longer than `max_length` tokens (the paper's table 8: cutting costs accuracy)
-    and those without a trace.
+    Raises SFTDataError that lists the samples longer than `max_length` tokens and those without a trace. Nothing is cut
+    unless `cut` says so (the paper's table 8): then the trainer drops what lies beyond `max_length`, the answer first.
     """
     if not samples:
         raise SFTDataError("there are no samples to train on: check the set's file in 01_curation/sets")
@@ -32,10 +32,11 @@ def training_set(samples: Sequence[Sample], chat: ChatFormat, *, max_length: int
     rows = [chat.example(sample.question, sample.trace, sample.attempt) for sample in samples]
     lengths = [len(chat.encode(row["prompt"] + row["completion"])) for row in rows]
     long = [f"{sample.id} ({length})" for sample, length in zip(samples, lengths, strict=True) if length > max_length]
-    if long:
+    if long and not cut:
         raise SFTDataError(f"{_some(long)} longer than sft.max_length = {max_length} tokens: raise it or drop them; nothing is cut")
     columns = {"id": [sample.id for sample in samples], "prompt": [row["prompt"] for row in rows]}
-    return Dataset.from_dict({**columns, "completion": [row["completion"] for row in rows], "length": lengths})
+    columns |= {"completion": [row["completion"] for row in rows], "length": [min(length, max_length) for length in lengths]}
+    return Dataset.from_dict({**columns, "cut": [length > max_length for length in lengths]})
 
 
 def full_steps(examples: int, settings: SFT) -> int:

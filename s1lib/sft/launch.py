@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from s1lib.curation.pool import Sample, load_pool
+from s1lib.curation.pool import Sample
 from s1lib.profile import SFT, Profile, load_profile
 
 ACCELERATE = Path(__file__).resolve().parent.parent / "profiles" / "accelerate" / "fsdp2.yaml"
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--job", default=None, help="the notebook's file")
     parser.add_argument("--profile", default=None)
     parser.add_argument("--outputs", default=None)
-    parser.add_argument("--set", default="s1", help="a set of notebook 01, or a kind of conditional control")
+    parser.add_argument("--set", default="s1", help="one of the models that the profile lists")
     options = parser.parse_args(arguments)
     from s1lib.sft.dataset import SFTDataError
     from s1lib.sft.train import TrainingError, train
@@ -109,15 +109,12 @@ def _from_file(job: Path) -> tuple[list[Sample], Profile, str, Path]:
 
 def _from_profile(options: argparse.Namespace) -> tuple[list[Sample], Profile, str, Path]:
     from s1lib.chat import ChatFormat
-    from s1lib.sft.conditional import KINDS, conditional_set
+    from s1lib.sft.sets import samples_of
     from s1lib.sft.train import load_tokenizer
 
     profile, name = load_profile(options.profile, outputs=options.outputs), options.set
-    samples = load_pool(profile.outputs / "01_curation" / "sets" / f"{'s1' if name in KINDS else name}.jsonl")
-    if name in KINDS:
-        chat = ChatFormat(load_tokenizer(profile.resolve(profile.sft.base)))
-        samples = conditional_set(name, samples, chat, separator=profile.sft.step_separator)
-    return samples, profile, name, profile.stage("02_sft") / "models" / name
+    chat = ChatFormat(load_tokenizer(profile.resolve(profile.sft.base)))
+    return samples_of(name, profile, chat), profile, name, profile.stage("02_sft") / "models" / name
 
 
 if __name__ == "__main__":

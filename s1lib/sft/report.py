@@ -18,16 +18,19 @@ CURVES = {"loss": "training loss", "grad_norm": "gradient norm", "learning_rate"
 
 
 def trainings(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per model: model, examples, steps, tokens, minutes, final loss (mean of the last tenth of the steps)."""
+    """One row per model: model, examples, those cut at the limit in tokens, steps, tokens, minutes, final loss (the last tenth's mean)."""
     columns = {
         "name": "model",
         "examples": "examples",
+        "limit": "limit",
+        "cut": "cut",
         "steps": "steps",
         "tokens": "tokens",
         "minutes": "minutes",
         "final_loss": "final loss",
     }
-    return pd.DataFrame([{shown: record[key] for key, shown in columns.items()} for record in records])
+    rows = [{**record, "limit": record["settings"]["max_length"]} for record in records]
+    return pd.DataFrame([{shown: record[key] for key, shown in columns.items()} for record in rows])
 
 
 def lengths(data: Mapping[str, Dataset], *, limit: int) -> pd.DataFrame:

@@ -31,7 +31,7 @@ from s1lib.artifacts import atomic_directory, hash_of, hash_of_model, versions, 
 from s1lib.attention import PLAIN_ATTENTION
 from s1lib.chat import ChatFormat
 from s1lib.curation.pool import Sample
-from s1lib.profile import SFT, Profile, split_revision
+from s1lib.profile import CUT, SFT, Profile, split_revision
 from s1lib.sft.card import model_card
 from s1lib.sft.checkpoints import claim, directory_of, last_checkpoint
 from s1lib.sft.dataset import LengthBatches, full_steps, training_set
@@ -41,8 +41,8 @@ LOGGED = ("step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens")
 
 RECIPE = 1  # part of every model's key: raise it with a change of this room that changes what a model learns
 # Settings of the machine, of other models, and the base model, whose weights count instead of its name.
-NO_PART_OF_THE_RESULT = ("base", "sets", "conditional", "step_separator", "micro_batch_size", "gradient_checkpointing")
-NO_PART_OF_THE_RESULT += ("processes", "offload", "checkpoint_steps")
+NO_PART_OF_THE_RESULT = ("base", "sets", "published", "cut_length", "conditional", "step_separator")
+NO_PART_OF_THE_RESULT += ("micro_batch_size", "gradient_checkpointing", "processes", "offload", "checkpoint_steps")
 ONLY_WHERE_SET = ("lora_rank",)  # younger than RECIPE 1: at their defaults they leave the keys of older models as they are
 
 
@@ -54,12 +54,14 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
     """Fine-tune the profile's base model on `samples` and write the model to `out`; returns its training.json.
 
     A model finished with the same data, settings and base weights is never trained again. Keys of the record: name, key,
-    base, examples, steps, epochs, tokens (trained through, prompt included), minutes, loss (mean of all steps),
-    final_loss (mean of the last tenth), settings, versions. Raises SFTDataError or TrainingError.
+    base, examples, cut (how many of them), steps, epochs, tokens (trained through, prompt included), minutes, loss (mean of
+    all steps), final_loss (mean of the last tenth), settings, versions. Raises SFTDataError or TrainingError.
     """
     out, settings, base = Path(out), profile.sft, profile.resolve(profile.sft.base)
+    if name == CUT:
+        settings = dataclasses.replace(settings, max_length=settings.cut_length)
     tokenizer = load_tokenizer(base)
-    data = training_set(samples, ChatFormat(tokenizer), max_length=settings.max_length)
+    data = training_set(samples, ChatFormat(tokenizer), max_length=settings.max_length, cut=name == CUT)
     recipe = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NO_PART_OF_THE_RESULT}
     recipe = {key: value for key, value in recipe.items() if value or key not in ONLY_WHERE_SET}
     key = hash_of(RECIPE, recipe, hash_of_model(base), list(data["prompt"]), list(data["completion"]))
@@ -100,6 +102,7 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
             "key": key,
             "base": base,
             "examples": len(data),
+            "cut": sum(data["cut"]),
             "steps": result.global_step,
             "epochs": round(trainer.state.epoch, 3),
             "tokens": int(steps[-1]["num_tokens"]),
