@@ -24,7 +24,7 @@ ENV :=
 endif
 S1 := $(PY) -m s1lib.cli
 
-.PHONY: help reproduce notebooks smoke test test-vllm lab html bench fetch clean
+.PHONY: help reproduce notebooks smoke test test-vllm lab html bench bench-vllm fetch clean
 .DEFAULT_GOAL := help
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make html        claims, figures, tables, notebooks and traces as one static site, under $(OUTPUTS)/$(PROFILE)/html"
 	@echo "make bench       speed and seeds, as printed tables (BENCH=engine for one of them)"
+	@echo "make bench-vllm  TorchEngine beside vLLM on the CPU, in .venv-vllm"
 	@echo "make fetch       download what the profile names on a hub, to run without a network afterwards"
 	@echo "make clean       delete $(OUTPUTS)/$(PROFILE)"
 	@echo "Variables: PROFILE=toy|smoke|gpu|h100|h100x16|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
@@ -84,6 +85,9 @@ html: $(ENV)
 
 bench: $(ENV)
 	@$(PY) -m tests.bench $(BENCH)
+
+bench-vllm: .venv-vllm/.installed
+	@.venv-vllm/bin/python -m tests.bench vllm
 
 fetch: $(ENV)
 	@$(S1) fetch --profile $(PROFILE) --outputs $(OUTPUTS)

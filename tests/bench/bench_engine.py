@@ -16,31 +16,44 @@ import time
 import torch
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
+from s1lib.engines import Engine
 from s1lib.engines.schedule import Row
 from s1lib.engines.torch_engine import TorchEngine
 
 ROWS, PROMPT, CONTEXT, VOCABULARY = 64, 60, 512, 120
 
 
-def toy_model(*, seed: int = 0) -> Qwen2ForCausalLM:
+def toy_model(*, seed: int = 0, vocabulary: int = VOCABULARY) -> Qwen2ForCausalLM:
     """The toy base model's shape, not its weights."""
     torch.manual_seed(seed)
     sizes = {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2}
-    config = Qwen2Config(vocab_size=VOCABULARY, max_position_embeddings=CONTEXT, tie_word_embeddings=True, initializer_range=0.1, **sizes)
+    config = Qwen2Config(vocab_size=vocabulary, max_position_embeddings=CONTEXT, tie_word_embeddings=True, initializer_range=0.1, **sizes)
     return Qwen2ForCausalLM(config).eval()
 
 
-def with_engine(prompts: list[list[int]], lengths: list[int]) -> float:
-    """Seconds for all prompts through `complete` of a new engine."""
-    engine = TorchEngine(toy_model(), vocab_size=VOCABULARY, max_rows=ROWS, max_context=CONTEXT)
+def workloads() -> list[tuple[str, list[int]]]:
+    """(name, tokens of each answer): all alike, and log-uniform."""
+    rng = random.Random(0)
+    unequal = [round(math.exp(rng.uniform(math.log(8), math.log(400)))) for _ in range(4 * ROWS)]
+    return [("equal lengths, 200 tokens", [200] * ROWS), ("unequal lengths, 8 to 400 tokens", unequal)]
 
-    async def run() -> None:
-        done = await asyncio.gather(*(engine.complete(prompt, max_tokens=length) for prompt, length in zip(prompts, lengths, strict=True)))
-        assert [len(completion.ids) for completion in done] == lengths
 
+def prompts_of(lengths: list[int], *, seed: int = 0) -> list[list[int]]:
+    rng = random.Random(seed)
+    return [[rng.randrange(VOCABULARY) for _ in range(PROMPT)] for _ in lengths]
+
+
+async def decode(engine: Engine, prompts: list[list[int]], lengths: list[int]) -> float:
+    """Seconds for all prompts, each to its own length, through `complete`."""
     start = time.perf_counter()
-    asyncio.run(run())
+    done = await asyncio.gather(*(engine.complete(prompt, max_tokens=length) for prompt, length in zip(prompts, lengths, strict=True)))
+    assert [len(completion.ids) for completion in done] == lengths
     return time.perf_counter() - start
+
+
+def with_engine(prompts: list[list[int]], lengths: list[int]) -> float:
+    """Seconds for all prompts through a new TorchEngine."""
+    return asyncio.run(decode(TorchEngine(toy_model(), vocab_size=VOCABULARY, max_rows=ROWS, max_context=CONTEXT), prompts, lengths))
 
 
 def with_generate(prompts: list[list[int]], lengths: list[int]) -> float:
@@ -86,10 +99,8 @@ def bits_that_depend_on_the_batch(rows: int, alone: int = 4) -> int:
 
 def main() -> None:
     torch.set_num_threads(1)
-    rng = random.Random(0)
-    unequal = [round(math.exp(rng.uniform(math.log(8), math.log(400)))) for _ in range(4 * ROWS)]
-    for name, lengths in (("equal lengths, 200 tokens", [200] * ROWS), ("unequal lengths, 8 to 400 tokens", unequal)):
-        prompts = [[rng.randrange(VOCABULARY) for _ in range(PROMPT)] for _ in lengths]
+    for name, lengths in workloads():
+        prompts = prompts_of(lengths)
         seconds = {"engine": [], "generate": []}
         for _ in range(3):  # in turns, so that whatever else the machine does falls on both
             seconds["engine"].append(with_engine(prompts, lengths))

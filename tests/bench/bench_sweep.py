@@ -18,7 +18,7 @@ from s1lib.profile import load_profile
 from s1lib.thinking.budget import force_budget
 from s1lib.thinking.sweep import grid, sweep
 
-PROBLEMS = 100  # of each benchmark
+PROBLEMS = 200  # of each benchmark; with few, the engine's rows are not full at the end of one pass
 
 
 async def compare() -> None:
