@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
+import os
 import sys
 
 import pytest
 
+from s1lib.chat import ChatFormat
 from s1lib.engines import EngineError, open_engine
 from s1lib.engines.checkpoint import open_checkpoint
 from s1lib.engines.vllm_engine import require_memory, sequence_bytes, weight_bytes
 from s1lib.profile import EngineSettings
+from s1lib.thinking.budget import Budget, Trace, force_budget
 
 SETTINGS = EngineSettings(kind="vllm", dtype="float32", max_rows=4, max_context=64)
+TRAINED = os.environ.get("S1_TRAINED")  # a model that notebook 02 has trained: .ci/run names one
 installed = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
 
 
@@ -47,3 +52,20 @@ def test_what_vllms_processes_die_of_is_one_line(tiny_model_dir, tmp_path):
         open_engine(tmp_path, SETTINGS)
     assert "\n" not in str(caught.value) and "See root cause above" not in str(caught.value)
     print(caught.value)
+
+
+@installed
+@pytest.mark.skipif(not TRAINED, reason="S1_TRAINED names no trained model")
+def test_a_trained_model_thinks_the_same_on_vllm_as_on_torch():
+    question = "Ann has 34 coins. a: wins 39. b: grows by 17. c: loses 60. How many coins?"
+
+    async def think(kind: str) -> Trace:
+        engine = open_engine(TRAINED, EngineSettings(kind=kind, dtype="float32", max_rows=4, max_context=400))
+        try:
+            return await force_budget(engine, ChatFormat(engine.tokenizer), question, Budget(max_thinking=300, waits=1, answer_tokens=12))
+        finally:
+            await engine.aclose()
+
+    torch, vllm = (asyncio.run(think(kind)) for kind in ("torch", "vllm"))
+    assert torch.thinking_ids == vllm.thinking_ids and torch.answer_ids == vllm.answer_ids
+    assert torch.finish == "natural" and torch.waits_used == 1
