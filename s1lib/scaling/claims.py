@@ -21,6 +21,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from s1lib.profile import CUT
 from s1lib.scaling import effects, metrics, published
 from s1lib.scaling.effects import Bench, Effect, Missing
 from s1lib.scaling.records import Records
@@ -88,6 +89,8 @@ def claims(*, waits: int = 2, votes: Sequence[int] = (1, 2, 4, 8, 16)) -> list[C
         listed.append(Claim(f"s1K beats a set of the same size: {other}", effect, paper, "Table 2", test=mcnemar))
     effect, paper = partial(effects.curation, other="full"), partial(published.curation, other="full")
     listed.append(Claim(f"s1K is as good as the full pool (within {MARGIN:.0f} points)", effect, paper, "Table 2", "equal", test=mcnemar))
+    whole = partial(effects.curation, other=CUT)
+    listed.append(Claim("Whole traces teach more than cut ones", whole, published.lengths, "Table 8", test=mcnemar))
     listed.append(
         Claim(
             f"Sequential scaling ({waits} × Wait) beats a majority vote at equal tokens",

@@ -51,6 +51,11 @@ def curation(role: str, *, other: str) -> float:
     return _accuracy(table, role, set="s1") - _accuracy(table, role, set=other)
 
 
+def lengths(role: str) -> float:
+    table = load("table8")
+    return _accuracy(table, role, cut_percent=0) - _accuracy(table, role, sequence_length=4096)
+
+
 def equal_tokens(role: str) -> float:
     """s1's middle point on GPQA against the vote at the same total tokens."""
     if role != "GPQA-Diamond":
