@@ -100,6 +100,7 @@ def test_figures_and_tables_survive_what_is_missing(rows, change, tmp_path):
         tables.ablations_table(some, resamples=100),
         tables.detectable_table(some),
         tables.transitions_table(some),
+        tables.truncation_table(some, resamples=20),
     ):
         shown = plots.save_table(table, tmp_path / "table")
         missing = shown.eq("n/a").any(axis=1) & ~shown.filter(like="paper").eq("n/a").any(axis=1)
@@ -174,6 +175,18 @@ def test_table_4_gives_the_difference_to_not_ignoring_the_end(records):
     table = tables.strings_table(records, strings=tuple(STRINGS), resamples=200).query("benchmark == 'hard'").set_index("string")
     assert list(table.index) == ["Wait", "Hmm", "Alternatively", "(nothing)"]
     assert table["paper_difference"].round(1).to_dict() == {"Wait": 3.3, "Hmm": 0, "Alternatively": 0, "(nothing)": 0}
+
+
+def test_truncated_traces_count_only_where_they_ended_in_time(records, rows):
+    table = tables.truncation_table(records, resamples=200)
+    at = table[table["benchmark"] == "hard"].set_index("budget")
+    assert at.index.is_monotonic_increasing and len(at) > 1
+    for budget, row in at.iterrows():
+        ours = [r for r in rows if r["benchmark"] == "hard" and r["model"] == "s1" and r["parameters"].get("max_thinking") == budget]
+        ours = [r for r in ours if r["method"] == "budget_forcing" and not r["parameters"].get("waits")]
+        assert row["forced"] == pytest.approx(100 * sum(r["correct"] for r in ours) / len(ours))
+        assert row["truncated"] == pytest.approx(100 * sum(r["correct"] and r["finish"] == "natural" for r in ours) / len(ours))
+        assert row["low"] <= row["difference"] <= row["high"] and row["difference"] >= 0 and row["n"] == len(ours)
 
 
 def test_transitions_count_every_problem_once(records, rows):

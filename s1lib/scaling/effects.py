@@ -101,6 +101,16 @@ def difference(bench: Bench, before: int, after: int) -> Effect:
     return Effect(paired.mean(), bench.weights(len(paired)) @ paired, len(paired), gained, lost)
 
 
+def forced_answers(bench: Bench, run: int) -> Effect:
+    """What "Final Answer:" adds at a budget, in points: answers that are right although the thinking was cut.
+
+    A trace that is merely truncated has an answer only where its thinking ended in time.
+    """
+    correct, natural = (bench.frame([run], value)[run].to_numpy() for value in ("correct", "natural"))
+    added = 100 * correct * (1 - natural)
+    return Effect(added.mean(), bench.weights(len(added)) @ added, len(added))
+
+
 def slope(bench: Bench, runs: Sequence[int], *, statistic=metrics.slope, only: np.ndarray | None = None) -> Effect:
     """Points of accuracy per doubling of average thinking tokens over `runs`; tokens are resampled with the problems."""
     if len(runs) < 2:

@@ -178,6 +178,25 @@ def _thinking(bench: Bench, run: int) -> float:
     return float(tokens[accepted > 0].mean())
 
 
+def truncation_table(records: Records, *, resamples: int = 10_000, alpha: float = 0.05) -> pd.DataFrame:
+    """Budget forcing against plain truncation of the same traces at every budget (the critique of arXiv 2507.14419).
+
+    cut: % of traces that the budget cuts. forced, truncated: accuracy in % with a forced answer, and when what was cut has
+    none; difference in points with its paired bootstrap interval.
+    """
+    rows = []
+    for bench, _ in _benches(records, resamples):
+        runs = bench.having(records.budgets()[:-1])  # all but the natural stop
+        if not runs:
+            rows.append({"benchmark": bench.name, "n": 0, "note": "no budgets"})
+        for run in runs:
+            forced, natural = (100 * bench.frame([run], value)[run].mean() for value in ("correct", "natural"))
+            row = {"benchmark": bench.name, "budget": records.runs["limit"][run], "cut": 100 - natural, "forced": forced}
+            row |= _effect(lambda bench=bench, run=run: effects.forced_answers(bench, run), alpha)
+            rows.append({**row, "truncated": forced - row["difference"]})
+    return pd.DataFrame(rows, columns=["benchmark", "budget", "cut", "forced", "truncated", "difference", "low", "high", "n", "note"])
+
+
 def transitions_table(records: Records, *, wait: str = "Wait") -> pd.DataFrame:
     """What each Wait does to the answers (the critique of arXiv 2507.14419): right to wrong, wrong to right, and answers that
     change without a change of grade; from each number of Waits to the next, samples paired.
