@@ -9,7 +9,6 @@ the last bits on what else is in the batch, unless VLLM_BATCH_INVARIANT=1 is set
 from __future__ import annotations
 
 import contextlib
-import gc
 import itertools
 import os
 import re
@@ -124,9 +123,9 @@ class VLLMEngine(PieceEngine):
         await super().aclose()
         if self._llm is not None:
             self._llm.shutdown()
+            self._llm.shutdown = lambda *_, **__: None  # it shuts down once more when deleted, which fails as the interpreter ends
             self._log.close()
             self._llm = None
-            gc.collect()  # it shuts down once more when it is deleted, which fails when the interpreter is ending
 
 
 def sequence_bytes(checkpoint: Checkpoint, settings: EngineSettings, tokens: int) -> int:

@@ -9,7 +9,7 @@ No document holds the thinking or answer delimiters: that format is what SFT tea
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from s1lib.toy.problems import FAMILIES, HARD_STEPS, LABELS, OPERATORS, draw_problem, two
@@ -95,10 +95,17 @@ KINDS: dict[str, tuple[Callable[..., Document], float, float]] = {
 }
 
 
-def documents(rng: random.Random, progress: Callable[[], float], *, max_steps: int = len(LABELS)) -> Iterator[Document]:
-    """Documents without end; `progress()` in [0, 1] moves the mixture along the schedule."""
-    kinds = list(KINDS.values())
+TEACHES = {"digit by digit": "careful", "look-up": "drill", "option walk": "walk"}  # skill of the gate -> the kind that trains it
+PRACTICE = 0.4  # share added for a skill that the gate has found missing
+
+
+def documents(
+    rng: random.Random, progress: Callable[[], float], *, missing: Collection[str] = (), max_steps: int = len(LABELS)
+) -> Iterator[Document]:
+    """Documents without end; `progress()` in [0, 1] moves the mixture along the schedule. missing: skills to practise more."""
+    practised = [TEACHES[skill] for skill in missing]
     while True:
         at = min(1.0, progress())
-        write = rng.choices(kinds, [first + (last - first) * at for _, first, last in kinds])[0][0]
+        shares = [first + (last - first) * at + PRACTICE * (name in practised) for name, (_, first, last) in KINDS.items()]
+        write = rng.choices(list(KINDS.values()), shares)[0][0]
         yield write(rng, rng.randint(1, max_steps))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -192,8 +192,9 @@ def measure(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, *, seed
     return {skill: sum(right) / len(right) for skill, right in tally.items()}
 
 
-def passed(shares: dict[str, float]) -> bool:
-    return all(shares[skill] >= least for skill, least in GATE.items())
+def missing_skills(shares: dict[str, float]) -> list[str]:
+    """What of the gate does not hold."""
+    return [skill for skill, least in GATE.items() if shares[skill] < least]
 
 
 # ---- training --------------------------------------------------------------------------------------------------------
@@ -240,11 +241,12 @@ def _train(
     gate: list[dict] = []
     recent: list[float] = []
 
-    def stream(place: int) -> Iterator[Batch]:
-        rng = random.Random(f"{seed}-{place}")
-        return batches(tokenizer, corpus.documents(rng, lambda: seen / settings.tokens), rng, max_length=context)
+    def stream(name: str, missing: Collection[str] = ()) -> Iterator[Batch]:
+        rng = random.Random(name)
+        source = corpus.documents(rng, lambda: seen / settings.tokens, missing=missing)
+        return batches(tokenizer, source, rng, max_length=context)
 
-    streams = team.share([stream(place) for place in range(ACCUMULATED)])
+    streams = team.share([stream(f"{seed}-{place}") for place in range(ACCUMULATED)])
 
     def watch(samples: int) -> dict[str, float]:
         shares = measure(model, tokenizer, seed=seed, samples=samples)
@@ -271,11 +273,13 @@ def _train(
                     if seen // WATCH_EVERY > watched:
                         watched = seen // WATCH_EVERY
                         watch(20)
-        done = team.rank == 0 and passed(watch(150))
-        done = bool(team.add(torch.tensor([float(done)])))
-        if done or not settings.gated or goal + settings.extra_tokens > settings.max_tokens:
-            return Pretrained(model.eval(), curve, gate, done, time.perf_counter() - start)
+        failed = missing_skills(watch(150)) if team.rank == 0 else []
+        flags = team.add(torch.tensor([float(skill in failed) for skill in GATE]))
+        missing = [skill for skill, flag in zip(GATE, flags.tolist(), strict=True) if flag]
+        if not missing or not settings.gated or goal + settings.extra_tokens > settings.max_tokens:
+            return Pretrained(model.eval(), curve, gate, not missing, time.perf_counter() - start)
         begin, goal, peak = goal, goal + settings.extra_tokens, EXTRA_PEAK
+        streams = team.share([stream(f"{seed}-{place}-{begin}", missing) for place in range(ACCUMULATED)])
 
 
 def _add_gradients(parameters: list[torch.nn.Parameter], counts: torch.Tensor, team: Team) -> list[float]:
