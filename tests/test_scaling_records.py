@@ -42,6 +42,16 @@ def test_every_file_of_the_evaluation_is_read(profile, folder, rows):
     assert records.sizes == "n = 6 problems per benchmark"
 
 
+def test_methods_are_compared_on_the_problems_that_all_of_them_have(rows):
+    names = sorted({row["problem_id"] for row in rows if row["benchmark"] == "hard"})[:2]
+    sampled = ("majority", "tree_search", "rejection")
+    some = [row for row in rows if row["benchmark"] != "hard" or row["method"] not in sampled or row["problem_id"] in names]
+    shared = records_from(some).common()
+    assert shared.benchmarks.set_index("benchmark")["problems"].to_dict() == {"hard": 2, "mixed": 6, "choice": 6}
+    assert set(shared.samples.query("benchmark == 'hard'")["problem_id"]) == set(names)
+    assert records_from(rows).common().sizes == records_from(rows).sizes
+
+
 def test_benchmarks_keep_the_order_of_the_papers_tables_whatever_their_names():
     renamed = {"hard": "z", "mixed": "y", "choice": "x"}
     rows = [{**row, "benchmark": renamed[row["benchmark"]]} for row in synthetic_records(problems=1)]

@@ -66,7 +66,10 @@ def mended(rows: Sequence[dict], *, waits: int = 1) -> pd.DataFrame:
     if not found:
         return pd.DataFrame(columns=["text", "part", "forced"])
     best = min(found, key=lambda points: (points[waits]["thinking_tokens"], points[waits]["problem_id"]))
-    return pieces(best[waits], best.values())
+    shown = pieces(best[waits], best.values())
+    answers = {"natural stop": best[0]["extracted"], f"{waits} × Wait": best[waits]["extracted"]}
+    shown.attrs = {"problem": best[0]["problem_id"], "right": best[0]["gold"], **answers}
+    return shown
 
 
 def annotated(data: pd.DataFrame, ax: Axes, *, fontsize: float = 8) -> Axes:

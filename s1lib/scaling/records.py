@@ -165,6 +165,15 @@ class Records:
         table = grouped[["role", "kind"]].first().assign(problems=grouped["problem_id"].nunique())
         return table.reset_index().astype({"benchmark": str})
 
+    def common(self) -> Records:
+        """The records of those problems alone that every method has: what samples may be limited to the first ones."""
+        key = ["benchmark", "problem_id"]
+        methods = self.runs["method"].to_numpy()[self.samples["run"]]
+        number = self.samples.assign(method=methods).groupby(key, observed=True)["method"].nunique()
+        most = number.groupby("benchmark", observed=True).transform("max")
+        kept = pd.MultiIndex.from_frame(self.samples[key]).isin(number.index[number == most])
+        return Records(self.samples[kept], self.runs)
+
     @property
     def sizes(self) -> str:
         """The number of problems, for captions."""

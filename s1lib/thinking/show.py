@@ -55,7 +55,7 @@ def draw_sweep(points: pd.DataFrame, ax: Axes) -> Axes:
             some["thinking_tokens"], some["accuracy"], yerr=around, color=colour, marker=marker, capsize=2, elinewidth=0.9, label=label
         )
     for place, point in enumerate(points[points["waits"] > 0].itertuples()):
-        note(ax, f"{point.waits:.0f}×", point.thinking_tokens, point.accuracy, offset=(-9, 10 if place % 2 == 0 else -10))
+        note(ax, f"{point.waits:.0f}×", point.thinking_tokens, point.accuracy, offset=(0, 10 if place % 2 == 0 else -12))
     ax.set(ylim=(-3, 103), ylabel="accuracy (%)")
     ax.legend(loc="upper left")
     return token_axis(ax)
