@@ -25,6 +25,7 @@ def ax():
 def record(problem, waits, thinking, correct, **more):
     parameters = {"max_thinking": None, "waits": waits, "wait": "Wait"}
     fixed = {"model": "s1", "method": "budget_forcing", "parameters": parameters, "finish": "natural", "answer": "Answer: 3"}
+    fixed |= {"gold": "3", "extracted": thinking.removesuffix("\nWait")[-1:]}
     return {**fixed, "problem_id": problem, "waits_used": waits, "thinking": thinking, "correct": correct, "thinking_tokens": 9, **more}
 
 
@@ -40,6 +41,7 @@ def test_the_example_is_wrong_before_the_wait_and_right_after_it():
     data = examples.mended(ROWS)
     assert "".join(data[data["part"] == "thinking"]["text"]) == "so 2\nWait, no: 3\nWait"
     assert data[data["forced"]]["text"].to_list() == ["Wait"] and data["text"][0] == "so 2\n"  # the first one: there "a" stopped
+    assert data.attrs == {"problem": "a", "right": "3", "natural stop": "2", "1 × Wait": "3"}
     assert examples.mended(ROWS[2:]).empty
 
 
