@@ -44,6 +44,9 @@ class ChatFormat:
                 raise ChatFormatError(f"the tokenizer cannot write {delimiter!r}: add it to its vocabulary")
         if not self.tokenizer.chat_template:
             raise ChatFormatError("the tokenizer has no chat template: use an Instruct model's tokenizer or set one")
+        for text in ("\n", FINAL_ANSWER):
+            if self.decode(self.encode(text)) != text:
+                raise ChatFormatError(f"the tokenizer cannot write {text!r}, which budget forcing appends: use another one")
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text` as it stands: nothing is added in front or behind."""

@@ -152,6 +152,7 @@ class EngineSettings:
     urls: tuple[str, ...] = ()  # "server": base URLs of the replicas, e.g. http://127.0.0.1:8000
     tensor_parallel: int = 1
     data_parallel: int = 1
+    gpu_memory: float = 0.9  # "vllm": share of each GPU that it takes
 
 
 @dataclass(frozen=True)

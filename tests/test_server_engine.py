@@ -12,10 +12,13 @@ import pytest
 import torch
 from fake_server import FakeServer
 
+from s1lib.chat import ChatFormat
 from s1lib.engines import Completion, EngineError, open_engine, server_engine
 from s1lib.engines.server_engine import ServerEngine
 from s1lib.engines.torch_engine import TorchEngine
 from s1lib.profile import EngineSettings
+from s1lib.thinking.budget import Budget
+from s1lib.thinking.sweep import sweep
 
 
 @pytest.fixture(scope="module")
@@ -135,16 +138,37 @@ def test_requests_go_to_the_replica_with_the_fewest_and_a_problem_stays_where_it
         assert served == again and [len(problems) for problems in served] == [4, 4]
 
 
+def test_all_requests_of_a_sweep_go_where_its_problem_began(checkpoint, monkeypatch):
+    monkeypatch.setattr(server_engine, "SLACK", 100)  # whatever the load
+    with FakeServer(checkpoint) as one, FakeServer(checkpoint) as other:
+        engine = connect(checkpoint, one, other)
+        chat = ChatFormat(engine.tokenizer)
+        points = [Budget(max_thinking=limit, answer_tokens=2) for limit in (3, 6)] + [Budget(max_thinking=12, waits=1, answer_tokens=2)]
+        prompts = [chat.prompt_ids(f"Ann has {number} coins. How many coins?") for number in range(10, 18)]
+
+        async def sweeps() -> None:
+            await asyncio.gather(*(sweep(engine, chat, prompt, points) for prompt in prompts))
+
+        asyncio.run(sweeps())
+        served = [
+            {i for request in server.requests for i, p in enumerate(prompts) if request["prompt"][: len(p)] == p} for server in (one, other)
+        ]
+        assert not served[0] & served[1] and [len(problems) for problems in served] == [4, 4]
+
+
 def test_no_more_requests_are_under_way_than_there_are_rows(checkpoint):
     with FakeServer(checkpoint) as server:
         engine = connect(checkpoint, server, rows=3)
-        most = 0
+        now = most = 0
         decode = server._complete
 
         async def counting(request: dict) -> list[int]:
-            nonlocal most
-            most = max(most, len(server.engine._schedule.pending()) + 1)
-            return await decode(request)
+            nonlocal now, most
+            now, most = now + 1, max(most, now + 1)
+            await asyncio.sleep(0.02)  # long enough for the others to come, however fast the machine
+            tokens = await decode(request)
+            now -= 1
+            return tokens
 
         server._complete = counting
         asyncio.run(decode_all(engine, REQUESTS[:20]))

@@ -63,6 +63,7 @@ class VLLMEngine(PieceEngine):
             max_num_seqs=settings.max_rows,
             tensor_parallel_size=settings.tensor_parallel,
             data_parallel_size=settings.data_parallel,
+            gpu_memory_utilization=settings.gpu_memory,
             enable_prefix_caching=True,
             generation_config="vllm",  # the model's own would add ends and penalties
             disable_log_stats=True,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
@@ -127,6 +128,8 @@ async def run_benchmark(
     finished one is read instead of decoded.
     """
     decoding = (subject.settings.kind, subject.settings.dtype, subject.settings.max_context)
+    if subject.settings.kind == "vllm" and os.environ.get("VLLM_BATCH_INVARIANT") == "1":
+        decoding += ("batch invariant",)
 
     async def part(start: int) -> list[dict]:
         some = problems[start : start + SHARD]

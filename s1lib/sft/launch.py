@@ -87,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--outputs", default=None)
     parser.add_argument("--set", default="s1", help="one of the models that the profile lists")
     options = parser.parse_args(arguments)
+    from s1lib.chat import ChatFormatError
+    from s1lib.sft.checkpoints import CheckpointError
     from s1lib.sft.dataset import SFTDataError
     from s1lib.sft.train import TrainingError, train
 
@@ -95,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise TrainingError("this is one process of several: start it with `accelerate launch` (slurm/ has both scripts)")
         samples, profile, name, out = _from_file(Path(options.job)) if options.job else _from_profile(options)
         train(samples, profile=profile, name=name, out=out, log=lambda line: print(line, flush=True))
-    except (TrainingError, SFTDataError) as error:
+    except (TrainingError, SFTDataError, CheckpointError, ChatFormatError) as error:
         print(f"error: {error}", flush=True)
         return 1
     return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import json
 import logging
 import math
@@ -115,6 +116,9 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
         write_text(work / "README.md", model_card(record, data=data_key))
         write_text(work / "training.json", json.dumps(record, indent=1) + "\n")
     shutil.rmtree(kept, ignore_errors=True)
+    del trainer
+    gc.collect()
+    torch.cuda.empty_cache()  # what follows in the same notebook may want the GPU: vLLM, the next model
     return read_training(out)
 
 

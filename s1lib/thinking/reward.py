@@ -36,17 +36,20 @@ class RewardModel:
         self.turn = threading.Lock()
 
     @classmethod
-    def from_pretrained(cls, reference: str | Path, *, dtype: str = "float32", device: str | None = None) -> RewardModel:
-        """A checkpoint directory or a hub id with its revision. Raises EngineError when it cannot be loaded."""
+    def from_pretrained(cls, reference: str | Path, *, device: str | None = None) -> RewardModel:
+        """A checkpoint directory or a hub id with its revision, in bfloat16 on a GPU. Raises EngineError when it cannot be loaded."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         name, revision = split_revision(str(reference))
         try:
             tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
-            model = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=getattr(torch, dtype))
-        except (OSError, ValueError) as error:
-            raise EngineError(f"cannot load the reward model {reference} ({one_line(error)})") from None
-        return cls(model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), tokenizer)
+            device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+            dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+            model = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=dtype).to(device)
+        except (OSError, ValueError, torch.OutOfMemoryError) as error:
+            hint = "; if memory is short, lower engine.gpu_memory" if device and device.startswith("cuda") else ""
+            raise EngineError(f"cannot load the reward model {reference} ({one_line(error)}){hint}") from None
+        return cls(model, tokenizer)
 
     async def scores(self, question: str, paths: Sequence[Sequence[str]]) -> list[float]:
         """One score for each path (its steps as texts, at least one), of its last step."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 
 from s1lib.chat import WAIT, ChatFormat
@@ -45,9 +46,10 @@ async def sweep(
     try:
         async with asyncio.TaskGroup() as tasks:
             requests: dict[tuple, _Request] = {}
-            branches = {point: _Branch(engine, tasks, requests) for point in points}
+            context = copy_context()  # one for all: an engine of several replicas keeps in it where the problem began
+            branches = {point: _Branch(engine, tasks, requests, context) for point in points}
             runs = {
-                point: tasks.create_task(force_budget(branch, chat, question, point, temperature=temperature, seed=seed))
+                point: tasks.create_task(force_budget(branch, chat, question, point, temperature=temperature, seed=seed), context=context)
                 for point, branch in branches.items()
             }
     except BaseExceptionGroup as errors:  # one problem, one error: what a single `force_budget` would have raised
@@ -76,6 +78,7 @@ class _Branch:
     engine: Engine
     tasks: asyncio.TaskGroup
     requests: dict[tuple, _Request]  # shared by all points
+    context: Context
     taken: list[tuple[_Request, int]] = field(default_factory=list)
 
     @property
@@ -87,7 +90,7 @@ class _Branch:
         request = self.requests.get(key)
         if request is None or (request.started and request.max_tokens < max_tokens):  # one that comes late decodes it again
             request = self.requests[key] = _Request()
-            request.task = self.tasks.create_task(request.run(self.engine, prompt_ids, settings))
+            request.task = self.tasks.create_task(request.run(self.engine, prompt_ids, settings), context=self.context)
         request.max_tokens = max(request.max_tokens, max_tokens) if not request.started else request.max_tokens
         completion = _first(await request.task, max_tokens)
         self.taken.append((request, completion.decoded_tokens))

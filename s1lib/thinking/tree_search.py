@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -73,6 +74,8 @@ async def rebase(
     if room < 1:
         raise BudgetError(f"a prompt of {len(prompt)} tokens leaves no room to think in a context of {engine.max_context}")
     cap = room if budget.max_thinking is None else min(budget.max_thinking, room)
+    if not separator or chat.decode(chat.encode(separator)) != separator:
+        raise BudgetError(f"{separator!r} cannot end a step: this tokenizer has no ids for it; set sft.step_separator to another text")
     stops = [*chat.thinking_stops, *chat.step_ends(separator)]
     ends, leaves, rewards, spent, depth = set(chat.thinking_stops), [], [], 0, 0
     growing: list[tuple[_Node, int]] = [(_Node(), width)]
@@ -86,9 +89,10 @@ async def rebase(
         ids = [*node.ids, *part.ids, *(() if ended else part.stop or ())]
         return _Node(ids, "natural" if ended else "forced" if len(ids) >= cap else None), part.decoded_tokens
 
+    context = copy_context()  # one for all, as in a sweep
     while growing:
         wanted = [node for node, children in growing for _ in range(children)]
-        grown = await asyncio.gather(*(grow(node, index) for index, node in enumerate(wanted)))
+        grown = await asyncio.gather(*(asyncio.create_task(grow(node, index), context=context) for index, node in enumerate(wanted)))
         spent += sum(tokens for _, tokens in grown)
         nodes = [node for node, _ in grown]
         scores = await reward.scores(question, [split_steps(chat.decode(node.ids), separator) or [""] for node in nodes])
