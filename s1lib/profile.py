@@ -127,6 +127,7 @@ class SFT:
     weight_decay: float = 1e-4
     adam_betas: tuple[float, float] = (0.9, 0.95)
     max_length: int = 32768  # tokens; nothing may be longer
+    too_long: Literal["refuse", "drop"] = "refuse"  # what happens to a sample that is; it is never cut
     bf16: bool = True
     gradient_checkpointing: bool = True
     processes: int = 1  # GPUs, each with one process; more than one is launched with accelerate and sharded by FSDP2

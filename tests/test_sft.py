@@ -72,6 +72,20 @@ def test_samples_over_the_limit_are_listed_and_never_cut(tokenizer):
         training_set(SAMPLES, chat, max_length=longest - 1)
 
 
+def test_samples_over_the_limit_may_be_dropped_and_that_is_said(profile, tmp_path):
+    chat = ChatFormat(load_tokenizer(profile.sft.base))
+    lengths = training_set(SAMPLES, chat, max_length=256)["length"]
+    limit = max(lengths) - 1
+    kept = training_set(SAMPLES, chat, max_length=limit, too_long="drop")
+    assert list(kept["length"]) == [length for length in lengths if length <= limit] and not any(kept["cut"])
+    with pytest.raises(SFTDataError, match=r"longer than sft\.max_length"):
+        training_set(SAMPLES, chat, max_length=5, too_long="drop")
+    said = []
+    dropping = dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, max_length=limit, max_steps=1, too_long="drop"))
+    assert train(SAMPLES, profile=dropping, name="s1", out=tmp_path / "s1", log=said.append)["examples"] == len(kept)
+    assert f"s1: {len(SAMPLES) - len(kept)} samples longer than sft.max_length = {limit} tokens are left out" in said
+
+
 def test_a_sample_without_a_trace_and_an_empty_set_are_refused(tokenizer):
     with pytest.raises(SFTDataError, match=r"1 sample \(empty\) without a trace"):
         training_set([SAMPLES[0], sample("empty", trace=" \n")], ChatFormat(tokenizer), max_length=256)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from datasets import Dataset
 from torch.utils.data import Sampler
@@ -18,11 +19,14 @@ class SFTDataError(ValueError):
     """The samples cannot be trained on as they are; the message is one line that names them."""
 
 
-def training_set(samples: Sequence[Sample], chat: ChatFormat, *, max_length: int, cut: bool = False) -> Dataset:
+def training_set(
+    samples: Sequence[Sample], chat: ChatFormat, *, max_length: int, too_long: Literal["refuse", "drop", "cut"] = "refuse"
+) -> Dataset:
     """Columns id, prompt, completion (the loss is on it alone) length (tokens of both) and cut.
 
-    Raises SFTDataError that lists the samples longer than `max_length` tokens and those without a trace. Nothing is cut
-    unless `cut` says so (the paper's table 8): then the trainer drops what lies beyond `max_length`, the answer first.
+    Raises SFTDataError that lists the samples longer than `max_length` tokens, which may be dropped instead, and those
+    without a trace. Nothing is cut unless "cut" says so (the paper's table 8): then the trainer leaves out what lies beyond
+    `max_length`, the answer first.
     """
     if not samples:
         raise SFTDataError("there are no samples to train on: check the set's file in 01_curation/sets")
@@ -32,8 +36,12 @@ def training_set(samples: Sequence[Sample], chat: ChatFormat, *, max_length: int
     rows = [chat.example(sample.question, sample.trace, sample.attempt) for sample in samples]
     lengths = [len(chat.encode(row["prompt"] + row["completion"])) for row in rows]
     long = [f"{sample.id} ({length})" for sample, length in zip(samples, lengths, strict=True) if length > max_length]
-    if long and not cut:
-        raise SFTDataError(f"{_some(long)} longer than sft.max_length = {max_length} tokens: raise it or drop them; nothing is cut")
+    if long and (too_long == "refuse" or (too_long == "drop" and len(long) == len(samples))):
+        change = "raise it, or set sft.too_long to drop them; nothing is cut"
+        raise SFTDataError(f"{_some(long)} longer than sft.max_length = {max_length} tokens: {change}")
+    if too_long == "drop":
+        kept = [place for place, length in enumerate(lengths) if length <= max_length]
+        samples, rows, lengths = ([part[place] for place in kept] for part in (samples, rows, lengths))
     columns = {"id": [sample.id for sample in samples], "prompt": [row["prompt"] for row in rows]}
     columns |= {"completion": [row["completion"] for row in rows], "length": [min(length, max_length) for length in lengths]}
     return Dataset.from_dict({**columns, "cut": [length > max_length for length in lengths]})

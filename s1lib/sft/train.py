@@ -43,6 +43,7 @@ LOGGED = ("step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens")
 RECIPE = 1  # part of every model's key: raise it with a change of this room that changes what a model learns
 # Settings of the machine, of other models, and the base model, whose weights count instead of its name.
 NO_PART_OF_THE_RESULT = ("base", "sets", "published", "cut_length", "conditional", "step_separator")
+NO_PART_OF_THE_RESULT += ("too_long",)  # what it leaves of the data counts
 NO_PART_OF_THE_RESULT += ("micro_batch_size", "gradient_checkpointing", "processes", "offload", "checkpoint_steps")
 ONLY_WHERE_SET = ("lora_rank",)  # younger than RECIPE 1: at their defaults they leave the keys of older models as they are
 
@@ -62,7 +63,10 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
     if name == CUT:
         settings = dataclasses.replace(settings, max_length=settings.cut_length)
     tokenizer = load_tokenizer(base)
-    data = training_set(samples, ChatFormat(tokenizer), max_length=settings.max_length, cut=name == CUT)
+    too_long = "cut" if name == CUT else settings.too_long
+    data = training_set(samples, ChatFormat(tokenizer), max_length=settings.max_length, too_long=too_long)
+    if len(data) < len(samples):
+        log(f"{name}: {len(samples) - len(data)} samples longer than sft.max_length = {settings.max_length} tokens are left out")
     recipe = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NO_PART_OF_THE_RESULT}
     recipe = {key: value for key, value in recipe.items() if value or key not in ONLY_WHERE_SET}
     key = hash_of(RECIPE, recipe, hash_of_model(base), list(data["prompt"]), list(data["completion"]))
