@@ -11,7 +11,7 @@ from synthetic_records import BUDGETS, CAPS, MODELS, STRINGS, synthetic_records
 
 from s1lib import plots
 from s1lib.profile import Profile
-from s1lib.scaling import control, figures, points, tables
+from s1lib.scaling import control, effects, figures, metrics, points, tables
 from s1lib.scaling.records import records_from
 
 TRAININGS = pd.DataFrame({"model": ["s1", "random", "full"], "examples": [1000, 1000, 4000], "steps": 250, "minutes": 1.0})
@@ -101,6 +101,7 @@ def test_figures_and_tables_survive_what_is_missing(rows, change, tmp_path):
         tables.detectable_table(some),
         tables.transitions_table(some),
         tables.truncation_table(some, resamples=20),
+        tables.pairs_table(some, resamples=20),
     ):
         shown = plots.save_table(table, tmp_path / "table")
         missing = shown.eq("n/a").any(axis=1) & ~shown.filter(like="paper").eq("n/a").any(axis=1)
@@ -175,6 +176,19 @@ def test_table_4_gives_the_difference_to_not_ignoring_the_end(records):
     table = tables.strings_table(records, strings=tuple(STRINGS), resamples=200).query("benchmark == 'hard'").set_index("string")
     assert list(table.index) == ["Wait", "Hmm", "Alternatively", "(nothing)"]
     assert table["paper_difference"].round(1).to_dict() == {"Wait": 3.3, "Hmm": 0, "Alternatively": 0, "(nothing)": 0}
+
+
+def test_every_pair_of_runs_has_the_difference_and_interval_of_the_paired_bootstrap(records):
+    shared = records.common()
+    table = tables.pairs_table(shared, resamples=500)
+    bench = effects.Bench(shared, "hard", resamples=500)
+    runs = sorted(bench.present)
+    at = table[table["benchmark"] == "hard"].reset_index(drop=True)
+    assert len(at) == len(runs) * (len(runs) - 1) // 2
+    for place, second in enumerate(runs[1:]):
+        effect = effects.difference(bench, runs[0], second)
+        low, high = metrics.interval(effect.draws)
+        assert at.loc[place, ["difference", "low", "high"]].to_list() == pytest.approx([effect.value, low, high])
 
 
 def test_truncated_traces_count_only_where_they_ended_in_time(records, rows):

@@ -101,6 +101,12 @@ def difference(bench: Bench, before: int, after: int) -> Effect:
     return Effect(paired.mean(), bench.weights(len(paired)) @ paired, len(paired), gained, lost)
 
 
+def all_differences(bench: Bench, runs: Sequence[int]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Accuracies of `runs` in % [runs], their bootstrap draws [resamples, runs] on the same problems, and the number of problems."""
+    correct = 100 * bench.frame(runs).to_numpy()
+    return correct.mean(axis=0), bench.weights(len(correct)) @ correct, len(correct)
+
+
 def forced_answers(bench: Bench, run: int) -> Effect:
     """What "Final Answer:" adds at a budget, in points: answers that are right although the thinking was cut.
 

@@ -178,6 +178,24 @@ def _thinking(bench: Bench, run: int) -> float:
     return float(tokens[accepted > 0].mean())
 
 
+def pairs_table(records: Records, *, resamples: int = 10_000, alpha: float = 0.05) -> pd.DataFrame:
+    """Every pair of runs on the problems that all of them have: accuracy of the second minus that of the first, in points, paired."""
+    names = records.runs["model"] + ", " + records.runs["method"].str.replace("_", " ") + ": " + records.runs["label"]
+    parts = []
+    for bench, _ in _benches(records, resamples):
+        runs = sorted(bench.present)
+        try:
+            accuracy, draws, n = effects.all_differences(bench, runs)
+        except Missing:
+            continue
+        for place, run in enumerate(runs[:-1]):
+            low, high = np.quantile(draws[:, place + 1 :] - draws[:, [place]], [alpha / 2, 1 - alpha / 2], axis=0)
+            about = {"benchmark": bench.name, "first": names[run], "second": names[runs[place + 1 :]].to_list()}
+            parts.append(pd.DataFrame({**about, "difference": accuracy[place + 1 :] - accuracy[place], "low": low, "high": high, "n": n}))
+    columns = ["benchmark", "first", "second", "difference", "low", "high", "n"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
 def truncation_table(records: Records, *, resamples: int = 10_000, alpha: float = 0.05) -> pd.DataFrame:
     """Budget forcing against plain truncation of the same traces at every budget (the critique of arXiv 2507.14419).
 
