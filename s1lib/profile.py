@@ -106,6 +106,7 @@ class TrainingSet:
 
     name: str = ""  # of the model trained on it
     path: str = ""  # a hub id or a local table, as for `curation.pool`
+    max_length: int = 0  # tokens; 0 = sft.max_length
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,11 @@ class SFT:
     lora_rank: int = 0  # low-rank adapters (peft) on all linear layers instead of full fine-tuning; 0 = full, as the paper
     checkpoint_steps: int = 0  # optimiser steps between checkpoints that a killed run goes on from; 0 = none
     seed: int = 0
+
+    def limit_of(self, model: str) -> int:
+        """The longest example of a model's training set, in tokens."""
+        own = {one.name: one.max_length for one in self.published} | {CUT: self.cut_length}
+        return own.get(model) or self.max_length
 
     @property
     def models(self) -> tuple[str, ...]:

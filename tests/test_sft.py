@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from s1lib.artifacts import read_jsonl
 from s1lib.attention import PLAIN_ATTENTION
 from s1lib.chat import ANSWER, IM_END, THINK, ChatFormat
-from s1lib.profile import SFT, Profile
+from s1lib.profile import SFT, Profile, TrainingSet
 from s1lib.sft.dataset import LengthBatches, SFTDataError, training_set
 from s1lib.sft.mask import loss_mask, mask_html
 from s1lib.sft.report import training_logs, trainings
@@ -70,6 +70,14 @@ def test_samples_over_the_limit_are_listed_and_never_cut(tokenizer):
     assert len(training_set(SAMPLES, chat, max_length=longest)) == len(SAMPLES)
     with pytest.raises(SFTDataError, match=rf"^6 samples \(1 \({longest}\), 3 .* longer than sft.max_length = {longest - 1} tokens"):
         training_set(SAMPLES, chat, max_length=longest - 1)
+
+
+def test_a_published_set_may_have_a_limit_of_its_own(profile, tmp_path):
+    published = (TrainingSet("s1.1", "nowhere", 20),)
+    limited = dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, published=published, cut_length=60))
+    assert [limited.sft.limit_of(name) for name in ("s1", "s1.1", "cut")] == [profile.sft.max_length, 20, 60]
+    with pytest.raises(SFTDataError, match="= 20 tokens"):
+        train(SAMPLES, profile=limited, name="s1.1", out=tmp_path / "s1.1", log=lambda _: None)
 
 
 def test_samples_over_the_limit_may_be_dropped_and_that_is_said(profile, tmp_path):

@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 from s1lib.curation.pool import Sample
-from s1lib.profile import SFT, Profile, load_profile
+from s1lib.profile import SFT, Profile, TrainingSet, load_profile
 
 ACCELERATE = Path(__file__).resolve().parent.parent / "profiles" / "accelerate" / "fsdp2.yaml"
 
@@ -105,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _from_file(job: Path) -> tuple[list[Sample], Profile, str, Path]:
     content = json.loads(job.read_text(encoding="utf-8"))
-    settings = SFT(**{key: tuple(value) if isinstance(value, list) else value for key, value in content["sft"].items()})
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in content["sft"].items()}
+    settings = SFT(**{**values, "published": tuple(TrainingSet(**one) for one in values["published"])})
     return [Sample(**sample) for sample in content["samples"]], Profile("job", sft=settings), content["name"], Path(content["out"])
 
 

@@ -33,12 +33,12 @@ def trainings(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame([{shown: record[key] for key, shown in columns.items()} for record in rows])
 
 
-def lengths(data: Mapping[str, Dataset], *, limit: int) -> pd.DataFrame:
-    """Per set: examples, mean and longest number of tokens (prompt included), and the limit that none may exceed."""
+def lengths(data: Mapping[str, Dataset], *, limits: Mapping[str, int]) -> pd.DataFrame:
+    """Per set: examples, mean and longest number of tokens (prompt included), and the set's limit, which none may exceed."""
     rows = []
     for name, examples in data.items():
         tokens = pd.Series(list(examples["length"]))
-        rows.append({"set": name, "examples": len(tokens), "mean tokens": tokens.mean(), "longest": tokens.max(), "limit": limit})
+        rows.append({"set": name, "examples": len(tokens), "mean tokens": tokens.mean(), "longest": tokens.max(), "limit": limits[name]})
     return pd.DataFrame(rows)
 
 

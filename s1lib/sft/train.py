@@ -59,9 +59,8 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
     base, examples, cut (how many of them), steps, epochs, tokens (trained through, prompt included), minutes, loss (mean of
     all steps), final_loss (mean of the last tenth), settings, versions. Raises SFTDataError or TrainingError.
     """
-    out, settings, base = Path(out), profile.sft, profile.resolve(profile.sft.base)
-    if name == CUT:
-        settings = dataclasses.replace(settings, max_length=settings.cut_length)
+    out, base = Path(out), profile.resolve(profile.sft.base)
+    settings = dataclasses.replace(profile.sft, max_length=profile.sft.limit_of(name))
     tokenizer = load_tokenizer(base)
     too_long = "cut" if name == CUT else settings.too_long
     data = training_set(samples, ChatFormat(tokenizer), max_length=settings.max_length, too_long=too_long)
