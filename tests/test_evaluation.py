@@ -139,6 +139,7 @@ def test_a_test_set_of_another_version_is_refused_by_its_checksum(tmp_path):
     rows = [{"id": "x", "question": "Q", "answer": "1"}]
     known = checksum(load(tmp_path, *rows))
     assert load(tmp_path, *rows, sha256=known)
+    assert load(tmp_path, *rows, {**rows[0], "id": "y"}, sha256=known, limit=1)  # of the problems that are asked
     with pytest.raises(BenchmarkError, match=f"the profile says {known}"):
         load(tmp_path, {**rows[0], "answer": "2"}, sha256=known)
 

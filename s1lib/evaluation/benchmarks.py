@@ -53,9 +53,10 @@ def load_benchmark(profile: Profile, benchmark: Benchmark) -> list[Problem]:
         raise BenchmarkError(f"{path} holds no problem")
     if entry and entry.count not in (None, len(problems)):
         raise BenchmarkError(f"{path} holds {len(problems)} problems and should hold {entry.count}: correct `files` in {TEST_SETS.name}")
-    if benchmark.sha256 not in ("", found := checksum(problems.values())):
+    chosen = list(problems.values())[: benchmark.limit]
+    if benchmark.sha256 not in ("", found := checksum(chosen)):
         raise BenchmarkError(f"{path}: the checksum is {found}, the profile says {benchmark.sha256}: another version of it?")
-    return list(problems.values())[: benchmark.limit]
+    return chosen
 
 
 def checksum(problems: Iterable[Problem]) -> str:

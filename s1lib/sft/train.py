@@ -41,9 +41,8 @@ from s1lib.side_by_side import side_by_side, workers
 LOGGED = ("step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens")
 
 RECIPE = 1  # part of every model's key: raise it with a change of this room that changes what a model learns
-# Settings of the machine, of other models, and the base model, whose weights count instead of its name.
-NO_PART_OF_THE_RESULT = ("base", "sets", "published", "cut_length", "conditional", "step_separator")
-NO_PART_OF_THE_RESULT += ("too_long",)  # what it leaves of the data counts
+# Settings of the machine, of other models, and what shows in the key otherwise: the base model by its weights, the data by itself.
+NO_PART_OF_THE_RESULT = ("base", "sets", "published", "cut_length", "too_long", "conditional", "step_separator")
 NO_PART_OF_THE_RESULT += ("micro_batch_size", "gradient_checkpointing", "processes", "offload", "checkpoint_steps")
 ONLY_WHERE_SET = ("lora_rank",)  # younger than RECIPE 1: at their defaults they leave the keys of older models as they are
 
