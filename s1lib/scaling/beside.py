@@ -51,9 +51,10 @@ def lengths_table(records: Records, trainings: pd.DataFrame) -> pd.DataFrame:
     trainings: model, examples, limit, cut, as notebook 02 leaves them (trainings.csv). A profile without `sft.cut_length` has
     no rows of its own.
     """
-    ours = points.run_points(records).merge(trainings[trainings["model"].isin([CUT, MAIN])], on="model")
+    sizes = trainings.rename(columns={"limit": "sequence_length"})[["model", "sequence_length", "cut", "examples"]]
+    ours = points.run_points(records).merge(sizes[sizes["model"].isin([CUT, MAIN])], on="model")
     ours = ours[ours["run"].isin([*records.natural(CUT), *records.natural()])] if CUT in set(ours["model"]) else ours[:0]
-    ours = ours.assign(sequence_length=ours["limit_y"], cut_percent=100 * ours["cut"] / ours["examples"])
+    ours = ours.assign(cut_percent=100 * ours["cut"] / ours["examples"])
     columns = ["sequence_length", "cut_percent", "benchmark", "accuracy", "thinking_tokens"]
     return _stacked(ours.sort_values("sequence_length", kind="stable"), load("table8"), columns)
 

@@ -22,7 +22,7 @@ class SFTDataError(ValueError):
 def training_set(
     samples: Sequence[Sample], chat: ChatFormat, *, max_length: int, too_long: Literal["refuse", "drop", "cut"] = "refuse"
 ) -> Dataset:
-    """Columns id, prompt, completion (the loss is on it alone) length (tokens of both) and cut.
+    """Columns id, prompt, completion (the loss is on it alone), length (tokens of both, as trained) and cut.
 
     Raises SFTDataError that lists the samples longer than `max_length` tokens, which may be dropped instead, and those
     without a trace. Nothing is cut unless "cut" says so (the paper's table 8): then the trainer leaves out what lies beyond
