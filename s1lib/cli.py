@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--outputs", default=None, help="where outputs/<profile> goes (default: $S1_OUTPUTS, else outputs/)")
     think.add_to(commands)
     plan.add_argument("--gpus", type=int, default=None, help="how many GPUs (default: the profile's sft.processes)")
+    plan.add_argument("--gpu-memory", type=float, default=None, metavar="GB", help="of each (default: this machine's GPUs, else 80)")
     plan.add_argument("--length", type=int, default=None, help="tokens of a sequence (default: sft.max_length)")
     commands.add_parser("profiles", help="list the profiles").set_defaults(command=_profiles)
     return parser
@@ -99,8 +100,9 @@ def _plan(options: argparse.Namespace) -> None:
     from s1lib.sft.plan import PlanError, make_plan
 
     profile = _profile(options)
+    gpu = options.gpu_memory and options.gpu_memory * 1e9
     try:
-        plan = make_plan(profile, gpus=options.gpus or profile.sft.processes, length=options.length)
+        plan = make_plan(profile, gpus=options.gpus or profile.sft.processes, length=options.length, gpu=gpu)
         print(plan.text(), flush=True)
         plan.check()
     except PlanError as error:

@@ -130,7 +130,9 @@ class SFT:
     max_length: int = 32768  # tokens; nothing may be longer
     too_long: Literal["refuse", "drop"] = "refuse"  # what happens to a sample that is; it is never cut
     bf16: bool = True
+    optim: Literal["adamw_torch_fused", "adamw_torch_8bit"] = "adamw_torch_fused"  # 8 bit: torchao's, not the paper's
     gradient_checkpointing: bool = True
+    activation_offloading: bool = False  # what the backward pass needs waits in host memory, the same arithmetic
     processes: int = 1  # GPUs, each with one process; more than one is launched with accelerate and sharded by FSDP2
     offload: bool = False  # parameters, gradients and optimiser states in host memory (FSDP2), the same arithmetic
     lora_rank: int = 0  # low-rank adapters (peft) on all linear layers instead of full fine-tuning; 0 = full, as the paper
@@ -141,6 +143,11 @@ class SFT:
         """The longest example of a model's training set, in tokens."""
         own = {one.name: one.max_length for one in self.published} | {CUT: self.cut_length}
         return own.get(model) or self.max_length
+
+    @property
+    def launched(self) -> bool:
+        """Whether training runs in processes of its own, under FSDP2: one GPU needs that only for `offload`."""
+        return self.processes > 1 or self.offload
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from transformers import AutoModelForCausalLM
 
 from s1lib.artifacts import read_jsonl
 from s1lib.profile import SFT, Profile
+from s1lib.sft.base import TrainingError
 from s1lib.sft.checkpoints import CheckpointError, directory_of, last_checkpoint
-from s1lib.sft.train import TrainingError, read_training, train
+from s1lib.sft.train import read_training, train
 
 TRACES = ["a: 34+39=73\nresult 73", "a: 34+39=72\nresult 72\nWait, again a: 34+39: 4+9=13,3+3+1=07 so 73\nresult 73"]
 SAMPLES = [sample(str(i), question=f"Start with {10 + i}. a: add 39. What is the result?", trace=TRACES[i % 2]) for i in range(12)]

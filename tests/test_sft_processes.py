@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from importlib.util import find_spec
 
 import pytest
 from qwen import RANKS, qwen_tokenizer
@@ -12,8 +13,9 @@ from test_sft import SAMPLES
 from s1lib.artifacts import read_jsonl
 from s1lib.chat import ANSWER, IM_END, IM_START, THINK
 from s1lib.profile import SFT, Profile
+from s1lib.sft.base import TrainingError
 from s1lib.sft.mask import loss_mask
-from s1lib.sft.train import TrainingError, train
+from s1lib.sft.train import train
 
 
 @pytest.fixture
@@ -63,3 +65,22 @@ def test_adapters_are_merged_into_a_whole_model(settings, tmp_path):
     _, report = AutoModelForCausalLM.from_pretrained(tmp_path / "s1", output_loading_info=True)
     assert not report["missing_keys"] and not report["unexpected_keys"] and record["settings"]["lora_rank"] == 4
     assert record["final_loss"] < read_jsonl(tmp_path / "s1" / "log.jsonl")[0]["loss"]
+
+
+def test_eight_bit_states_learn_as_float32_ones_do(settings, tmp_path):
+    pytest.importorskip("torchao")
+    whole = run(settings, tmp_path / "float32")
+    small = run(dataclasses.replace(settings, optim="adamw_torch_8bit"), tmp_path / "eight")
+    assert small["key"] != whole["key"] and small["loss"] != whole["loss"]
+    assert small["final_loss"] == pytest.approx(whole["final_loss"], rel=0.05)
+
+
+@pytest.mark.skipif(find_spec("torchao") is not None, reason="torchao is here")
+def test_eight_bit_states_without_their_package_are_refused(settings, tmp_path):
+    with pytest.raises(TrainingError, match=r"sft\.optim: adamw_torch_8bit needs the package torchao: pip install torchao==0\.18\.0"):
+        run(dataclasses.replace(settings, optim="adamw_torch_8bit"), tmp_path / "s1")
+
+
+def test_adapters_are_not_sharded(settings, tmp_path):
+    with pytest.raises(TrainingError, match=r"sft\.lora_rank is for one GPU"):
+        run(dataclasses.replace(settings, lora_rank=4, offload=True), tmp_path / "s1")

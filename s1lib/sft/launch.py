@@ -25,6 +25,7 @@ import torch
 
 from s1lib.curation.pool import Sample
 from s1lib.profile import SFT, Profile, TrainingSet, load_profile
+from s1lib.sft.base import TrainingError, load_tokenizer
 
 ACCELERATE = Path(__file__).resolve().parent.parent / "profiles" / "accelerate" / "fsdp2.yaml"
 
@@ -34,8 +35,6 @@ def launch(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path,
 
     What stops this process stops them; their checkpoints stay, and the next call goes on from the last.
     """
-    from s1lib.sft.train import TrainingError
-
     settings = dataclasses.replace(profile.sft, base=profile.resolve(profile.sft.base))
     if torch.cuda.is_available() and torch.cuda.device_count() < settings.processes:
         raise TrainingError(
@@ -90,10 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from s1lib.chat import ChatFormatError
     from s1lib.sft.checkpoints import CheckpointError
     from s1lib.sft.dataset import SFTDataError
-    from s1lib.sft.train import TrainingError, train
+    from s1lib.sft.train import launched, train
 
     try:
-        if "WORLD_SIZE" not in os.environ:
+        if not launched():
             raise TrainingError("this is one process of several: start it with `accelerate launch` (slurm/ has both scripts)")
         samples, profile, name, out = _from_file(Path(options.job)) if options.job else _from_profile(options)
         train(samples, profile=profile, name=name, out=out, log=lambda line: print(line, flush=True))
@@ -113,7 +112,6 @@ def _from_file(job: Path) -> tuple[list[Sample], Profile, str, Path]:
 def _from_profile(options: argparse.Namespace) -> tuple[list[Sample], Profile, str, Path]:
     from s1lib.chat import ChatFormat
     from s1lib.sft.sets import samples_of
-    from s1lib.sft.train import load_tokenizer
 
     profile, name = load_profile(options.profile, outputs=options.outputs), options.set
     chat = ChatFormat(load_tokenizer(profile.resolve(profile.sft.base)))

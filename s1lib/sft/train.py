@@ -18,24 +18,25 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from datasets import Dataset, disable_progress_bars
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainerState
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainerState
 from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from s1lib.artifacts import atomic_directory, hash_of, hash_of_model, versions, write_jsonl, write_text
-from s1lib.attention import PLAIN_ATTENTION
 from s1lib.chat import ChatFormat
 from s1lib.curation.pool import Sample
-from s1lib.profile import CUT, SFT, Profile, split_revision
+from s1lib.profile import CUT, SFT, Profile
+from s1lib.sft.base import TrainingError, base_dtype, load_base, load_tokenizer, with_adapters
 from s1lib.sft.card import model_card
 from s1lib.sft.checkpoints import claim, directory_of, last_checkpoint
 from s1lib.sft.dataset import LengthBatches, full_steps, training_set
+from s1lib.sft.plan import check_memory
 from s1lib.side_by_side import side_by_side, workers
 
 LOGGED = ("step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens")
@@ -43,12 +44,9 @@ LOGGED = ("step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens")
 RECIPE = 1  # part of every model's key: raise it with a change of this room that changes what a model learns
 # Settings of the machine, of other models, and what shows in the key otherwise: the base model by its weights, the data by itself.
 NO_PART_OF_THE_RESULT = ("base", "sets", "published", "cut_length", "too_long", "conditional", "step_separator")
-NO_PART_OF_THE_RESULT += ("micro_batch_size", "gradient_checkpointing", "processes", "offload", "checkpoint_steps")
-ONLY_WHERE_SET = ("lora_rank",)  # younger than RECIPE 1: at their defaults they leave the keys of older models as they are
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message is one line that says where and why."""
+NO_PART_OF_THE_RESULT += ("micro_batch_size", "gradient_checkpointing", "activation_offloading", "processes", "offload")
+NO_PART_OF_THE_RESULT += ("checkpoint_steps",)
+ONLY_WHERE_SET = ("lora_rank", "optim")  # younger than RECIPE 1: at their defaults they leave the keys of older models as they are
 
 
 def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path | str, log: Callable[[str], None] = print) -> dict[str, Any]:
@@ -66,13 +64,15 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
     if len(data) < len(samples):
         log(f"{name}: {len(samples) - len(data)} samples longer than sft.max_length = {settings.max_length} tokens are left out")
     recipe = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NO_PART_OF_THE_RESULT}
-    recipe = {key: value for key, value in recipe.items() if value or key not in ONLY_WHERE_SET}
+    recipe = {key: value for key, value in recipe.items() if key not in ONLY_WHERE_SET or value != getattr(SFT, key)}
     key = hash_of(RECIPE, recipe, hash_of_model(base), list(data["prompt"]), list(data["completion"]))
     finished = read_training(out)
     if finished and finished["key"] == key:
         log(f"{name}: trained before, {finished['steps']} steps, final loss {finished['final_loss']:.3f}")
         return finished
-    if settings.processes > 1 and world_size() == 1:
+    if not launched():
+        check_memory(dataclasses.replace(profile, sft=settings), longest=max(data["length"]))
+    if settings.launched and not launched():
         from s1lib.sft.launch import launch
 
         launch(samples, profile=profile, name=name, out=out, log=log)
@@ -87,11 +87,18 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
     with atomic_directory(out) if main else contextlib.nullcontext(out) as work:  # one process writes
         start = time.perf_counter()
         run_directory = kept if settings.checkpoint_steps else work
-        trainer = build_trainer(load_base(base), tokenizer, data, settings, run_directory, callbacks=[Follow(name, log, kept)])
+        model = load_base(base, base_dtype(settings))
+        trainer = build_trainer(model, tokenizer, data, settings, run_directory, callbacks=[Follow(name, log, kept)])
         if checkpoint:
             trainer.go_on_from(checkpoint)
             log(f"{name}: goes on from {checkpoint.name}")
-        result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        try:
+            result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"{name}: out of GPU memory after step {trainer.state.global_step}: {' '.join(str(error).split())[:120]}; "
+                f"`s1 plan --length {max(data['length'])}` says what would fit"
+            ) from error
         save(trainer, work)
         if not main:
             return {}
@@ -137,9 +144,14 @@ def _train_one(task: tuple[Sequence[Sample], Profile, str, Path], log: Callable[
     return train(samples, profile=profile, name=name, out=out, log=log)
 
 
+def launched() -> bool:
+    """Whether this is a process that accelerate or torchrun started for a training."""
+    return "LOCAL_RANK" in os.environ
+
+
 def world_size() -> int:
     """Processes of the training this one is part of; the launcher says."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    return int(os.environ["WORLD_SIZE"]) if launched() else 1
 
 
 def save(trainer: SFTTrainer, directory: Path) -> None:
@@ -161,24 +173,6 @@ def read_training(directory: Path | str) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
-    """Tokenizer of a model directory or a hub id with a pinned revision."""
-    name, revision = split_revision(base)
-    return AutoTokenizer.from_pretrained(name, revision=revision)
-
-
-def load_base(base: str) -> PreTrainedModel:
-    """The base model with float32 master weights; on a CPU with the attention that trains fastest there."""
-    transformers.utils.logging.disable_progress_bar()
-    name, revision = split_revision(base)
-    attention = {} if torch.cuda.is_available() else {"attn_implementation": PLAIN_ATTENTION}
-    try:
-        return AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=torch.float32, **attention)
-    except Exception as error:  # a damaged file can raise anything
-        reason = " ".join(str(error).split())[:200]
-        raise TrainingError(f"cannot load the base model from {base}: {type(error).__name__}: {reason}; write or fetch it again") from error
-
-
 def build_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -194,8 +188,10 @@ def build_trainer(
             f"sft.batch_size = {settings.batch_size} is no multiple of sft.micro_batch_size = {settings.micro_batch_size}"
             + (f" on {world_size()} processes" if world_size() > 1 else "")
         )
-    if settings.lora_rank and world_size() > 1:
-        raise TrainingError("sft.lora_rank is for one GPU: set sft.processes: 1, or lora_rank: 0")
+    if settings.lora_rank and settings.launched:
+        raise TrainingError("sft.lora_rank is for one GPU: set sft.processes: 1 and sft.offload: false, or sft.lora_rank: 0")
+    if settings.optim == "adamw_torch_8bit" and not find_spec("torchao"):
+        raise TrainingError("sft.optim: adamw_torch_8bit needs the package torchao: pip install torchao==0.18.0")
     if settings.lora_rank:
         model = with_adapters(model, settings.lora_rank)
     disable_progress_bars()
@@ -217,7 +213,9 @@ def build_trainer(
         weight_decay=settings.weight_decay,
         max_length=settings.max_length,
         bf16=settings.bf16,
+        optim=settings.optim,
         gradient_checkpointing=settings.gradient_checkpointing,
+        activation_offloading=settings.activation_offloading and cuda,
         seed=settings.seed,
         use_cache=True,  # what the saved configuration says; training itself never uses the cache
         use_cpu=not cuda,
@@ -258,15 +256,6 @@ class Trainer(SFTTrainer):
         state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
         self.first_epoch = int(state.epoch + 1e-6)
         self._total_train_tokens = int([row["num_tokens"] for row in state.log_history if "num_tokens" in row][-1])
-
-
-def with_adapters(model: PreTrainedModel, rank: int) -> PreTrainedModel:
-    """Low-rank adapters on every linear layer of the blocks, in the base model's own precision; raises TrainingError without peft."""
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError:
-        raise TrainingError("sft.lora_rank needs the package peft: pip install peft==0.21.2") from None
-    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"))
 
 
 class Follow(TrainerCallback):

@@ -1,13 +1,15 @@
-"""The plan's simulated memory beside a real step: two gloo processes on the CPU, real tensors, the allocator's own record.
+"""The plan's simulated memory beside a real step on the CPU: real tensors, the allocator's own record.
 
     python -m tests.bench.bench_memory
 
-A small Qwen2 is sharded, stepped once for the optimiser's states, then one micro-batch and one more step are profiled: the
-peak is what parameters and states take plus the highest sum of torch's allocations and frees.
+A small Qwen2, alone under autocast and in two gloo processes under FSDP2, is stepped once for the optimiser's states, then
+one micro-batch and one more step are profiled: the peak is what parameters and states take plus the highest sum of torch's
+allocations and frees.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import tempfile
@@ -17,11 +19,19 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 from torch.distributed.device_mesh import init_device_mesh
-from transformers import AutoModelForCausalLM, Qwen2Config
+from transformers import Qwen2Config
 
+from s1lib.profile import SFT
 from s1lib.sft import memory
 
-GPUS, LENGTH, MIB = 2, 1024, 2**20
+LENGTH, MIB = 1024, 2**20
+CASES = {
+    "alone": (1, {}),
+    "alone, without checkpointing": (1, {"gradient_checkpointing": False}),
+    "alone, adapters": (1, {"lora_rank": 16}),
+    "two processes": (2, {}),
+    "two processes, without checkpointing": (2, {"gradient_checkpointing": False}),
+}
 
 
 def config() -> Qwen2Config:
@@ -29,31 +39,40 @@ def config() -> Qwen2Config:
     return Qwen2Config(vocab_size=8000, max_position_embeddings=2048, **sizes)
 
 
+def settings(processes: int, changes: dict) -> SFT:
+    return SFT(batch_size=processes, micro_batch_size=1, **changes)
+
+
 def local_bytes(tensors: list[torch.Tensor]) -> int:
     return sum(t.to_local().nbytes if hasattr(t, "to_local") else t.nbytes for t in tensors)
 
 
-def worker(rank: int, port: int, place: str) -> None:
+def worker(rank: int, processes: int, changes: dict, port: int, place: str) -> None:
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    dist.init_process_group("gloo", rank=rank, world_size=GPUS)
-    setup = config()
+    setup, chosen = config(), settings(processes, changes)
     setup._attn_implementation, setup.use_cache = "sdpa", False
-    model = AutoModelForCausalLM.from_config(setup, dtype=torch.float32)
-    model.gradient_checkpointing_enable({"use_reentrant": False})
-    memory._prepare_loss(model)
-    memory._shard(model, init_device_mesh("cpu", (GPUS,)))
-    optimizer = torch.optim.AdamW(model.parameters(), foreach=False)
+    model = memory.prepare(setup, chosen)
+    with contextlib.ExitStack() as stack:
+        if processes > 1:
+            dist.init_process_group("gloo", rank=rank, world_size=processes)
+            stack.callback(dist.destroy_process_group)
+            memory.shard(model, init_device_mesh("cpu", (processes,)), chosen)
+        measure(model, chosen, sharded=processes > 1, report=Path(place) / f"{rank}")
+
+
+def measure(model: torch.nn.Module, chosen: SFT, *, sharded: bool, report: Path) -> None:
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], foreach=False)
     ids = torch.randint(8000, (1, LENGTH))
 
     def step() -> None:
-        model(input_ids=ids, labels=ids, fused_lm_head=True).loss.backward()
+        memory.micro_step(model, ids, chosen, sharded=sharded)
         optimizer.step()
 
     step()
     optimizer.zero_grad()
     states = [t for state in optimizer.state.values() for t in state.values()]
-    held = local_bytes(list(model.parameters())) + local_bytes(states)
+    held = local_bytes([*model.parameters(), *states])
     with torch.profiler.profile(profile_memory=True) as profiler:
         step()
     events = sorted((e.start_ns(), e.nbytes()) for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]")
@@ -61,23 +80,30 @@ def worker(rank: int, port: int, place: str) -> None:
     for _, size in events:
         now += size
         highest = max(highest, now)
-    if rank == 0:
-        (Path(place) / "peak").write_text(f"{held} {highest}")
-    dist.destroy_process_group()
+    report.write_text(f"{held} {held + highest}")
 
 
-def main() -> None:
+def real(processes: int, changes: dict) -> tuple[int, int]:
+    """Bytes of (parameters and optimiser states, the step's highest moment) in the first of the processes."""
     with tempfile.TemporaryDirectory() as place, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        multiprocessing.spawn(worker, (port, place), nprocs=GPUS)
-        held, highest = map(int, (Path(place) / "peak").read_text().split())
-    simulated, _ = memory.simulate(config(), gpus=GPUS, accumulation=1, length=LENGTH)
-    states = simulated.parameters + simulated.optimiser
-    real = held + highest
-    print(f"parameters and states: simulated {states / MIB:.1f} MiB, real {held / MIB:.1f} MiB")
-    print(f"peak: simulated {simulated.peak / MIB:.1f} MiB, real {real / MIB:.1f} MiB, ratio {simulated.peak / real:.2f}")
+        multiprocessing.spawn(worker, (processes, changes, port, place), nprocs=processes)
+        held, peak = map(int, (Path(place) / "0").read_text().split())
+    return held, peak
+
+
+def simulated(processes: int, changes: dict) -> tuple[int, int]:
+    found = memory.simulate(config(), settings(processes, changes), gpus=processes, length=LENGTH)
+    return found.parameters + found.optimiser, found.peak
+
+
+def main() -> None:
+    print(f"{'MiB':38} {'states':>8} {'real':>8} {'peak':>8} {'real':>8}  ratio")
+    for name, case in CASES.items():
+        (states, peak), (held, highest) = simulated(*case), real(*case)
+        print(f"{name:38} {states / MIB:8.1f} {held / MIB:8.1f} {peak / MIB:8.1f} {highest / MIB:8.1f}  {peak / highest:.3f}")
 
 
 if __name__ == "__main__":
