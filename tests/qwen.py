@@ -1,4 +1,4 @@
-"""Qwen2.5's real tokenizer, built from the byte-pair ranks in ../shared/data where they are present."""
+"""Qwen2.5's real tokenizer with its chat template, built from the byte-pair ranks in ../shared/data where they are present."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 from functools import cache
 from pathlib import Path
 
+import trl
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -13,10 +14,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 RANKS = Path(__file__).resolve().parents[2] / "shared" / "data" / "qwen.tiktoken"
 SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]  # 151643, 151644, 151645
-TEMPLATE = (
-    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
+TEMPLATE = (Path(trl.__file__).parent / "chat_templates" / "qwen2_5.jinja").read_text()  # Qwen2.5-Instruct's own, as trl ships it
 
 
 @cache

@@ -43,11 +43,38 @@ def test_a_failure_in_one_of_several_processes_is_one_line(settings, tmp_path):
 
 
 @pytest.mark.skipif(not RANKS.exists(), reason="needs ../shared/data/qwen.tiktoken")
-def test_with_qwens_vocabulary_the_mask_starts_after_the_assistants_newline_and_ends_with_the_turn(settings):
+def test_with_qwens_vocabulary_and_template_the_mask_starts_after_the_assistants_newline_and_ends_with_the_turn(settings):
     tokenizer = qwen_tokenizer()
     trace = "Let x = 3.\n\nThen \\frac{1}{2} of 12 is 6… wait, α ≠ β. 漢字"
     mask = loss_mask(sample("q", question="What is 2+2?\n\nGive a number.", trace=trace, attempt="\\boxed{4}"), tokenizer, settings)
-    prompt = [IM_START, "user", "\n", "What", " is", " ", "2", "+", "2", "?\n\n", "Give", " a", " number", ".", IM_END, "\n", IM_START]
+    prompt = [IM_START, "system", "\n", "You", " are", " Q", "wen", ",", " created", " by", " Alibaba", " Cloud", "."]
+    prompt += [
+        " You",
+        " are",
+        " a",
+        " helpful",
+        " assistant",
+        ".",
+        IM_END,
+        "\n",
+        IM_START,
+        "user",
+        "\n",
+        "What",
+        " is",
+        " ",
+        "2",
+        "+",
+        "2",
+        "?\n\n",
+        "Give",
+        " a",
+        " number",
+        ".",
+        IM_END,
+        "\n",
+        IM_START,
+    ]
     prompt += ["assistant", "\n"]
     assert [text for text, trained in mask if not trained] == prompt
     completion = [text for text, trained in mask[len(prompt) :] if trained]
