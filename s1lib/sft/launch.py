@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 
 from s1lib.curation.pool import Sample
 from s1lib.profile import SFT, Profile, TrainingSet, load_profile
@@ -96,6 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise TrainingError("this is one process of several: start it with `accelerate launch` (slurm/ has both scripts)")
         samples, profile, name, out = _from_file(Path(options.job)) if options.job else _from_profile(options)
         train(samples, profile=profile, name=name, out=out, log=lambda line: print(line, flush=True))
+        dist.barrier()  # one that dies on its way out takes the others with it, the one that still writes the model too
+        dist.destroy_process_group()
     except (TrainingError, SFTDataError, CheckpointError, ChatFormatError) as error:
         print(f"error: {error}", flush=True)
         return 1
@@ -119,4 +122,6 @@ def _from_profile(options: argparse.Namespace) -> tuple[list[Sample], Profile, s
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)  # without tearing the interpreter down: now and then a library's thread aborts a process that does

@@ -220,6 +220,7 @@ def build_trainer(
         use_cache=True,  # what the saved configuration says; training itself never uses the cache
         use_cpu=not cuda,
         dataloader_pin_memory=cuda,
+        ddp_timeout=7200,  # seconds; one process reads and writes the model while the others wait
         eos_token=tokenizer.eos_token,
         logging_steps=1,
         logging_nan_inf_filter=False,
