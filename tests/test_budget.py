@@ -1,6 +1,7 @@
 """The rules of budget forcing, one by one (s1_facts section 6; paper, section 3.1)."""
 
 import asyncio
+import copy
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from scripted import ScriptedEngine, char_chat, random_traces, script
 
 from s1lib.artifacts import derive_seed
-from s1lib.chat import extract_answer
+from s1lib.chat import ChatFormat, extract_answer
 from s1lib.thinking.budget import Budget, BudgetError, Trace, force_budget
 from s1lib.thinking.show import show_trace
 
@@ -185,6 +186,16 @@ def test_a_wait_string_that_the_tokenizer_cannot_write_is_refused_before_decodin
     engine = ScriptedEngine(script(chat, Q, PLAIN))
     with pytest.raises(BudgetError, match="cannot write the wait string"):
         run(engine, chat, Budget(wait="等等"))
+    assert engine.requests == []
+
+
+def test_a_wait_string_with_another_tokenizers_end_of_text_is_refused_before_decoding(chat):
+    tokenizer = copy.deepcopy(chat.tokenizer)
+    tokenizer.add_special_tokens({"extra_special_tokens": ["<|im_start|>", "</s>"]})
+    chat = ChatFormat(tokenizer)
+    engine = ScriptedEngine(script(chat, Q, PLAIN))
+    with pytest.raises(BudgetError, match="'so</s>' holds a special token of this tokenizer"):
+        run(engine, chat, Budget(wait="so</s>"))
     assert engine.requests == []
 
 

@@ -120,6 +120,8 @@ async def think(
     wait = chat.encode(budget.wait)
     if chat.tokenizer.unk_token_id in wait:
         raise BudgetError(f"the tokenizer cannot write the wait string {budget.wait!r}: choose another")
+    if set(wait) & set(chat.tokenizer.all_special_ids):
+        raise BudgetError(f"the wait string {budget.wait!r} holds a special token of this tokenizer: leave it out")
     room = engine.max_context - reserved_tokens(chat, prompt, budget)
     if room < 0:
         raise BudgetError(
