@@ -132,9 +132,9 @@ class SFT:
     bf16: bool = True
     optim: Literal["adamw_torch_fused", "adamw_torch_8bit"] = "adamw_torch_fused"  # 8 bit: torchao's, not the paper's
     gradient_checkpointing: bool = True
-    activation_offloading: bool = False  # what the backward pass needs waits in host memory, the same arithmetic
+    activation_offloading: bool = False  # what the backward pass needs waits in host memory: the same training
     processes: int = 1  # GPUs, each with one process; more than one is launched with accelerate and sharded by FSDP2
-    offload: bool = False  # parameters, gradients and optimiser states in host memory (FSDP2), the same arithmetic
+    offload: bool = False  # parameters, gradients and optimiser states in host memory (FSDP2): the same training
     lora_rank: int = 0  # low-rank adapters (peft) on all linear layers instead of full fine-tuning; 0 = full, as the paper
     checkpoint_steps: int = 0  # optimiser steps between checkpoints that a killed run goes on from; 0 = none
     seed: int = 0

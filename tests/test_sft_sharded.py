@@ -15,8 +15,9 @@ from transformers import AutoModelForCausalLM
 
 from s1lib.artifacts import read_jsonl
 from s1lib.profile import SFT, Profile
+from s1lib.sft.base import TrainingError, load_base
 from s1lib.sft.checkpoints import directory_of
-from s1lib.sft.launch import ACCELERATE
+from s1lib.sft.launch import ACCELERATE, launch
 from s1lib.sft.train import train
 
 
@@ -33,12 +34,11 @@ def run(settings, tmp_path, monkeypatch):
     def run(name, log=lambda line: None, **changes) -> tuple[dict, Path]:
         chosen = dataclasses.replace(settings, **changes)
         if chosen.launched:
-            options = ["--config_file", str(ACCELERATE), "--num_processes", "2", "--fsdp_offload_params", str(chosen.offload).lower()]
-            arguments, *_ = _validate_launch_command(launch_command_parser().parse_args([*options, "script.py"]))
+            options = ["--config_file", str(ACCELERATE), "--num_processes", "2", "script.py"]
+            arguments, *_ = _validate_launch_command(launch_command_parser().parse_args(options))
             for key, value in prepare_multi_gpu_env(arguments).items():
                 if key.startswith(("ACCELERATE", "FSDP")):
                     monkeypatch.setenv(key, value)
-            monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")  # the file says bf16, which two layouts round differently
             monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "fsdp_on_cpu"), prepend=":")
         return train(SAMPLES, profile=Profile("p", sft=chosen), name="s1", out=tmp_path / name, log=log), tmp_path / name
 
@@ -49,6 +49,11 @@ def weights(directory: Path) -> dict[str, torch.Tensor]:
     return dict(AutoModelForCausalLM.from_pretrained(directory).named_parameters())
 
 
+def curve(directory: Path) -> torch.Tensor:
+    """Loss and gradient norm of every step [steps, 2]."""
+    return torch.tensor([(row["loss"], row["grad_norm"]) for row in read_jsonl(directory / "log.jsonl")])
+
+
 def same(one: Path, other: Path) -> bool:
     return all(torch.allclose(a, b, atol=1e-5) for a, b in zip(weights(one).values(), weights(other).values(), strict=True))
 
@@ -57,10 +62,25 @@ def same(one: Path, other: Path) -> bool:
 def test_a_sharded_training_is_that_of_one_process(run, offload):
     alone, one = run("one")
     record, two = run("two", processes=2, offload=offload)
-    curves = [[(row["loss"], row["grad_norm"]) for row in read_jsonl(place / "log.jsonl")] for place in (one, two)]
-    assert torch.allclose(*map(torch.tensor, curves), rtol=1e-4)
+    assert torch.allclose(curve(one), curve(two), rtol=1e-4)
     assert record["key"] == alone["key"] and record["tokens"] == alone["tokens"] and same(one, two)
     assert {tensor.dtype for tensor in load_file(two / "model.safetensors").values()} == {torch.float32}
+
+
+def test_in_bf16_it_differs_by_rounding(run):
+    _, exact = run("exact", processes=2)
+    _, rounded = run("rounded", processes=2, offload=True, bf16=True)
+    assert not torch.allclose(curve(exact), curve(rounded), rtol=1e-5) and torch.allclose(
+        curve(exact)[:, 0], curve(rounded)[:, 0], rtol=0.02
+    )
+
+
+def test_the_processes_find_a_finished_model_as_the_notebook_does(run, settings):
+    record, two = run("two", processes=2, epochs=1.0)
+    profile = Profile("p", sft=dataclasses.replace(settings, processes=2, epochs=1.0))
+    said: list[str] = []
+    launch(SAMPLES, profile=profile, name="s1", out=two, log=said.append)
+    assert said == [f"s1: trained before, {record['steps']} steps, final loss {record['final_loss']:.3f}"]
 
 
 def test_a_killed_sharded_run_goes_on_from_its_last_checkpoint_to_the_same_weights(run):
@@ -68,14 +88,24 @@ def test_a_killed_sharded_run_goes_on_from_its_last_checkpoint_to_the_same_weigh
         if "step 3" in line:
             raise KeyboardInterrupt
 
-    whole = run("whole", processes=2, checkpoint_steps=2)[1]
+    sharded = {"processes": 2, "offload": True, "checkpoint_steps": 2}
+    whole = run("whole", **sharded)[1]
     said: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        run("killed", kill, processes=2, checkpoint_steps=2)
+        run("killed", kill, **sharded)
     shards = {path.name for path in directory_of(whole.with_name("killed")).glob("checkpoint-2/pytorch_model_fsdp_0/*.distcp")}
     assert shards == {"__0_0.distcp", "__1_0.distcp"}
-    killed = run("killed", said.append, processes=2, checkpoint_steps=2)[1]
-    assert "s1: goes on from checkpoint-2" in said and same(whole, killed)
-    assert [row["loss"] for row in read_jsonl(killed / "log.jsonl")] == pytest.approx(
-        [row["loss"] for row in read_jsonl(whole / "log.jsonl")], rel=1e-4
-    )
+    killed = run("killed", said.append, **sharded)[1]
+    assert said.count("s1: goes on from checkpoint-2") == 1 and same(whole, killed)
+    assert torch.allclose(curve(killed), curve(whole), rtol=1e-4)
+
+
+def test_only_the_first_process_reads_the_weights(tiny_model_dir, tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_bytes((tiny_model_dir / "config.json").read_bytes())
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    monkeypatch.setenv("RANK", "1")
+    model = load_base(str(tmp_path))
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(TrainingError, match="cannot load the base model"):
+        load_base(str(tmp_path))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.initialization import no_init_weights
 
 from s1lib.attention import PLAIN_ATTENTION
 from s1lib.profile import SFT, split_revision
@@ -26,10 +29,18 @@ def base_dtype(settings: SFT) -> torch.dtype:
 
 
 def load_base(base: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """The base model with weights of `dtype`; on a CPU with the attention that trains fastest there."""
+    """The base model with weights of `dtype`; on a CPU with the attention that trains fastest there.
+
+    In a sharded training the first process alone reads the weights: FSDP2 sends the others theirs.
+    """
     transformers.utils.logging.disable_progress_bar()
     name, revision = split_revision(base)
     attention = {} if torch.cuda.is_available() else {"attn_implementation": PLAIN_ATTENTION}
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and os.environ.get("RANK", "0") != "0":
+        with no_init_weights():  # memory that nobody touches is never taken
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name, revision=revision), dtype=dtype, **attention)
+        model.tie_weights()
+        return model
     try:
         return AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=dtype, **attention)
     except Exception as error:  # a damaged file can raise anything

@@ -51,7 +51,7 @@ def launch(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**environment(settings.processes), **os.environ, "PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
         said: deque[str] = deque(maxlen=200)
@@ -70,13 +70,19 @@ def launch(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path,
         raise TrainingError(errors[0] if errors else f"{name}: the processes ended with status {status}: {' | '.join(list(said)[-3:])}")
 
 
+def environment(processes: int) -> dict[str, str]:
+    """What the launchers leave at values that suit no offloading: one thread, and pinned memory in powers of two."""
+    threads = max(1, (os.cpu_count() or 1) // processes)  # AdamW runs on the host
+    return {"OMP_NUM_THREADS": str(threads), "PYTORCH_ALLOC_CONF": "pinned_max_round_threshold_mb:1"}
+
+
 def command(settings: SFT) -> list[str]:
     """Start this machine's processes: with accelerate and sharded on GPUs; on CPUs with torchrun (accelerate would start one)."""
     count = str(settings.processes)
     if not torch.cuda.is_available():
         return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", count]
     start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ACCELERATE), "--num_processes", count]
-    return [*start, "--main_process_port", "0", "--fsdp_offload_params", str(settings.offload).lower()]
+    return [*start, "--main_process_port", "0"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,13 +102,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not launched():
             raise TrainingError("this is one process of several: start it with `accelerate launch` (slurm/ has both scripts)")
         samples, profile, name, out = _from_file(Path(options.job)) if options.job else _from_profile(options)
-        train(samples, profile=profile, name=name, out=out, log=lambda line: print(line, flush=True))
-        dist.barrier()  # one that dies on its way out takes the others with it, the one that still writes the model too
-        dist.destroy_process_group()
+        os.environ["FSDP_OFFLOAD_PARAMS"] = str(profile.sft.offload).lower()  # the profile decides, however this was started
+        os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16" if profile.sft.bf16 else "no"
+        train(samples, profile=profile, name=name, out=out, log=_say)
+        if dist.is_initialized():  # it is not where the model was finished before
+            dist.barrier()  # one that dies on its way out takes the others with it, the one that still writes the model too
+            dist.destroy_process_group()
     except (TrainingError, SFTDataError, CheckpointError, ChatFormatError) as error:
         print(f"error: {error}", flush=True)
         return 1
     return 0
+
+
+def _say(line: str) -> None:
+    if os.environ["RANK"] == "0":
+        print(line, flush=True)
 
 
 def _from_file(job: Path) -> tuple[list[Sample], Profile, str, Path]:

@@ -27,7 +27,8 @@ def loss_mask(sample: Sample, tokenizer: Any, settings: SFT) -> list[tuple[str, 
         )
     )
     with tempfile.TemporaryDirectory() as work:
-        trainer = build_trainer(model, tokenizer, training_set([sample], chat, max_length=settings.max_length), settings, work)
+        data = training_set([sample], chat, max_length=settings.max_length)
+        trainer = build_trainer(model, tokenizer, data, settings, work, cpu=True)
         batch = next(iter(trainer.get_train_dataloader()))
     pairs = zip(batch["input_ids"][0].tolist(), batch["labels"][0].tolist(), strict=True)
     return [(chat.decode([token]), label != -100) for token, label in pairs]

@@ -7,7 +7,9 @@ torch's memory tracker follows a step of fake tensors (shapes without data): the
 gradient checkpointing, adapters, AdamW; on several GPUs in a fake process group, sharded by accelerate's own FSDP2
 preparation, on one under autocast. The full 64-layer 32B step at 32,768 tokens takes under a minute on a CPU. What it does
 not see: the CUDA context, NCCL's buffers and the allocator's fragmentation, a few GiB; that is what the plan's spare is
-for. In here "cpu" plays the GPU, and "meta" the host memory that activations wait in.
+for; nor the attention mask of padded rows, where a micro-batch has several. In here "cpu" plays the GPU, and "meta" the
+host memory that activations wait in. What `offload` keeps there is left out of the sum, and what then passes through the
+GPU is added to it: one group's weights on their way in and one's gradients on their way out.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.fsdp2_mem_tracker import FSDPMemTracker, _FSDPModMemStats, _FSDPRefType
 from torch.distributed._tools.mem_tracker import MemTracker, _MemRefType
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils.hooks import RemovableHandle
@@ -82,7 +85,7 @@ def simulate(config: PretrainedConfig, settings: SFT, *, gpus: int, length: int)
             optimizer.step()
             if settings.batch_size == gpus * settings.micro_batch_size:
                 optimizer.zero_grad()  # else the gradients are those of the micro-batches before the last
-            tracker.start(offload=settings.offload)
+            tracker.start(offload=settings.offload, passing=2 * _largest_group(model) if settings.offload else 0)
             micro_step(model, ids, settings, sharded=sharded)
             optimizer.step()
     return tracker.memory()
@@ -160,6 +163,12 @@ def _offloading(model: PreTrainedModel) -> torch.autograd.graph.saved_tensors_ho
     return torch.autograd.graph.saved_tensors_hooks(pack, unpack)
 
 
+def _largest_group(model: PreTrainedModel) -> int:
+    """Bytes of this GPU's float32 share of what FSDP2 gathers at a time: a block, or embeddings, last norm and head together."""
+    groups = [module._get_fsdp_state()._fsdp_param_group for module in model.modules() if isinstance(module, FSDPModule)]
+    return max(sum(_local(one.sharded_param).nbytes for one in group.fsdp_params) for group in groups if group)
+
+
 def _local(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
@@ -199,12 +208,13 @@ class _Peak:
     def hold(self, gradient: torch.Tensor) -> None:
         self._update_and_maybe_create_winfos(_local(gradient), self.STATES[1], update_existing=True)
 
-    def start(self, *, offload: bool) -> None:
+    def start(self, *, offload: bool = False, passing: int = 0) -> None:
+        self.passing = passing
         self.offload, self.highest, self.loss_start, self.loss_peak, self.waiting = offload, {"Peak": 0}, None, 0, 0
 
     def follow_loss(self, model: PreTrainedModel) -> None:
         """The loss lasts from the last norm's output to the gradient of that output."""
-        self.start(offload=False)
+        self.start()
         model = model.get_base_model() if hasattr(model, "get_base_model") else model
 
         def forward(_module: object, _inputs: object, output: torch.Tensor) -> None:
@@ -222,7 +232,7 @@ class _Peak:
 
     def _update_peak_stats(self, peak_state: object) -> None:
         now = self._now()
-        size = now["Total"] - self.offload * sum(self._states(now))
+        size = now["Total"] - self.offload * sum(self._states(now)) + self.passing
         if size > self.highest["Peak"]:
             self.highest = {**now, "Peak": size}
         if self.loss_start is not None:

@@ -11,7 +11,7 @@ import dataclasses
 import multiprocessing
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +128,7 @@ class Plan:
 
 
 def exact_changes(settings: SFT, gpus: int) -> Iterator[tuple[SFT, int]]:
-    """Other ways to do the very same arithmetic, the cheapest first: (settings, GPUs)."""
+    """Other ways to train the same model (to rounding), the cheapest first: (settings, GPUs)."""
     change = dataclasses.replace
     for key, value in (("gradient_checkpointing", True), ("micro_batch_size", 1)):
         if getattr(settings, key) != value:
@@ -219,16 +219,28 @@ def make_plan(profile: Profile, *, gpus: int, length: int | None = None, gpu: fl
     return Plan(base, settings, gpus, gpu or gpu_memory(), length, steps, tokens, parameters, hours, memory)
 
 
-def check_memory(profile: Profile, *, longest: int) -> None:
+def check_memory(profile: Profile, *, longest: int, log: Callable[[str], None]) -> None:
     """Raises PlanError where one step at `longest` tokens exceeds this machine's GPUs; without any there is nothing to exceed."""
-    if torch.cuda.is_available():
+    if not torch.cuda.is_available():
+        return
+    try:
         # In a process of its own: what a simulation sets up for its whole process has no place beside a training.
         with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            pool.submit(_check, profile, longest).result()
+            refusal = pool.submit(_refusal, profile, longest).result()
+    except Exception as error:  # a step that cannot be simulated may still be trained
+        log(f"GPU memory is not checked beforehand: {type(error).__name__}: {' '.join(str(error).split())[:120]}")
+        return
+    if refusal:
+        raise PlanError(refusal)
 
 
-def _check(profile: Profile, longest: int) -> None:
-    make_plan(profile, gpus=profile.sft.processes, length=longest).check(strict=False)
+def _refusal(profile: Profile, longest: int) -> str:
+    plan = make_plan(profile, gpus=profile.sft.processes, length=longest)
+    try:
+        plan.check(strict=False)
+    except PlanError as error:
+        return str(error)
+    return ""
 
 
 def parameter_count(config: PretrainedConfig) -> int:

@@ -71,7 +71,7 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
         log(f"{name}: trained before, {finished['steps']} steps, final loss {finished['final_loss']:.3f}")
         return finished
     if not launched():
-        check_memory(dataclasses.replace(profile, sft=settings), longest=max(data["length"]))
+        check_memory(dataclasses.replace(profile, sft=settings), longest=max(data["length"]), log=log)
     if settings.launched and not launched():
         from s1lib.sft.launch import launch
 
@@ -125,7 +125,7 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
         write_text(work / "README.md", model_card(record, data=data_key))
         write_text(work / "training.json", json.dumps(record, indent=1) + "\n")
     shutil.rmtree(kept, ignore_errors=True)
-    del trainer
+    del trainer, model
     gc.collect()
     torch.cuda.empty_cache()  # what follows in the same notebook may want the GPU: vLLM, the next model
     return read_training(out)
@@ -180,8 +180,12 @@ def build_trainer(
     settings: SFT,
     work: Path | str,
     callbacks: Sequence[TrainerCallback] = (),
+    cpu: bool = False,
 ) -> SFTTrainer:
-    """trl's trainer with the paper's recipe; raises TrainingError if it would train on anything but the whole examples."""
+    """trl's trainer with the paper's recipe, on a GPU where there is one unless `cpu`.
+
+    Raises TrainingError if it would train on anything but the whole examples.
+    """
     together = settings.micro_batch_size * world_size()
     if settings.batch_size % together:
         raise TrainingError(
@@ -196,7 +200,7 @@ def build_trainer(
         model = with_adapters(model, settings.lora_rank)
     disable_progress_bars()
     logging.getLogger("trl").setLevel(logging.ERROR)
-    cuda = torch.cuda.is_available()
+    cuda = torch.cuda.is_available() and not cpu
     config = SFTConfig(
         output_dir=str(work),
         num_train_epochs=settings.epochs,
@@ -204,7 +208,7 @@ def build_trainer(
         per_device_train_batch_size=settings.micro_batch_size,
         gradient_accumulation_steps=settings.batch_size // together,
         # Sharded: without this every micro-batch but the last keeps whole gradients of the whole model on every GPU.
-        accelerator_config={"gradient_accumulation_kwargs": {"sync_each_batch": world_size() > 1}},
+        accelerator_config={"gradient_accumulation_kwargs": {"sync_each_batch": settings.launched}},
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=settings.warmup,  # below 1: a share of the steps
@@ -230,6 +234,7 @@ def build_trainer(
         report_to="none",
         disable_tqdm=True,
     )
+    config._n_gpu = min(config.n_gpu, 1)  # one process, one GPU: with more in sight trl refuses to start
     trainer = Trainer(model, config, train_dataset=data, processing_class=tokenizer, callbacks=list(callbacks))
     trainer.remove_callback(PrinterCallback)
     prepared = [len(ids) for ids in trainer.train_dataset["input_ids"]]
