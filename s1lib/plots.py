@@ -168,6 +168,15 @@ def save_figure(fig: Figure, path_stem: Path | str, data: pd.DataFrame) -> Figur
     return fig
 
 
+# Columns that mean the same in every table; an interval (low, high) has the unit of what it stands beside.
+UNITS = {
+    **dict.fromkeys(("accuracy", "performance", "paper_performance", "control", "control_samples", "paper_control"), "%"),
+    **dict.fromkeys(("truncated", "forced", "ours", "official", "discordant"), "%"),
+    **dict.fromkeys(("difference", "paper_difference", "net", "half_width", "detectable"), "points"),
+    **dict.fromkeys(("scaling", "slope", "paper_scaling"), "points per doubling"),
+}
+
+
 def save_table(table: pd.DataFrame, path_stem: Path | str, *, digits: int = 1) -> pd.DataFrame:
     """Write `path_stem`.csv (full precision), .md and .tex (both rounded); return the table as text for display.
 
@@ -182,8 +191,12 @@ def save_table(table: pd.DataFrame, path_stem: Path | str, *, digits: int = 1) -
 
 
 def as_text(table: pd.DataFrame, *, digits: int = 1) -> pd.DataFrame:
-    """Every cell as a string: floats rounded (a column `p` to three digits), whole numbers whole, missing values "n/a"."""
-    return table.apply(lambda column: column.astype(object).map(lambda value: _cell(value, 3 if column.name == "p" else digits)))
+    """Every cell as a string: floats rounded (a column `p` to three digits), whole numbers whole, missing values "n/a".
+
+    The columns of UNITS get theirs in the head; the csv keeps plain names.
+    """
+    shown = table.apply(lambda column: column.astype(object).map(lambda value: _cell(value, 3 if column.name == "p" else digits)))
+    return shown.rename(columns={name: f"{name}, {unit}" for name, unit in UNITS.items()})
 
 
 def _cell(value: Any, digits: int) -> str:

@@ -61,9 +61,17 @@ def test_benchmarks_differ_in_marker_as_well_as_colour():
 def test_a_table_says_na_where_a_number_is_missing(tmp_path):
     table = pd.DataFrame({"method": ["a|b", "c"], "accuracy": [61.25, None], "n": [300, 0], "note": ["", "no runs"]})
     shown = plots.save_table(table, tmp_path / "table3")
-    assert list(shown["accuracy"]) == ["61.2", "n/a"]
+    assert list(shown["accuracy, %"]) == ["61.2", "n/a"]
     assert (tmp_path / "table3.md").read_text().splitlines()[2:] == ["| a\\|b | 61.2 | 300 |  |", "| c | n/a | 0 | no runs |"]
     assert "c,n/a,0,no runs" in (tmp_path / "table3.csv").read_text()
+
+
+def test_a_table_shows_units_and_its_csv_keeps_plain_names(tmp_path):
+    table = pd.DataFrame({"accuracy": [61.25], "low": [50.0], "high": [70.0], "thinking_tokens": [100.0], "difference": [3.0]})
+    head = "| accuracy, % | low | high | thinking_tokens | difference, points |"
+    assert list(plots.save_table(table, tmp_path / "table1").columns) == head.strip("| ").split(" | ")
+    assert (tmp_path / "table1.md").read_text().startswith(head)
+    assert (tmp_path / "table1.csv").read_text().startswith("accuracy,low,high,thinking_tokens,difference")
 
 
 def test_labels_of_close_points_keep_clear_of_each_other_and_of_the_markers():

@@ -134,7 +134,7 @@ def unread(table: pd.DataFrame) -> pd.DataFrame:
     graded = table[table["finish"] != "rejected"]
     grouped = graded.groupby(["model", "method", "benchmark"], sort=False)["extracted"]
     counts = grouped.agg(records="size", unread=lambda found: int(found.isna().sum())).reset_index()
-    return counts.assign(share=100 * counts["unread"] / counts["records"])
+    return counts.assign(**{"unread, %": 100 * counts["unread"] / counts["records"]})
 
 
 def unread_examples(table: pd.DataFrame, *, per_reason: int = 3, tail: int = 160) -> pd.DataFrame:
