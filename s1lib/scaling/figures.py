@@ -124,8 +124,9 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
     ax.set_ylabel("accuracy (%)")
     ax.legend(fontsize="x-small")
     token_axis(ax)
-    caps = data["label"].str.removeprefix("cap ")
-    notes(ax, zip(caps, data["thinking_tokens"], data["accuracy"].astype(float), strict=True))
+    data = data.assign(cap=data["label"].str.removeprefix("cap "), accuracy=data["accuracy"].astype(float))
+    places = data.groupby(["thinking_tokens", "accuracy"], sort=False)["cap"]  # caps that accept the same traces share a place
+    notes(ax, ((", ".join(dict.fromkeys(caps)), *place) for place, caps in places))
     return ax
 
 
