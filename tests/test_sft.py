@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from s1lib.artifacts import read_jsonl
 from s1lib.attention import PLAIN_ATTENTION
 from s1lib.chat import ANSWER, IM_END, THINK, ChatFormat
-from s1lib.profile import SFT, Profile, TrainingSet
+from s1lib.profile import SFT, Profile, TrainingSet, load_profile
 from s1lib.sft.base import TrainingError, load_base, load_tokenizer
 from s1lib.sft.dataset import LengthBatches, SFTDataError, training_set
 from s1lib.sft.mask import loss_mask, mask_html
@@ -138,6 +138,11 @@ def test_the_loss_is_on_the_trace_and_answer_alone_end_of_turn_included(tokenize
     assert "".join(text for text, trained in mask if not trained) == example["prompt"]
     assert "".join(text for text, trained in mask if trained) == example["completion"]
     assert mask[-1] == (IM_END, True)
+
+
+@pytest.mark.parametrize("name", ("gpu", "h100", "h100x16"))
+def test_a_gpu_profile_shows_the_same_mask_in_the_notebooks_own_process(tokenizer, profile, name):
+    assert loss_mask(SAMPLES[1], tokenizer, load_profile(name).sft) == loss_mask(SAMPLES[1], tokenizer, profile.sft)
 
 
 def test_the_mask_shown_in_colour_escapes_the_text(tokenizer, profile):
