@@ -19,7 +19,7 @@ PARAMETERS = 2 * 200 * 64 + 8 * (2 * 64 * 64 + 2 * 64 * 32 + 128 + 3 * 64 * 128 
 
 
 def step(gpus: int, batch: int | None = None, **settings) -> Memory:
-    return simulate(small(), SFT(micro_batch_size=1, batch_size=batch or gpus, **settings), gpus=gpus, length=256)
+    return simulate(small(), SFT(micro_batch_size=1, batch_size=batch or gpus, processes=gpus, **settings), length=256)
 
 
 @pytest.fixture(scope="module")

@@ -46,8 +46,8 @@ def pretend(monkeypatch):
     """Simulations with peaks in GiB from a function of (settings, gpus)."""
 
     def set_peaks(peak_of) -> None:
-        def simulate(_config, settings, *, gpus, length):
-            peak = int(peak_of(settings, gpus) * GIB)
+        def simulate(_config, settings, *, length):
+            peak = int(peak_of(settings, settings.processes) * GIB)
             return Memory(0, 0, 0, peak, 0, peak, GIB, 61 * GIB if settings.offload else 0)
 
         monkeypatch.setattr(planning, "simulate", simulate)

@@ -1,6 +1,6 @@
 """How much memory one training step takes on each GPU, found by running it without any.
 
-    memory = simulate(config, settings, gpus=8, length=32768)
+    memory = simulate(config, settings, length=32768)
     memory.peak / GIB                                           # of one GPU
 
 torch's memory tracker follows a step of fake tensors (shapes without data): the model's own code, trl's chunked loss,
@@ -39,6 +39,7 @@ from s1lib.sft.base import base_dtype, with_adapters
 
 GIB = 2**30
 GPU, HOST = torch.device("cpu"), torch.device("meta")
+SMALLEST = 1024  # bytes; trl offloads nothing smaller
 IN_FLIGHT = 5  # trl keeps as many offloaded tensors on the GPU, until their copies have arrived
 STATE_BLOCK = 256  # elements of an 8-bit state that share one float32 scale (torchao)
 
@@ -57,36 +58,35 @@ class Memory:
     host: int  # bytes of host memory for what this GPU does not keep; 0 without offload of any kind
 
 
-def simulate(config: PretrainedConfig, settings: SFT, *, gpus: int, length: int) -> Memory:
-    """Memory of one optimiser step with sequences of `length` tokens on each of `gpus`.
+def simulate(config: PretrainedConfig, settings: SFT, *, length: int) -> Memory:
+    """Memory of one optimiser step with sequences of `length` tokens on each of `sft.processes` GPUs.
 
     Simulated is the last micro-batch of a later step: the optimiser's states exist, and so do the gradients of the
     micro-batches before it. Raises RuntimeError in a process that is part of a process group.
     """
     config._attn_implementation, config.use_cache = "sdpa", False
-    sharded = gpus > 1 or settings.offload
     with torch.device("meta"):  # peft cannot make its adapters of fake tensors
         model = prepare(config, settings)
-    with _fake_group(gpus) as mesh, FakeTensorMode():
+    with _fake_group(settings.processes) as mesh, FakeTensorMode():
         _materialise(model)
-        if sharded:
+        if settings.launched:
             shard(model, mesh, settings)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         eight_bit = settings.optim == "adamw_torch_8bit"
         # With foreach its temporaries would count as states.
         optimizer = _EightBitStates(trained) if eight_bit else torch.optim.AdamW(trained, foreach=False)
         ids = torch.zeros(settings.micro_batch_size, length, dtype=torch.long)
-        tracker = _Sharded(model, optimizer, ids) if sharded else _Single(model, optimizer, ids)
+        tracker = _Sharded(model, optimizer, ids) if settings.launched else _Single(model, optimizer, ids)
         tracker.follow_loss(model)
         with tracker:
             for parameter in trained:  # states without a first step: AdamW makes them where there is a gradient
                 parameter.grad = torch.zeros_like(parameter)
                 tracker.hold(parameter.grad)
             optimizer.step()
-            if settings.batch_size == gpus * settings.micro_batch_size:
+            if settings.batch_size == settings.processes * settings.micro_batch_size:
                 optimizer.zero_grad()  # else the gradients are those of the micro-batches before the last
             tracker.start(offload=settings.offload, passing=2 * _largest_group(model) if settings.offload else 0)
-            micro_step(model, ids, settings, sharded=sharded)
+            micro_step(model, ids, settings)
             optimizer.step()
     return tracker.memory()
 
@@ -104,9 +104,9 @@ def prepare(config: PretrainedConfig, settings: SFT) -> PreTrainedModel:
     return model.train()
 
 
-def micro_step(model: PreTrainedModel, ids: torch.Tensor, settings: SFT, *, sharded: bool) -> None:
+def micro_step(model: PreTrainedModel, ids: torch.Tensor, settings: SFT) -> None:
     """Forward and backward of one micro-batch [rows, tokens]; sharded, FSDP2 casts to bf16 itself, else autocast does."""
-    autocast = torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=settings.bf16 and not sharded)
+    autocast = torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=settings.bf16 and not settings.launched)
     with _offloading(model) if settings.activation_offloading else contextlib.nullcontext():
         with autocast:
             loss = model(input_ids=ids, labels=ids, fused_lm_head=True).loss
@@ -135,14 +135,14 @@ def shard(model: PreTrainedModel, mesh: DeviceMesh, settings: SFT) -> None:
 def _materialise(model: PreTrainedModel) -> None:
     """Tensors on "meta" become those of the mode this is called in; what is tied stays tied."""
     made: dict[torch.Tensor, torch.Tensor] = {}
-    for module in model.modules():
-        for place in (module._parameters, module._buffers):
-            for name, tensor in place.items():
-                if tensor is not None:
-                    if tensor not in made:
-                        new = torch.empty(tensor.shape, dtype=tensor.dtype)
-                        made[tensor] = torch.nn.Parameter(new, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else new
-                    place[name] = made[tensor]
+    for place in (place for module in model.modules() for place in (module._parameters, module._buffers)):
+        for name, tensor in place.items():
+            if tensor is None:
+                continue
+            if tensor not in made:
+                new = torch.empty(tensor.shape, dtype=tensor.dtype)
+                made[tensor] = torch.nn.Parameter(new, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else new
+            place[name] = made[tensor]
 
 
 def _offloading(model: PreTrainedModel) -> torch.autograd.graph.saved_tensors_hooks:
@@ -151,7 +151,7 @@ def _offloading(model: PreTrainedModel) -> torch.autograd.graph.saved_tensors_ho
     in_flight: deque[torch.Tensor] = deque(maxlen=IN_FLIGHT)
 
     def pack(saved: torch.Tensor) -> torch.Tensor:
-        if saved.nbytes < 1024 or _local(saved).untyped_storage()._cdata in own:
+        if saved.nbytes < SMALLEST or _local(saved).untyped_storage()._cdata in own:
             return saved
         in_flight.append(saved)
         return saved.to(HOST)
@@ -209,8 +209,8 @@ class _Peak:
         self._update_and_maybe_create_winfos(_local(gradient), self.STATES[1], update_existing=True)
 
     def start(self, *, offload: bool = False, passing: int = 0) -> None:
-        self.passing = passing
-        self.offload, self.highest, self.loss_start, self.loss_peak, self.waiting = offload, {"Peak": 0}, None, 0, 0
+        self.offload, self.passing = offload, passing
+        self.highest, self.loss_start, self.loss_peak, self.waiting = {"Peak": 0}, None, 0, 0
 
     def follow_loss(self, model: PreTrainedModel) -> None:
         """The loss lasts from the last norm's output to the gradient of that output."""

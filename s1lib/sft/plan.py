@@ -53,8 +53,7 @@ class PlanError(TrainingError):
 @dataclass(frozen=True)
 class Plan:
     base: str
-    settings: SFT
-    gpus: int
+    settings: SFT  # `processes` is the number of GPUs
     gpu: float  # bytes of memory of each
     length: int  # tokens of a sequence
     steps: int
@@ -77,21 +76,21 @@ class Plan:
         weights = f"float32 parameters, gradients and {states}{host}"
         if settings.lora_rank:
             weights = f"{arithmetic} parameters, adapters of rank {settings.lora_rank} with {states}"
-        layout = "FSDP2" if self.gpus > 1 or settings.offload else "not sharded"
+        layout = "FSDP2" if settings.launched else "not sharded"
         kept = "checkpointed" if settings.gradient_checkpointing else "all kept"
         kept += ", offloaded to the host" if settings.activation_offloading else ""
         parts = ("parameters", "gradients", "optimiser", "activations", "temporaries")
         lines = [
-            f"{self.base}: {self.parameters / 1e9:.2f}B parameters on {_gpus(self.gpus)}, sequences of {self.length:,} tokens",
+            f"{self.base}: {self.parameters / 1e9:.2f}B parameters on {_gpus(settings.processes)}, sequences of {self.length:,} tokens",
             f"{weights}, {layout}, {arithmetic} arithmetic, activations {kept}",
             *(f"  {name:12} {getattr(memory, name) / GIB:7.1f} GiB" for name in parts),
             f"  {'peak':12} {memory.peak / GIB:7.1f} GiB of {self.gpu / GIB:.1f}, {(self.gpu - memory.peak) / GIB:.1f} to spare",
             f"  {'logits':12} {memory.logits / GIB:7.1f} GiB more at the loss, at another moment (in chunks)",
         ]
         if memory.host:
-            lines.append(f"  {'host':12} {memory.host * self.gpus / GIB:7.0f} GiB of host memory for all GPUs together")
+            lines.append(f"  {'host':12} {memory.host * settings.processes / GIB:7.0f} GiB of host memory for all GPUs together")
         low, high = self.hours
-        accumulation = settings.batch_size // (self.gpus * settings.micro_batch_size)
+        accumulation = settings.batch_size // (settings.processes * settings.micro_batch_size)
         return "\n".join(
             [
                 *lines,
@@ -110,48 +109,49 @@ class Plan:
         """The first change that fits, by simulation; where it wants host memory, also one that wants less of it."""
         config = architecture(self.base)
 
-        def fits(settings: SFT, gpus: int) -> str:
-            memory = simulate(config, settings, gpus=gpus, length=self.length)
+        def fits(settings: SFT) -> str:
+            memory, gpus = simulate(config, settings, length=self.length), settings.processes
             if memory.peak > self.limit:
                 return ""
-            changed = [f"sft.{key}: {_yaml(value)}" for key, value in vars(settings).items() if value != getattr(self.settings, key)]
-            words = (["set " + " and ".join(changed)] if changed else []) + ([f"use {gpus} GPUs"] if gpus > self.gpus else [])
+            changed = {key: value for key, value in vars(settings).items() if value != getattr(self.settings, key)}
+            more = [f"use {gpus} GPUs"] if changed.pop("processes", None) else []
+            words = (["set " + " and ".join(f"sft.{key}: {_yaml(value)}" for key, value in changed.items())] if changed else []) + more
             host = f", {memory.host * gpus / GIB:.0f} GiB of host memory in all" if memory.host else ""
             return f"{' and '.join(words)} ({memory.peak / GIB:.1f} GiB per GPU{host})"
 
-        found = next(filter(None, (fits(*change) for change in exact_changes(self.settings, self.gpus))), "")
+        found = next(filter(None, map(fits, exact_changes(self.settings))), "")
         if found and "sft.offload" not in found:
             return found
-        other = next(filter(None, (fits(*change) for change in other_changes(self.settings, self.gpus))), "")
+        other = next(filter(None, map(fits, other_changes(self.settings))), "")
         other = other and f"{other}, no longer the paper's training"
         return "; or ".join(filter(None, (found, other))) or "lower sft.max_length, or take a smaller model"
 
 
-def exact_changes(settings: SFT, gpus: int) -> Iterator[tuple[SFT, int]]:
-    """Other ways to train the same model (to rounding), the cheapest first: (settings, GPUs)."""
+def exact_changes(settings: SFT) -> Iterator[SFT]:
+    """Other ways to train the same model (to rounding), the cheapest first."""
     change = dataclasses.replace
     for key, value in (("gradient_checkpointing", True), ("micro_batch_size", 1)):
         if getattr(settings, key) != value:
             settings = change(settings, **{key: value})
-            yield settings, gpus
+            yield settings
     if not settings.activation_offloading:
-        yield change(settings, activation_offloading=True), gpus
+        yield change(settings, activation_offloading=True)
     if not settings.offload and not settings.lora_rank:
-        yield change(settings, offload=True), gpus
+        yield change(settings, offload=True)
         if not settings.activation_offloading:
-            yield change(settings, offload=True, activation_offloading=True), gpus
-    while not settings.lora_rank and settings.batch_size % (2 * gpus) == 0:
-        gpus *= 2
-        yield settings, gpus
+            yield change(settings, offload=True, activation_offloading=True)
+    while not settings.lora_rank and settings.batch_size % (2 * settings.processes) == 0:
+        settings = change(settings, processes=2 * settings.processes)
+        yield settings
 
 
-def other_changes(settings: SFT, gpus: int) -> Iterator[tuple[SFT, int]]:
+def other_changes(settings: SFT) -> Iterator[SFT]:
     """Ways that no longer are the paper's training: 8-bit optimiser states, then adapters."""
     saving = {"gradient_checkpointing": True, "micro_batch_size": 1, "activation_offloading": True, "optim": "adamw_torch_8bit"}
-    yield dataclasses.replace(settings, **saving), gpus
-    if gpus == 1 and not settings.lora_rank:
+    yield dataclasses.replace(settings, **saving)
+    if settings.processes == 1 and not settings.lora_rank:
         adapters = {"gradient_checkpointing": True, "micro_batch_size": 1, "offload": False, "lora_rank": ADAPTERS}
-        yield dataclasses.replace(settings, **adapters), gpus
+        yield dataclasses.replace(settings, **adapters)
 
 
 def gpu_memory() -> float:
@@ -195,7 +195,7 @@ def make_plan(profile: Profile, *, gpus: int, length: int | None = None, gpu: fl
 
     Raises PlanError for a batch that the GPUs cannot share evenly, and for adapters on several.
     """
-    settings = profile.sft
+    settings = dataclasses.replace(profile.sft, processes=gpus)
     base = profile.resolve(settings.base)
     length = length or settings.max_length
     if settings.batch_size % (gpus * settings.micro_batch_size):
@@ -203,20 +203,20 @@ def make_plan(profile: Profile, *, gpus: int, length: int | None = None, gpu: fl
             f"sft.batch_size = {settings.batch_size} cannot be shared by {_gpus(gpus)} of {settings.micro_batch_size}: "
             f"--gpus must divide {settings.batch_size // settings.micro_batch_size}"
         )
-    if settings.lora_rank and (gpus > 1 or settings.offload):
+    if settings.lora_rank and settings.launched:
         raise PlanError("sft.lora_rank is for one GPU, without sft.offload")
     config = architecture(base)
-    memory = simulate(config, settings, gpus=gpus, length=length)
+    memory = simulate(config, settings, length=length)
     parameters = parameter_count(config)
     examples = profile.curation.target
     steps = full_steps(examples, settings)
     steps = min(steps, settings.max_steps) if settings.max_steps >= 0 else steps
     tokens = round(examples * settings.epochs * min(TOKENS, length))
     hours = tuple(
-        _hours(config, settings, parameters=parameters, tokens=tokens, steps=steps, gpus=gpus, utilisation=share, hidden=hidden)
+        _hours(config, settings, parameters=parameters, tokens=tokens, steps=steps, utilisation=share, hidden=hidden)
         for share, hidden in zip(reversed(UTILISATION), (True, False), strict=True)
     )
-    return Plan(base, settings, gpus, gpu or gpu_memory(), length, steps, tokens, parameters, hours, memory)
+    return Plan(base, settings, gpu or gpu_memory(), length, steps, tokens, parameters, hours, memory)
 
 
 def check_memory(profile: Profile, *, longest: int, log: Callable[[str], None]) -> None:
@@ -250,14 +250,13 @@ def parameter_count(config: PretrainedConfig) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _hours(
-    config: PretrainedConfig, settings: SFT, *, parameters: int, tokens: int, steps: int, gpus: int, utilisation: float, hidden: bool
-) -> float:
+def _hours(config: PretrainedConfig, settings: SFT, *, parameters: int, tokens: int, steps: int, utilisation: float, hidden: bool) -> float:
     """Forward and backward: 6 operations a parameter and token, attention's beside them; under adapters a third less.
 
     What checkpointing computes again counts as lower utilisation. With `offload`, AdamW runs on the hosts and weights and
     gradients cross the link, `hidden` behind the arithmetic or not.
     """
+    gpus = settings.processes
     attention = 6 * config.num_hidden_layers * config.hidden_size * TOKENS  # causal: half of the square
     operations = (4 if settings.lora_rank else 6) * parameters + attention
     arithmetic = operations * tokens / (gpus * PEAK_FLOPS * utilisation)

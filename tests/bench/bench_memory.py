@@ -40,7 +40,7 @@ def config() -> Qwen2Config:
 
 
 def settings(processes: int, changes: dict) -> SFT:
-    return SFT(batch_size=processes, micro_batch_size=1, **changes)
+    return SFT(batch_size=processes, micro_batch_size=1, processes=processes, **changes)
 
 
 def local_bytes(tensors: list[torch.Tensor]) -> int:
@@ -58,15 +58,15 @@ def worker(rank: int, processes: int, changes: dict, port: int, place: str) -> N
             dist.init_process_group("gloo", rank=rank, world_size=processes)
             stack.callback(dist.destroy_process_group)
             memory.shard(model, init_device_mesh("cpu", (processes,)), chosen)
-        measure(model, chosen, sharded=processes > 1, report=Path(place) / f"{rank}")
+        measure(model, chosen, report=Path(place) / f"{rank}")
 
 
-def measure(model: torch.nn.Module, chosen: SFT, *, sharded: bool, report: Path) -> None:
+def measure(model: torch.nn.Module, chosen: SFT, *, report: Path) -> None:
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], foreach=False)
     ids = torch.randint(8000, (1, LENGTH))
 
     def step() -> None:
-        memory.micro_step(model, ids, chosen, sharded=sharded)
+        memory.micro_step(model, ids, chosen)
         optimizer.step()
 
     step()
@@ -95,7 +95,7 @@ def real(processes: int, changes: dict) -> tuple[int, int]:
 
 
 def simulated(processes: int, changes: dict) -> tuple[int, int]:
-    found = memory.simulate(config(), settings(processes, changes), gpus=processes, length=LENGTH)
+    found = memory.simulate(config(), settings(processes, changes), length=LENGTH)
     return found.parameters + found.optimiser, found.peak
 
 
