@@ -96,10 +96,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from s1lib.chat import ChatFormatError
     from s1lib.sft.checkpoints import CheckpointError
     from s1lib.sft.dataset import SFTDataError
-    from s1lib.sft.train import launched, train
+    from s1lib.sft.train import train, was_launched
 
     try:
-        if not launched():
+        if not was_launched():
             raise TrainingError("this is one process of several: start it with `accelerate launch` (slurm/ has both scripts)")
         samples, profile, name, out = _from_file(Path(options.job)) if options.job else _from_profile(options)
         os.environ["FSDP_OFFLOAD_PARAMS"] = str(profile.sft.offload).lower()  # the profile decides, however this was started

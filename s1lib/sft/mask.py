@@ -13,13 +13,17 @@ from s1lib.chat import ChatFormat
 from s1lib.curation.pool import Sample
 from s1lib.profile import SFT
 from s1lib.sft.dataset import training_set
-from s1lib.sft.train import build_trainer
+from s1lib.sft.train import build_trainer, check_settings
 
 TRAINED, CONTEXT = "#cde8d8", "#eeeeee"
 
 
 def loss_mask(sample: Sample, tokenizer: Any, settings: SFT) -> list[tuple[str, bool]]:
-    """(token's text, is the loss on it) for one example, from the trainer's own batch; the model in it is a throwaway of 8 dimensions."""
+    """(token's text, is the loss on it) for one example, from the trainer's own batch; the model in it is a throwaway of 8 dimensions.
+
+    Raises TrainingError for settings that cannot be trained with: notebook 02 says so here, before it trains.
+    """
+    check_settings(settings)
     chat = ChatFormat(tokenizer)
     model = Qwen2ForCausalLM(
         Qwen2Config(

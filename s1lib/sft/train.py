@@ -70,15 +70,16 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
     if finished and finished["key"] == key:
         log(f"{name}: trained before, {finished['steps']} steps, final loss {finished['final_loss']:.3f}")
         return finished
-    if not launched():
+    if not was_launched():
         check_memory(dataclasses.replace(profile, sft=settings), longest=max(data["length"]), log=log)
-    if settings.launched and not launched():
-        from s1lib.sft.launch import launch
+        if settings.launched:
+            from s1lib.sft.launch import launch
 
-        launch(samples, profile=profile, name=name, out=out, log=log)
-        return read_training(out)
+            launch(samples, profile=profile, name=name, out=out, log=log)
+            return read_training(out)
     if settings.processes != world_size():
         raise TrainingError(f"sft.processes = {settings.processes}, but {world_size()} run: launch as many as the profile says")
+    check_settings(settings)
     data_key = hash_of(list(data["prompt"]), list(data["completion"]))
     main, kept, checkpoint = int(os.environ.get("RANK", 0)) == 0, directory_of(out), None
     if settings.checkpoint_steps:
@@ -144,14 +145,14 @@ def _train_one(task: tuple[Sequence[Sample], Profile, str, Path], log: Callable[
     return train(samples, profile=profile, name=name, out=out, log=log)
 
 
-def launched() -> bool:
+def was_launched() -> bool:
     """Whether this is a process that accelerate or torchrun started for a training."""
     return "LOCAL_RANK" in os.environ
 
 
 def world_size() -> int:
     """Processes of the training this one is part of; the launcher says."""
-    return int(os.environ["WORLD_SIZE"]) if launched() else 1
+    return int(os.environ["WORLD_SIZE"]) if was_launched() else 1
 
 
 def save(trainer: SFTTrainer, directory: Path) -> None:
@@ -173,6 +174,20 @@ def read_training(directory: Path | str) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
+def check_settings(settings: SFT) -> None:
+    """Raises TrainingError for what cannot be trained as it stands, before the model is read."""
+    processes = settings.processes
+    if settings.batch_size % (settings.micro_batch_size * processes):
+        raise TrainingError(
+            f"sft.batch_size = {settings.batch_size} is no multiple of sft.micro_batch_size = {settings.micro_batch_size}"
+            + (f" on {processes} processes" if processes > 1 else "")
+        )
+    if settings.lora_rank and settings.launched:
+        raise TrainingError("sft.lora_rank is for one GPU: set sft.processes: 1 and sft.offload: false, or sft.lora_rank: 0")
+    if settings.optim == "adamw_torch_8bit" and not find_spec("torchao"):
+        raise TrainingError("sft.optim: adamw_torch_8bit needs the package torchao: pip install torchao==0.18.0")
+
+
 def build_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -186,16 +201,6 @@ def build_trainer(
 
     Raises TrainingError if it would train on anything but the whole examples.
     """
-    together = settings.micro_batch_size * world_size()
-    if settings.batch_size % together:
-        raise TrainingError(
-            f"sft.batch_size = {settings.batch_size} is no multiple of sft.micro_batch_size = {settings.micro_batch_size}"
-            + (f" on {world_size()} processes" if world_size() > 1 else "")
-        )
-    if settings.lora_rank and settings.launched:
-        raise TrainingError("sft.lora_rank is for one GPU: set sft.processes: 1 and sft.offload: false, or sft.lora_rank: 0")
-    if settings.optim == "adamw_torch_8bit" and not find_spec("torchao"):
-        raise TrainingError("sft.optim: adamw_torch_8bit needs the package torchao: pip install torchao==0.18.0")
     if settings.lora_rank:
         model = with_adapters(model, settings.lora_rank)
     disable_progress_bars()
@@ -206,7 +211,7 @@ def build_trainer(
         num_train_epochs=settings.epochs,
         max_steps=_cap(len(data), settings),
         per_device_train_batch_size=settings.micro_batch_size,
-        gradient_accumulation_steps=settings.batch_size // together,
+        gradient_accumulation_steps=settings.batch_size // (settings.micro_batch_size * world_size()),
         # Sharded: without this every micro-batch but the last keeps whole gradients of the whole model on every GPU.
         accelerator_config={"gradient_accumulation_kwargs": {"sync_each_batch": settings.launched}},
         learning_rate=settings.learning_rate,
