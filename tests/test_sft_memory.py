@@ -50,6 +50,12 @@ def test_offload_takes_the_states_to_the_host(plain):
         assert memory.host == pytest.approx(16 * PARAMETERS / gpus, rel=0.02)
 
 
+def test_what_is_offloaded_still_passes_through_the_gpu(plain):
+    kept, offloaded = plain[2], step(2, offload=True)
+    states = kept.parameters + kept.gradients + kept.optimiser
+    assert kept.peak - states < offloaded.peak < kept.peak - states + 2 * kept.parameters
+
+
 @pytest.mark.parametrize("gpus", (1, 2))
 def test_activation_offloading_moves_the_layers_checkpoints_and_no_parameters(plain, gpus):
     memory = step(gpus, activation_offloading=True)
