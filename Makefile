@@ -22,9 +22,9 @@ else
 PY  := "$(ACTIVE)/bin/python"
 ENV :=
 endif
-S1 := $(PY) -m s1lib.cli
+S1 := $(PY) -m s1lib
 
-.PHONY: help reproduce notebooks smoke test test-vllm lab html bench bench-vllm fetch clean
+.PHONY: help reproduce smoke test test-vllm lab html bench bench-vllm fetch clean
 .DEFAULT_GOAL := help
 
 help:
@@ -48,18 +48,10 @@ help:
 	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-# ---- the pipeline: one manifest per notebook, written last; what each depends on is found by `s1 rules` ------------------
-
-RULES := build/rules-$(notdir $(basename $(PROFILE))).mk
+# ---- the pipeline: `s1 reproduce` executes the notebooks that are not up to date ----------------------------------------
 
 reproduce: $(ENV)
-	@mkdir -p build
-	@$(S1) rules --profile $(PROFILE) --outputs $(OUTPUTS) > $(RULES)
-	@$(MAKE) --no-print-directory -f $(RULES) -f Makefile notebooks
-	@echo "$(PROFILE): complete, see $(OUTPUTS)/$(notdir $(basename $(PROFILE)))"
-
-$(OUT)/%/manifest.json: notebooks/%.ipynb
-	@$(S1) run $< --profile $(PROFILE) --outputs $(OUTPUTS)
+	@$(S1) reproduce --profile $(PROFILE) --outputs $(OUTPUTS)
 
 smoke:
 	@$(MAKE) --no-print-directory reproduce PROFILE=smoke
@@ -94,4 +86,4 @@ fetch: $(ENV)
 
 clean:
 	@test -f s1lib/profiles/$(PROFILE).yaml || { echo "error: make clean PROFILE=$(PROFILE): not one of s1lib/profiles" >&2; exit 1; }
-	rm -rf "$(OUTPUTS)/$(PROFILE)" build
+	rm -rf "$(OUTPUTS)/$(PROFILE)"

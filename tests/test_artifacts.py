@@ -13,18 +13,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from s1lib import artifacts
-from s1lib.artifacts import (
-    ArtifactError,
-    atomic_path,
-    hash_of,
-    read_jsonl,
-    require_manifest,
-    shard,
-    shard_async,
-    write_jsonl,
-    write_manifest,
-)
+from s1lib.keeping import files as artifacts
+from s1lib.keeping.files import ArtifactError, atomic_path, read_jsonl, write_jsonl
+from s1lib.keeping.hashes import hash_of
+from s1lib.keeping.manifests import require_manifest, write_manifest
+from s1lib.keeping.shards import shard, shard_async
 
 ROWS = [{"id": 1, "text": "ß\n漢"}, {"id": 2, "text": ""}]
 
@@ -103,7 +96,7 @@ def test_a_corrupt_shard_is_set_aside_named_and_made_again(tmp_path):
 def test_a_process_killed_in_the_middle_leaves_finished_shards_and_no_half_one(tmp_path):
     code = f"""
 import time
-from s1lib.artifacts import shard
+from s1lib.keeping.shards import shard
 def slow():
     yield {{"id": 1}}
     time.sleep(60)

@@ -10,8 +10,8 @@ from collections import Counter
 import pytest
 from chat_server import FAILURES, ChatServer
 
-from s1lib.curation import endpoint
-from s1lib.curation.assistant import Assistant, AssistantError, NoReplyError
+from s1lib.assistants import endpoint
+from s1lib.assistants.assistant import Assistant, AssistantError, NoReplyError
 from s1lib.profile import Assistant as AssistantSettings
 from s1lib.profile import EngineSettings
 
@@ -156,7 +156,7 @@ def test_a_local_model_answers_through_the_packages_engine_and_is_opened_only_wh
     engine = EngineSettings(kind="torch", max_rows=4, max_context=256)
     first, _ = ask(settings, ["How many coins?", "What is the result?"], tmp_path / "c.jsonl", engine=engine)
     assert all(0 < reply.reply_tokens <= 12 and reply.prompt_tokens > 3 for reply in first)
-    monkeypatch.setattr("s1lib.curation.assistant.open_engine", lambda *_: pytest.fail("the cache has the answers"))
+    monkeypatch.setattr("s1lib.assistants.assistant.open_engine", lambda *_: pytest.fail("the cache has the answers"))
     again, _ = ask(settings, ["How many coins?", "What is the result?"], tmp_path / "c.jsonl", engine=engine)
     assert again == first
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import ScriptedEngine, char_chat, random_traces, script
 
-from s1lib.artifacts import derive_seed
-from s1lib.chat import ChatFormat, extract_answer
+from s1lib.chat import ChatFormat
+from s1lib.grading import extract_answer
+from s1lib.keeping.hashes import derive_seed
 from s1lib.thinking.budget import Budget, BudgetError, Trace, force_budget
 from s1lib.thinking.show import show_trace
 

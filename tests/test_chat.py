@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from qwen import RANKS, qwen_tokenizer
 from scripted import char_chat
 
-from s1lib.chat import ANSWER, IM_END, THINK, ChatFormat, ChatFormatError, extract_answer, split_trace
+from s1lib.chat import ANSWER, IM_END, THINK, ChatFormat, ChatFormatError, split_trace
+from s1lib.grading import extract_answer
 from s1lib.toy.tokenizer import build_tokenizer
 
 real_qwen = pytest.mark.skipif(not RANKS.exists(), reason="shared/data/qwen.tiktoken is not here")

@@ -12,14 +12,17 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from s1lib import hub, notebooks
-from s1lib.cli import main
+from s1lib.command.cli import main
+from s1lib.command.reproduce import package_files
+from s1lib.profile import load_profile
+from s1lib.published import hub
 
 ROOT = Path(__file__).resolve().parent.parent
 PARAMETERS = 'profile_name = "toy"\noutputs = ""'
 OPEN = (
-    "from s1lib.artifacts import ArtifactError, write_manifest\nfrom s1lib.profile import load_profile\n"
-    'out = load_profile(profile_name, outputs=outputs or None).stage("01_curation")'
+    "from s1lib.keeping.files import ArtifactError\nfrom s1lib.keeping.manifests import write_manifest\n"
+    "from s1lib.profile import load_profile\n"
+    'out = load_profile(profile_name, outputs=outputs or None).create_stage("01_curation")'
 )
 
 
@@ -126,7 +129,7 @@ def test_an_output_directory_that_cannot_be_written_is_one_line(place, capsys, t
 def test_an_interruption_is_one_line_and_130_and_leaves_no_kernel_behind(place, sign, tmp_path):
     pid_file = tmp_path / "kernel.pid"
     command = place(f'import os, time\nopen("{pid_file}", "w").write(str(os.getpid()))\ntime.sleep(60)')
-    process = subprocess.Popen([sys.executable, "-m", "s1lib.cli", *command], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", "s1lib", *command], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     wait_for(pid_file.exists)
     wait_for(lambda: pid_file.read_text() != "")
     process.send_signal(sign)
@@ -158,7 +161,7 @@ def test_fetch_says_when_there_is_nothing_to_fetch(place, capsys):
 
 def test_fetch_of_an_id_out_of_reach_is_one_line(place, capsys, tmp_path):
     (tmp_path / "mine.yaml").write_text("sft: {base: nobody/nothing@main}\n")
-    script = "import sys; from s1lib.cli import main; sys.exit(main(sys.argv[1:]))"
+    script = "import sys; from s1lib.command.cli import main; sys.exit(main(sys.argv[1:]))"
     environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hub")}
     command = [sys.executable, "-c", script, "fetch", "--profile", str(tmp_path / "mine.yaml")]
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
@@ -200,11 +203,12 @@ def test_pages_are_rendered_from_finished_notebooks_alone(place, capsys):
     assert {path.name for path in page.parent.iterdir()} == {"01_curation.html", "index.html"}
 
 
-def test_a_notebook_depends_on_the_modules_it_imports_and_on_no_other(tmp_path):
-    cells = [new_code_cell("%matplotlib inline\nfrom s1lib import chat\nawait something()")]
-    nbformat.write(new_notebook(cells=cells), tmp_path / "one.ipynb")
-    names = {path.relative_to(ROOT).as_posix() for path in notebooks.modules_of(tmp_path / "one.ipynb")}
-    assert names == {"s1lib/__init__.py", "s1lib/chat.py"}
-    nbformat.write(new_notebook(cells=[new_code_cell("from s1lib.grading import grade_many")]), tmp_path / "two.ipynb")
-    names = {path.relative_to(ROOT).as_posix() for path in notebooks.modules_of(tmp_path / "two.ipynb")}
-    assert names == {"s1lib/__init__.py", "s1lib/chat.py", "s1lib/grading.py"}
+def test_a_notebook_depends_on_its_own_room_and_on_none_to_its_right():
+    names = {path.relative_to(ROOT / "s1lib").parts[0] for path in package_files("02_sft")}
+    assert {"toy", "curation", "sft", "chat", "engines", "drawing", "published", "errors.py"} <= names
+    assert not names & {"thinking", "evaluation", "scaling", "command", "site"}
+
+
+def test_the_papers_numbers_are_inputs_of_every_notebook():
+    for name in load_profile("toy").notebooks:
+        assert ROOT / "s1lib" / "published" / "paper" / "table1.csv" in package_files(name)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from chat_server import ChatServer
 
-from s1lib.cli import main
+from s1lib.command.cli import main
 from s1lib.curation.pool import load_pool
 from s1lib.profile import ROOT
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import sample
 
-from s1lib.artifacts import ArtifactError
 from s1lib.curation.decontaminate import benchmark_questions, decontaminate, overlaps, overlaps_across_sources
 from s1lib.curation.ngrams import Grams, Vocabulary, ngrams
 from s1lib.curation.pool import PoolError, load_pool, save_pool, trace_tokens
 from s1lib.curation.sources import read_questions
+from s1lib.keeping.files import ArtifactError
 from s1lib.profile import ROOT, Benchmark, Evaluation, Profile
 
 TEST = "the quick brown fox jumps over the lazy dog near the old river bank"

@@ -10,15 +10,15 @@ import pytest
 from scripted import ScriptedEngine, char_chat, random_traces, script
 from synthetic_records import synthetic_records
 
-from s1lib.artifacts import write_jsonl
 from s1lib.evaluation import report
 from s1lib.evaluation.benchmarks import BenchmarkError, Problem, checksum, load_benchmark
 from s1lib.evaluation.methods import Direct, Forcing, Sampling, plan
 from s1lib.evaluation.run import Subject, decode, evaluate, run_benchmark, write_records
 from s1lib.grading import grade
-from s1lib.hub import HubError
+from s1lib.keeping.files import write_jsonl
 from s1lib.profile import Benchmark, EngineSettings, Evaluation, Profile, load_profile
-from s1lib.tables import TableError
+from s1lib.published.hub import HubError
+from s1lib.published.table_files import TableError
 from s1lib.thinking.budget import Budget, force_budget
 
 CHAT = char_chat()
@@ -109,7 +109,7 @@ GPQA = {
 
 
 def on_the_hub(monkeypatch, folder: Path) -> None:
-    monkeypatch.setattr("s1lib.entries.local_copy", lambda kind, reference: folder if "@" in reference else Path(reference))
+    monkeypatch.setattr("s1lib.published.entries.local_copy", lambda kind, reference: folder if "@" in reference else Path(reference))
 
 
 def published(path: object, **changes) -> list[Problem]:

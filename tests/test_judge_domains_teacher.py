@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from samples import sample
 from scripted import char_chat
 
-from s1lib.curation import endpoint
-from s1lib.curation.assistant import TRIES, Assistant
+from s1lib.assistants import endpoint
+from s1lib.assistants.assistant import TRIES, Assistant
 from s1lib.curation.difficulty import accuracy, judged, solved_by, teacher_attempts, unsolved
+from s1lib.curation.distillation import with_traces
 from s1lib.curation.domains import DomainError, prompt, subject, with_domains
 from s1lib.curation.judge import verdict, verdicts_of
 from s1lib.curation.quality import filter_quality
-from s1lib.curation.teacher import with_traces
 from s1lib.engines.protocol import Completion
 from s1lib.profile import Assistant as AssistantSettings
 
@@ -147,7 +147,7 @@ class Agreeable:
 
 def test_a_local_model_can_judge_without_any_endpoint(tmp_path, monkeypatch):
     engine = Agreeable()
-    monkeypatch.setattr("s1lib.curation.assistant.open_engine", lambda model, settings: engine)
+    monkeypatch.setattr("s1lib.assistants.assistant.open_engine", lambda model, settings: engine)
     local = AssistantSettings(model=str(tmp_path), max_tokens=100)
     found, judge = with_assistant(local, tmp_path / "j.jsonl", lambda a: verdicts_of(a, [("1+1=?", "2", "2"), ("2+2=?", "4", "4")]))
     assert found == [True, True] and judge.asked == engine.requests == 2

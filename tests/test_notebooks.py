@@ -9,7 +9,7 @@ import nbformat
 import papermill
 import pytest
 
-from s1lib.notebooks import PARAMETERS
+from s1lib.command.notebook_runner import PARAMETERS
 from s1lib.profile import known_profiles, load_profile
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,7 +7,7 @@ matplotlib.use("Agg")
 import pandas as pd
 import pytest
 
-from s1lib import plots
+from s1lib.drawing import plots
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from s1lib.profile import Profile, ProfileError, is_hub_id, known_profiles, load_profile, profile_files, split_revision
+from s1lib.profile import Profile, ProfileError, hub_references, is_hub_id, known_profiles, load_profile, profile_files, split_revision
 
 
 def write(path, text: str) -> str:
@@ -19,8 +19,8 @@ def test_every_profile_that_ships_loads(name):
 
 
 def test_toy_and_smoke_name_nothing_on_a_hub_and_the_others_do():
-    assert not load_profile("toy").hub_references() and not load_profile("smoke").hub_references()
-    references = load_profile("h100").hub_references()
+    assert not hub_references(load_profile("toy")) and not hub_references(load_profile("smoke"))
+    references = hub_references(load_profile("h100"))
     assert ("model", "Qwen/Qwen2.5-32B-Instruct", "5ede1c97bbab6ce5cda5812749b4c0bdf79b18dd") in references
     assert {kind for kind, _, _ in references} == {"model", "dataset"} and all(revision for _, _, revision in references)
 
@@ -29,7 +29,7 @@ def test_the_hub_must_give_local_assistants_and_every_source_of_a_pool_of_source
     (tmp_path / "mine.yaml").write_text("sources: [{at: owner/one@abc}, {at: owner/two@def}, {at: /a/local/folder}]")
     asked = "judge: {model: owner/judge@123}, teacher: {model: remote/name, url: 'http://here/v1'}"
     values = f"{{pool: {tmp_path / 'mine.yaml'}, models: [], also_tests: [owner/tests@main, GPQA-Diamond], {asked}}}"
-    found = load_profile(write(tmp_path / "p.yaml", f"curation: {values}\nsft: {{base: /here}}")).hub_references()
+    found = hub_references(load_profile(write(tmp_path / "p.yaml", f"curation: {values}\nsft: {{base: /here}}")))
     assert found == [
         ("model", "owner/judge", "123"),
         ("dataset", "owner/one", "abc"),

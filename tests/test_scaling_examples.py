@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from synthetic_records import synthetic_records
 
-from s1lib import plots
-from s1lib.bubbles import pack
+from s1lib.drawing import plots
+from s1lib.drawing.bubbles import pack
+from s1lib.published.paper_numbers import load
 from s1lib.scaling import beside, examples, figures, illustrations, points
 from s1lib.scaling.records import records_from
-from s1lib.scaling.reference import load
 
 
 @pytest.fixture

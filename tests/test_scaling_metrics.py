@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from s1lib.intervals import wilson
-from s1lib.scaling import metrics, reference
+from s1lib.drawing.intervals import wilson
+from s1lib.published import paper_numbers as reference
+from s1lib.scaling import metrics
 from s1lib.scaling.records import TOKENS_PER_STEP
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from synthetic_records import synthetic_records, write_records
 
-from s1lib.artifacts import ArtifactError
+from s1lib.keeping.files import ArtifactError
 from s1lib.profile import Profile
 from s1lib.scaling.records import RecordError, load_records, records_from
 

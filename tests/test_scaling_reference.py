@@ -2,7 +2,8 @@
 
 import pytest
 
-from s1lib.scaling import published, reference
+from s1lib.published import paper_numbers as reference
+from s1lib.scaling import paper_effects as published
 
 FIGURES = ["figure1", "figure2_right", "figure3", "figure4a", "figure4b", "figure6", "figure7", "figure9", "figure10"]
 TABLES = [f"table{number}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14)]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from synthetic_records import BUDGETS, CAPS, MODELS, STRINGS, synthetic_records
 
-from s1lib import plots
+from s1lib.drawing import plots
 from s1lib.profile import Profile
 from s1lib.scaling import control, effects, figures, metrics, points, tables
 from s1lib.scaling.records import records_from

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import sample
 
-from s1lib.bubbles import bubbles, pack
-from s1lib.curation.report import beside, composition, domains, funnel, sources, trace_lengths
+from s1lib.curation.composition import beside, composition, domains, funnel, sources, trace_lengths
 from s1lib.curation.selection import (
     SelectionError,
     ablations,
@@ -26,7 +25,8 @@ from s1lib.curation.selection import (
     select_official,
     uniform,
 )
-from s1lib.plots import panels
+from s1lib.drawing.bubbles import bubbles, pack
+from s1lib.drawing.plots import panels
 
 
 def make(domain_sizes: dict[str, int]):

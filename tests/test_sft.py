@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from samples import sample
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from s1lib.artifacts import read_jsonl
-from s1lib.attention import PLAIN_ATTENTION
 from s1lib.chat import ANSWER, IM_END, THINK, ChatFormat
+from s1lib.hardware.base_model import TrainingError, load_base, load_tokenizer
+from s1lib.hardware.plain_attention import PLAIN_ATTENTION
+from s1lib.keeping.files import read_jsonl
 from s1lib.profile import SFT, Profile, TrainingSet, load_profile
-from s1lib.sft.base import TrainingError, load_base, load_tokenizer
 from s1lib.sft.dataset import LengthBatches, SFTDataError, training_set
-from s1lib.sft.mask import loss_mask, mask_html
-from s1lib.sft.report import training_logs, trainings
+from s1lib.sft.loss_mask import loss_mask, mask_html
 from s1lib.sft.train import build_trainer, read_training, train, train_all
+from s1lib.sft.training_logs import training_logs, trainings
 
 TRACES = ["a: 34+39=73\nresult 73", "a: 34+39=72\nresult 72\nWait, again a: 34+39: 4+9=13,3+3+1=07 so 73\nresult 73"]
 SAMPLES = [sample(str(i), question=f"Start with {10 + i}. a: add 39. What is the result?", trace=TRACES[i % 2]) for i in range(12)]

@@ -10,10 +10,10 @@ import torch
 from samples import sample
 from transformers import AutoModelForCausalLM
 
-from s1lib.artifacts import read_jsonl
+from s1lib.hardware.base_model import TrainingError
+from s1lib.hardware.checkpoints import CheckpointError, directory_of, last_checkpoint
+from s1lib.keeping.files import read_jsonl
 from s1lib.profile import SFT, Profile
-from s1lib.sft.base import TrainingError
-from s1lib.sft.checkpoints import CheckpointError, directory_of, last_checkpoint
 from s1lib.sft.train import read_training, train
 
 TRACES = ["a: 34+39=73\nresult 73", "a: 34+39=72\nresult 72\nWait, again a: 34+39: 4+9=13,3+3+1=07 so 73\nresult 73"]

@@ -6,8 +6,8 @@ import pytest
 from bench.bench_memory import CASES, real, simulated
 from transformers import Qwen2Config
 
+from s1lib.hardware.simulated_step import Memory, simulate
 from s1lib.profile import SFT
-from s1lib.sft.memory import Memory, simulate
 
 
 def small() -> Qwen2Config:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from samples import sample
 
+from s1lib.hardware import memory_plan as planning
+from s1lib.hardware.memory_plan import PlanError, architecture, gpu_memory, make_plan, parameter_count
+from s1lib.hardware.simulated_step import GIB, Memory
 from s1lib.profile import SFT, Profile, load_profile
-from s1lib.sft import plan as planning
-from s1lib.sft.memory import GIB, Memory
-from s1lib.sft.plan import PlanError, architecture, gpu_memory, make_plan, parameter_count
 from s1lib.sft.train import train
 
 

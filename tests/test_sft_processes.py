@@ -10,11 +10,11 @@ from qwen import RANKS, qwen_tokenizer
 from samples import sample
 from test_sft import SAMPLES
 
-from s1lib.artifacts import read_jsonl
 from s1lib.chat import ANSWER, IM_END, IM_START, THINK
+from s1lib.hardware.base_model import TrainingError
+from s1lib.keeping.files import read_jsonl
 from s1lib.profile import SFT, Profile
-from s1lib.sft.base import TrainingError
-from s1lib.sft.mask import loss_mask
+from s1lib.sft.loss_mask import loss_mask
 from s1lib.sft.train import train
 
 

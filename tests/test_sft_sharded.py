@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from test_sft import SAMPLES
 from transformers import AutoModelForCausalLM
 
-from s1lib.artifacts import read_jsonl
+from s1lib.hardware.base_model import TrainingError, load_base
+from s1lib.hardware.checkpoints import directory_of
+from s1lib.hardware.launcher import ACCELERATE, launch
+from s1lib.keeping.files import read_jsonl
 from s1lib.profile import SFT, Profile
-from s1lib.sft.base import TrainingError, load_base
-from s1lib.sft.checkpoints import directory_of
-from s1lib.sft.launch import ACCELERATE, launch
 from s1lib.sft.train import train
 
 

@@ -12,13 +12,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from synthetic_records import synthetic_records, write_records
 
-from s1lib.artifacts import ArtifactError
-from s1lib.plots import save_table
+from s1lib.drawing.plots import save_table
+from s1lib.keeping.files import ArtifactError
 from s1lib.profile import ROOT, Profile
 from s1lib.scaling.examples import forced_spans
-from s1lib.site import traces
+from s1lib.site import trace_viewer as traces
 from s1lib.site.build import build, read_markdown, title
-from s1lib.site.notebook import body
+from s1lib.site.notebook_page import body
 
 HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">\U0001f600 "
 CHROMIUM = shutil.which("chromium")

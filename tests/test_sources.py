@@ -14,10 +14,10 @@ from samples import sample
 from s1lib.curation import sources
 from s1lib.curation.pool import PoolError, fingerprint, save_pool
 from s1lib.curation.sources import SOURCES, collect, open_pool, read_questions
-from s1lib.entries import question_id, reference_answer, section
-from s1lib.hub import HubError
-from s1lib.scaling.reference import load
-from s1lib.tables import TableError
+from s1lib.published.entries import question_id, reference_answer, section
+from s1lib.published.hub import HubError
+from s1lib.published.paper_numbers import load
+from s1lib.published.table_files import TableError
 
 PUBLISHED = {
     "solution": [r"so $x=2$, \boxed{2}", "by symmetry, Q.E.D. " * 9, "Answer: B", None],
@@ -156,7 +156,7 @@ def test_test_sets_are_read_by_path_or_by_an_entry(tmp_path, monkeypatch):
         read_questions(str(tmp_path / "bad.jsonl"))
     options = {name: ["x"] for name in ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")}
     write(tmp_path / "hub" / "gpqa_diamond.csv", {"Question": ["Hard?"], **options})
-    monkeypatch.setattr("s1lib.entries.local_copy", lambda kind, reference: tmp_path / "hub")
+    monkeypatch.setattr("s1lib.published.entries.local_copy", lambda kind, reference: tmp_path / "hub")
     assert list(read_questions("GPQA-Diamond").values()) == list(read_questions("Idavidrein/gpqa@abc").values()) == ["Hard?"]
 
 

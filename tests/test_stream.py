@@ -13,11 +13,11 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from s1lib.cli import main
-from s1lib.thinking import stream
+from s1lib.command import stream
+from s1lib.command.cli import main
+from s1lib.command.stream import StreamingEngine
+from s1lib.command.think import Printer
 from s1lib.thinking.budget import Budget, Trace, force_budget
-from s1lib.thinking.command import Printer
-from s1lib.thinking.stream import StreamingEngine
 
 
 def watch(engine, chat, budget: Budget, question: str = "Q") -> tuple[Trace, list[tuple[str, bool]]]:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import ScriptedEngine, char_chat, random_traces, script
 
+from s1lib.drawing.plots import panels
 from s1lib.engines.protocol import EngineError
-from s1lib.plots import panels
 from s1lib.thinking.budget import Budget, BudgetError, force_budget
 from s1lib.thinking.show import draw_sweep, tabulate
 from s1lib.thinking.sweep import grid, sweep

@@ -17,9 +17,9 @@ from s1lib.engines.protocol import EngineError
 from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.methods import TreeSearch
 from s1lib.thinking.budget import Budget, BudgetError
-from s1lib.thinking.reward import RewardModel
+from s1lib.thinking.reward_model import RewardModel
 from s1lib.thinking.tree_search import allocate, rebase
-from s1lib.toy.reward import TEMPLATE
+from s1lib.toy.reward_training import TEMPLATE
 
 CHAT = char_chat()
 BUDGET = Budget(max_thinking=60, answer_tokens=5)

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from s1lib.artifacts import hash_of, shard_async
-from s1lib.chat import ChatFormat, extract_answer
-from s1lib.curation.assistant import Assistant
+from s1lib.assistants.assistant import Assistant
+from s1lib.chat import ChatFormat
 from s1lib.curation.judge import verdicts_of
 from s1lib.curation.pool import Sample
 from s1lib.engines.protocol import Completion, Engine, EngineError
-from s1lib.grading import grade_many
+from s1lib.grading import extract_answer, grade_many
+from s1lib.keeping.hashes import hash_of
+from s1lib.keeping.shards import shard_async
 
 Attempt = dict  # id, text, extracted, correct (None: not graded yet, or by nobody), tokens, finish ("stop" | "length")
 

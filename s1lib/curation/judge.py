@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from s1lib.curation.assistant import TRIES, Assistant, ask_until
+from s1lib.assistants.assistant import TRIES, Assistant, ask_until
 
 PROMPT = """You are checking a student's work. Below are a problem, the reference solution and the student's attempt.
 

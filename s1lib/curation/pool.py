@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s1lib.artifacts import read_jsonl, write_jsonl
-from s1lib.entries import KINDS
+from s1lib.errors import S1Error
+from s1lib.keeping.files import read_jsonl, write_jsonl
 from s1lib.profile import is_hub_id
+from s1lib.published.entries import KINDS
 
 OPTIONAL = {"error": None, "kind": "math"}
 
 
-class PoolError(ValueError):
+class PoolError(S1Error):
     """The pool's file cannot be used; the message is one line that names the file, the line and the column."""
 
 

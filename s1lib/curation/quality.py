@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from s1lib.curation.pool import Sample
+from s1lib.errors import S1Error
 
 SAME_LINE = 4  # as many equal lines in a row are a loop
 SHORT_ANSWER = 12  # characters; a longer answer need not be in the trace word for word
@@ -74,7 +75,7 @@ RULES: dict[str, dict[str, Rule]] = {
 }
 
 
-class QualityError(ValueError):
+class QualityError(S1Error):
     """No such rules; the message names those there are."""
 
 

@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from s1lib.curation.pool import Sample
+from s1lib.errors import S1Error
 
 VARIANTS = ("paper", "official")
 LONG_MATH = 5600  # tokens; a correct MATH question with a longer trace is preselected
@@ -24,7 +25,7 @@ UNIFORM_SHARE = 0.7  # of the target that the official notebook draws with unifo
 WEIGHTS = [2.0**-rank for rank in range(60)]
 
 
-class SelectionError(ValueError):
+class SelectionError(S1Error):
     """The pool cannot give the set asked for; the message says which domains ran dry and what to change."""
 
 

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from s1lib.curation.pool import COLUMNS, OPTIONAL, PoolError, Sample, as_samples
-from s1lib.entries import TEST_SETS, Entry, answered, entry_for, fill, named, question_id, questions, section
-from s1lib.hub import local_copy
 from s1lib.profile import ROOT
-from s1lib.tables import read_rows
+from s1lib.published.entries import TEST_SETS, Entry, answered, entry_for, fill, named, question_id, questions, section
+from s1lib.published.hub import local_copy
+from s1lib.published.table_files import read_rows
 
 SOURCES = Path(__file__).with_name("sources.yaml")
 

@@ -14,9 +14,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from s1lib.artifacts import derive_seed
 from s1lib.engines.protocol import Completion, EngineError, TokenIds
 from s1lib.engines.stops import Stops, check_request
+from s1lib.keeping.hashes import derive_seed
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from s1lib.errors import S1Error
+
 TokenIds = Sequence[int]
 
 
-class EngineError(RuntimeError):
+class EngineError(S1Error):
     """A request that no retry can mend; the message says what to change."""
 
 

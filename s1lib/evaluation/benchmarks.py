@@ -11,11 +11,11 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from string import ascii_uppercase
 
-from s1lib.artifacts import hash_of
 from s1lib.chat import lettered
-from s1lib.entries import TEST_SETS, Entry, answered, entry_for, question_id, section
+from s1lib.keeping.hashes import hash_of
 from s1lib.profile import Benchmark, Profile
-from s1lib.tables import TableError, read_rows
+from s1lib.published.entries import TEST_SETS, Entry, answered, entry_for, question_id, section
+from s1lib.published.table_files import TableError, read_rows
 
 COLUMNS = ("id", "question", "answer")
 KINDS = ("math", "choice")

@@ -15,11 +15,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
-from s1lib.artifacts import derive_seed, hash_of_model
 from s1lib.chat import ChatFormat
-from s1lib.conditions import CLASSES
+from s1lib.chat.length_control import CLASSES
 from s1lib.engines.protocol import Engine
 from s1lib.evaluation.benchmarks import Problem
+from s1lib.keeping.hashes import derive_seed, hash_of_model
 from s1lib.profile import Profile
 from s1lib.thinking.budget import Budget, Trace
 from s1lib.thinking.conditional import StepChat, class_conditional, step_conditional, token_conditional
@@ -29,7 +29,7 @@ from s1lib.thinking.tree_search import rebase
 from s1lib.thinking.voting import sample_traces
 
 if TYPE_CHECKING:
-    from s1lib.thinking.reward import RewardModel
+    from s1lib.thinking.reward_model import RewardModel
 
 
 class Method(Protocol):
@@ -191,7 +191,7 @@ class TreeSearch:
 
 @lru_cache(maxsize=1)
 def _reward_model(reference: str) -> RewardModel:
-    from s1lib.thinking.reward import RewardModel  # imports torch, which only decoding needs
+    from s1lib.thinking.reward_model import RewardModel  # imports torch, which only decoding needs
 
     return RewardModel.from_pretrained(reference)
 

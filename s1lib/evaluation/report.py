@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import pandas as pd
 from matplotlib.axes import Axes
 
+from s1lib.drawing.intervals import wilson
+from s1lib.drawing.plots import GREEN, GREY, ORANGE, RED, role_style
 from s1lib.grading import official_choice
-from s1lib.intervals import wilson
-from s1lib.plots import GREEN, GREY, ORANGE, RED, role_style
 
 RUN = ["model", "method", "setting"]
 NATURAL = "natural stop"

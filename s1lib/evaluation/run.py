@@ -20,14 +20,16 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from s1lib.artifacts import hash_of, hash_of_model, shard_async, write_jsonl
 from s1lib.chat import ChatFormat
 from s1lib.engines import Engine, open_engine
 from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.methods import Method, plan
 from s1lib.grading import grade_many
+from s1lib.keeping.files import write_jsonl
+from s1lib.keeping.hashes import hash_of, hash_of_model
+from s1lib.keeping.shards import shard_async
+from s1lib.keeping.side_by_side import side_by_side, workers
 from s1lib.profile import Benchmark, EngineSettings, Profile, split_revision
-from s1lib.side_by_side import side_by_side, workers
 
 SHARD = 100  # problems
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from s1lib.plots import ROLES
+from s1lib.drawing.plots import ROLES
 from s1lib.profile import CUT
+from s1lib.published.paper_numbers import load
 from s1lib.scaling import points
 from s1lib.scaling.points import PAPER, THIS
 from s1lib.scaling.records import MAIN, Records
-from s1lib.scaling.reference import load
 
 
 def models_table(records: Records) -> pd.DataFrame:

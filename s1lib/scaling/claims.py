@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 
 from s1lib.profile import CUT
-from s1lib.scaling import effects, metrics, published
+from s1lib.scaling import effects, metrics
+from s1lib.scaling import paper_effects as published
 from s1lib.scaling.effects import Bench, Effect, Missing
 from s1lib.scaling.records import Records
 

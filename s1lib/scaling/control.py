@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from s1lib.published.paper_numbers import load
 from s1lib.scaling import effects, points
 from s1lib.scaling.effects import Bench
 from s1lib.scaling.points import PAPER, THIS
 from s1lib.scaling.records import Records
-from s1lib.scaling.reference import load
 
 NAMES = {
     "token_conditional": "TCC",

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from s1lib.chat import FINAL_ANSWER
-from s1lib.plots import YELLOW, not_available
+from s1lib.drawing.plots import YELLOW, not_available
 
 WIDTH, LINES = 78, 44  # characters and lines of a drawn trace
 LINE = 1.35  # line height in font sizes

@@ -3,7 +3,7 @@
     fig, axes = panels(3)
     figures.each(figures.scaling, points, axes, records.benchmarks)      # one panel per benchmark
 
-A panel without data says why instead of failing. Order, colours and markers of the benchmarks are those of s1lib.plots.
+A panel without data says why instead of failing. Order, colours and markers of the benchmarks are those of s1lib.drawing.plots.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from s1lib.plots import BLUE, GREEN, GREY, MARKERS, ORANGE, PALETTE, not_available, note, notes, role_style, token_axis
+from s1lib.drawing.plots import BLUE, GREEN, GREY, MARKERS, ORANGE, PALETTE, not_available, note, notes, role_style, token_axis
 
 
 def each(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from s1lib.bubbles import bubbles
-from s1lib.plots import not_available
+from s1lib.drawing.bubbles import bubbles
+from s1lib.drawing.plots import not_available
 
 
 def domains(data: pd.DataFrame, ax: Axes) -> Axes:

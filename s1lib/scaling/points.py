@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from s1lib.intervals import wilson
+from s1lib.drawing.intervals import wilson
 from s1lib.profile import Profile
+from s1lib.published.paper_numbers import load
 from s1lib.scaling import effects
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.records import MAIN, Records
-from s1lib.scaling.reference import load
 
 THIS, PAPER = "this run", "paper"
 CURVE = ["source", "benchmark", "role", "series", "label", "thinking_tokens", "accuracy", "low", "high", "n"]

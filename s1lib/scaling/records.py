@@ -23,8 +23,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from s1lib.artifacts import ArtifactError, iter_jsonl
-from s1lib.plots import ROLES, count
+from s1lib.drawing.plots import ROLES, count
+from s1lib.errors import S1Error
+from s1lib.keeping.files import ArtifactError, iter_jsonl
 from s1lib.profile import Profile
 
 KEPT = ["benchmark", "role", "kind", "problem_id", "model", "method", "parameters", "seed", "sample", "finish", "extracted", "correct"]
@@ -38,7 +39,7 @@ MEANS += ["steps_used"]
 MAIN = "s1"  # the model whose test-time scaling is analysed
 
 
-class RecordError(ValueError):
+class RecordError(S1Error):
     """The records cannot be used; the message says which file and what to do."""
 
 

@@ -1,4 +1,4 @@
-"""The paper's tables from records: functions DataFrame -> DataFrame; `s1lib.plots.save_table` writes them as CSV and Markdown.
+"""The paper's tables from records: functions DataFrame -> DataFrame; `s1lib.drawing.plots.save_table` writes them as CSV and Markdown.
 
 Accuracies and differences in % and points. What a run does not hold is missing ("n/a" when saved) with the reason in `note`;
 the columns `paper…` hold the published value of the benchmark whose role this one plays.
@@ -12,11 +12,11 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from s1lib.intervals import wilson
+from s1lib.drawing.intervals import wilson
+from s1lib.published.paper_numbers import load
 from s1lib.scaling import control, effects, metrics, points
 from s1lib.scaling.effects import Bench, Effect, Missing
 from s1lib.scaling.records import MAIN, Records
-from s1lib.scaling.reference import load
 
 SETS = ("random", "diverse", "longest", "full")
 METHODS = {"budget_forcing": "BF", **control.NAMES, "rejection": "RS"}

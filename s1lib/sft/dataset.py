@@ -12,10 +12,11 @@ from torch.utils.data import Sampler
 
 from s1lib.chat import ChatFormat
 from s1lib.curation.pool import Sample
+from s1lib.errors import S1Error
 from s1lib.profile import SFT
 
 
-class SFTDataError(ValueError):
+class SFTDataError(S1Error):
     """The samples cannot be trained on as they are; the message is one line that names them."""
 
 

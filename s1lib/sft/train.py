@@ -28,16 +28,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
-from s1lib.artifacts import atomic_directory, hash_of, hash_of_model, versions, write_jsonl, write_text
 from s1lib.chat import ChatFormat
 from s1lib.curation.pool import Sample
+from s1lib.hardware.base_model import TrainingError, base_dtype, load_base, load_tokenizer, with_adapters
+from s1lib.hardware.checkpoints import claim, directory_of, last_checkpoint
+from s1lib.hardware.memory_plan import check_memory
+from s1lib.keeping.files import atomic_directory, write_jsonl, write_text
+from s1lib.keeping.hashes import hash_of, hash_of_model
+from s1lib.keeping.manifests import versions
+from s1lib.keeping.side_by_side import side_by_side, workers
 from s1lib.profile import CUT, SFT, Profile
-from s1lib.sft.base import TrainingError, base_dtype, load_base, load_tokenizer, with_adapters
-from s1lib.sft.card import model_card
-from s1lib.sft.checkpoints import claim, directory_of, last_checkpoint
 from s1lib.sft.dataset import LengthBatches, full_steps, training_set
-from s1lib.sft.plan import check_memory
-from s1lib.side_by_side import side_by_side, workers
+from s1lib.sft.model_card import model_card
 
 LOGGED = ("step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens")
 
@@ -73,7 +75,7 @@ def train(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path |
     if not was_launched():
         check_memory(dataclasses.replace(profile, sft=settings), longest=max(data["length"]), log=log)
         if settings.launched:
-            from s1lib.sft.launch import launch
+            from s1lib.hardware.launcher import launch
 
             launch(samples, profile=profile, name=name, out=out, log=log)
             return read_training(out)

@@ -17,12 +17,13 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
 
-from s1lib.artifacts import ArtifactError, atomic_directory, iter_jsonl
 from s1lib.evaluation.benchmarks import load_benchmark
-from s1lib.hub import HubError
+from s1lib.keeping.files import ArtifactError, atomic_directory, iter_jsonl
 from s1lib.profile import Profile
-from s1lib.site import notebook, traces
-from s1lib.tables import TableError
+from s1lib.published.hub import HubError
+from s1lib.published.table_files import TableError
+from s1lib.site import notebook_page as notebook
+from s1lib.site import trace_viewer as traces
 
 COPIED = (".png", ".pdf", ".csv", ".md", ".tex")
 LARGEST = 2 << 20  # bytes; a larger data file is left where it is
@@ -118,7 +119,7 @@ def _order(stem: str) -> tuple:
 
 
 def read_markdown(text: str) -> Table:
-    """A table that `s1lib.plots.markdown` wrote."""
+    """A table that `s1lib.drawing.plots.markdown` wrote."""
     lines = [[cell.strip().replace("\\|", "|") for cell in _PIPE.split(line)[1:-1]] for line in text.splitlines()]
     return Table(lines[0], lines[2:]) if len(lines) > 1 else Table([], [])
 

@@ -19,12 +19,13 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal
 
-from s1lib.artifacts import derive_seed
 from s1lib.chat import END_OF_TEXT, IM_END, IM_START, WAIT, ChatFormat, split_trace
 from s1lib.engines.protocol import Completion, Engine
+from s1lib.errors import S1Error
+from s1lib.keeping.hashes import derive_seed
 
 
-class BudgetError(ValueError):
+class BudgetError(S1Error):
     """A budget that cannot be kept; the message says what to change. Raised before anything is decoded."""
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from s1lib import conditions
 from s1lib.chat import IM_START, ChatFormat
+from s1lib.chat import length_control as conditions
 from s1lib.engines.protocol import Engine, TokenIds
 from s1lib.thinking.budget import Budget, BudgetError, Trace, answer, force_budget, think
 from s1lib.thinking.sweep import sweep

@@ -10,7 +10,7 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 
 from s1lib.chat import ChatFormat
-from s1lib.plots import BLUE, ORANGE, YELLOW, note, token_axis
+from s1lib.drawing.plots import BLUE, ORANGE, YELLOW, note, token_axis
 from s1lib.thinking.budget import Budget, Trace
 
 BOX = "white-space:pre-wrap;font-family:monospace;line-height:1.5;padding:8px 12px;border-left:4px solid #888"

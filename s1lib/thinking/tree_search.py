@@ -18,17 +18,18 @@ from typing import Protocol
 
 import numpy as np
 
-from s1lib.artifacts import derive_seed
-from s1lib.chat import ChatFormat, extract_answer
-from s1lib.conditions import split_steps
+from s1lib.chat import ChatFormat
+from s1lib.chat.length_control import split_steps
 from s1lib.engines.protocol import Engine, TokenIds
+from s1lib.grading import extract_answer
+from s1lib.keeping.hashes import derive_seed
 from s1lib.thinking.budget import Budget, BudgetError, Trace, answer, reserved_tokens
 
 BALANCE = 0.1  # REBASE's balance temperature
 
 
 class Reward(Protocol):
-    """What judges partial solutions, e.g. `s1lib.thinking.reward.RewardModel`."""
+    """What judges partial solutions, e.g. `s1lib.thinking.reward_model.RewardModel`."""
 
     async def scores(self, question: str, paths: Sequence[Sequence[str]]) -> list[float]: ...
 

@@ -14,11 +14,12 @@ import torch
 from matplotlib.axes import Axes
 from transformers import Qwen2ForCausalLM
 
-from s1lib.artifacts import atomic_directory, hash_of, hash_of_file, hash_of_model, write_text
-from s1lib.attention import PLAIN_ATTENTION
+from s1lib.hardware.plain_attention import PLAIN_ATTENTION
+from s1lib.keeping.files import atomic_directory, write_text
+from s1lib.keeping.hashes import hash_of, hash_of_file, hash_of_model
 from s1lib.profile import BaseModel
 from s1lib.toy.pretrain import GATE, pretrain
-from s1lib.toy.reward import train_reward
+from s1lib.toy.reward_training import train_reward
 from s1lib.toy.tokenizer import build_tokenizer
 
 

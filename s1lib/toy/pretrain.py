@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM
 
-from s1lib.attention import PLAIN_ATTENTION, causal_mask
+from s1lib.hardware.plain_attention import PLAIN_ATTENTION, causal_mask
 from s1lib.profile import BaseModel
 from s1lib.toy import corpus
 from s1lib.toy.muon import Muon

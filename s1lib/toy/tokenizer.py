@@ -10,7 +10,7 @@ import re
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from s1lib import conditions
+from s1lib.chat import length_control as conditions
 from s1lib.toy import problems, teacher
 
 END_OF_TEXT, IM_START, IM_END = SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")

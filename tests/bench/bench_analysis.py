@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from synthetic_records import STRINGS, WAITS, synthetic_records, write_records
 
-from s1lib.plots import panels, save_figure, save_table, theme
+from s1lib.drawing.plots import panels, save_figure, save_table, theme
 from s1lib.profile import Profile
 from s1lib.scaling import beside, control, figures, points, tables
 from s1lib.scaling.claims import claims_table

@@ -18,13 +18,13 @@ import time
 from bisect import bisect
 from itertools import accumulate
 
-from s1lib.artifacts import read_jsonl
 from s1lib.curation.decontaminate import decontaminate
 from s1lib.curation.pool import Sample
 from s1lib.curation.quality import filter_quality
 from s1lib.curation.selection import ablations, choose, preselect
+from s1lib.keeping.files import read_jsonl
 from s1lib.profile import ROOT
-from s1lib.scaling.reference import load
+from s1lib.published.paper_numbers import load
 
 PAPER = 59_029
 SIZES = (PAPER,)

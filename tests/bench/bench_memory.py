@@ -21,8 +21,8 @@ import torch.multiprocessing as multiprocessing
 from torch.distributed.device_mesh import init_device_mesh
 from transformers import Qwen2Config
 
+from s1lib.hardware import simulated_step as memory
 from s1lib.profile import SFT
-from s1lib.sft import memory
 
 LENGTH, MIB = 1024, 2**20
 CASES = {

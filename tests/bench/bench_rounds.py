@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from s1lib.artifacts import require_manifest
 from s1lib.chat import ChatFormat
 from s1lib.engines import Completion, Engine, open_engine
 from s1lib.evaluation.benchmarks import load_benchmark
+from s1lib.keeping.manifests import require_manifest
 from s1lib.profile import load_profile
 from s1lib.thinking.budget import Budget, Trace, force_budget
 

@@ -18,9 +18,9 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from trl import SFTTrainer
 
-from s1lib.attention import PLAIN_ATTENTION
 from s1lib.chat import ChatFormat
 from s1lib.curation.pool import Sample
+from s1lib.hardware.plain_attention import PLAIN_ATTENTION
 from s1lib.profile import SFT
 from s1lib.sft.dataset import training_set
 from s1lib.sft.train import build_trainer

@@ -10,10 +10,10 @@ import time
 
 import torch
 
-from s1lib.artifacts import require_manifest
 from s1lib.chat import ChatFormat
 from s1lib.engines import open_engine
 from s1lib.evaluation.benchmarks import load_benchmark
+from s1lib.keeping.manifests import require_manifest
 from s1lib.profile import load_profile
 from s1lib.thinking.budget import force_budget
 from s1lib.thinking.sweep import grid, sweep

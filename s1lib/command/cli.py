@@ -1,0 +1,136 @@
+"""The command `s1`: what the Makefile calls, and what a person may call directly.
+
+    s1 reproduce --profile toy                            s1 html --profile toy
+    s1 run notebooks/01_curation.ipynb --profile toy      s1 profiles
+    s1 fetch --profile h100
+    s1 think "How many r in raspberry?" --model PATH_OR_ID --max-thinking 512 --waits 2
+    s1 plan --profile h100 --gpus 8
+
+Whatever a user can cause ends in one line on stderr and exit status 1; Ctrl-C in one line and 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from s1lib.command import think
+from s1lib.command.notebook_runner import run_notebook
+from s1lib.command.reproduce import reproduce
+from s1lib.errors import S1Error
+from s1lib.profile import Profile, ProfileError, hub_references, known_profiles, load_profile
+from s1lib.published import hub
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    with contextlib.suppress(ValueError):  # not in the main thread: tests
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        options.command(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted; finished work is kept: run the same command again to go on", file=sys.stderr)
+        return 130
+    except S1Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print("error: no space left on the disk: free some and run again; finished work is kept", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="s1", description="s1: Simple test-time scaling, from notebooks")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="execute one notebook headless")
+    run.add_argument("notebook", help="notebooks/NN_name.ipynb")
+    run.set_defaults(command=_run)
+    for name, command, text in (
+        ("reproduce", _reproduce, "every notebook of the profile that is not up to date, in order"),
+        ("html", _html, "claims, figures, tables, notebooks and traces as a static site"),
+        ("fetch", _fetch, "download what the profile names on a hub, for machines without a network"),
+    ):
+        commands.add_parser(name, help=text).set_defaults(command=command)
+    plan = commands.add_parser("plan", help="does the training fit its GPUs, and how long will it take")
+    plan.set_defaults(command=_plan)
+    for command in commands.choices.values():
+        command.add_argument("--profile", default=None, help="a name, or a YAML file (default: $PROFILE, else toy)")
+        command.add_argument("--outputs", default=None, help="where outputs/<profile> goes (default: $S1_OUTPUTS, else outputs/)")
+    think.add_to(commands)
+    plan.add_argument("--gpus", type=int, default=None, help="how many GPUs (default: the profile's sft.processes)")
+    plan.add_argument("--gpu-memory", type=float, default=None, metavar="GB", help="of each (default: this machine's GPUs, else 80)")
+    plan.add_argument("--length", type=int, default=None, help="tokens of a sequence (default: sft.max_length)")
+    commands.add_parser("profiles", help="list the profiles").set_defaults(command=_profiles)
+    return parser
+
+
+def _profile(options: argparse.Namespace) -> Profile:
+    return load_profile(options.profile, outputs=options.outputs)
+
+
+def _run(options: argparse.Namespace) -> None:
+    profile = _profile(options)
+    run_notebook(options.notebook, profile=profile, profile_name=options.profile or profile.name)
+
+
+def _html(options: argparse.Namespace) -> None:
+    from s1lib.site.build import build
+
+    print(build(_profile(options)))
+
+
+def _reproduce(options: argparse.Namespace) -> None:
+    profile = _profile(options)
+    reproduce(profile, options.profile or profile.name)
+    print(f"{profile.name}: complete, see {os.path.relpath(profile.outputs)}")
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from s1lib.hardware.memory_plan import PlanError, make_plan
+
+    profile = _profile(options)
+    gpu = options.gpu_memory and options.gpu_memory * 1e9
+    try:
+        plan = make_plan(profile, gpus=options.gpus or profile.sft.processes, length=options.length, gpu=gpu)
+        print(plan.text(), flush=True)
+        plan.check()
+    except PlanError as error:
+        raise ProfileError(f"profile {profile.name}: {error}") from None
+
+
+def _profiles(_options: argparse.Namespace) -> None:
+    for name in known_profiles():
+        print(f"{name:8} {load_profile(name).description}")
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    profile = _profile(options)
+    wanted = hub_references(profile)
+    if not wanted:
+        print(f"profile {profile.name}: nothing to fetch, everything is made on this machine")
+    failed = []
+    for kind, name, revision in wanted:
+        try:
+            print(f"{kind} {name} at {revision or 'its newest revision'}: {hub.download(kind, name, revision)}", flush=True)
+        except hub.HubError as error:  # the others may still be within reach
+            failed.append(error)
+            print(error, flush=True)
+    if failed:
+        more = f"; {len(failed) - 1} more failed as listed above" if len(failed) > 1 else ""
+        raise hub.HubError(
+            f"{failed[0]}{more}; what is gated needs `hf auth login`, and a local folder may be named in the profile instead"
+        )

@@ -1,0 +1,60 @@
+"""Every notebook of a profile in its order, each only where something it depends on has changed.
+
+    reproduce(load_profile("toy"), "toy")
+
+A notebook is executed again when its source, the profile, a file of s1lib that it may use or the
+manifest of the notebook before it is another than the last time. What it then really repeats is
+decided inside it, by the hashes that name shards and models: a changed plotting function draws the
+figures again and trains nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s1lib.command.notebook_runner import run_notebook
+from s1lib.keeping.files import write_text
+from s1lib.keeping.hashes import hash_of, hash_of_file
+from s1lib.profile import ROOT, Profile, profile_files
+
+# The rooms in the order of their notebooks. Data flows from left to right, so a notebook uses its
+# own room and those before it; the other rooms of s1lib serve all of them.
+ROOMS = {
+    "00_toy_universe": "toy",
+    "01_curation": "curation",
+    "02_sft": "sft",
+    "03_budget_forcing": "thinking",
+    "04_evaluation": "evaluation",
+    "05_scaling_analysis": "scaling",
+}
+UNUSED = ("command", "site")  # no notebook imports them
+SOURCES = (".py", ".yaml", ".csv")
+
+
+def reproduce(profile: Profile, profile_name: str) -> None:
+    """Execute what is not up to date; raises NotebookError at the first notebook that fails."""
+    for place, name in enumerate(profile.notebooks):
+        before = profile.notebooks[:place][-1:]
+        key = inputs_key(profile, profile_name, name, before)
+        kept = profile.stage(name) / "inputs.key"
+        manifest = profile.stage(name) / "manifest.json"
+        if manifest.exists() and kept.exists() and kept.read_text() == key:
+            continue
+        run_notebook(ROOT / "notebooks" / f"{name}.ipynb", profile=profile, profile_name=profile_name)
+        write_text(kept, key)
+
+
+def inputs_key(profile: Profile, profile_name: str, name: str, before: tuple[str, ...]) -> str:
+    """A hash of all that notebook `name` depends on; `before`: the notebook whose results it reads."""
+    files = [ROOT / "notebooks" / f"{name}.ipynb", *profile_files(profile_name), *package_files(name)]
+    files += [profile.stage(other) / "manifest.json" for other in before]
+    return hash_of([(path.name, hash_of_file(path)) for path in files])
+
+
+def package_files(name: str) -> list[Path]:
+    """The files of s1lib that notebook `name` may use."""
+    later = list(ROOMS)[list(ROOMS).index(name) + 1 :] if name in ROOMS else ()
+    left_out = {*UNUSED, *(ROOMS[other] for other in later)}
+    package = ROOT / "s1lib"
+    files = (path for path in sorted(package.rglob("*")) if path.suffix in SOURCES)
+    return [path for path in files if path.relative_to(package).parts[0] not in left_out]

@@ -1,0 +1,58 @@
+"""The base model as it goes into training: its tokenizer, its weights, and adapters where the profile asks for them."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.initialization import no_init_weights
+
+from s1lib.errors import S1Error
+from s1lib.hardware.plain_attention import PLAIN_ATTENTION
+from s1lib.profile import SFT, split_revision
+
+
+class TrainingError(S1Error):
+    """Training cannot start or go on; the message is one line that says where and why."""
+
+
+def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
+    """Tokenizer of a model directory or a hub id with a pinned revision."""
+    name, revision = split_revision(base)
+    return AutoTokenizer.from_pretrained(name, revision=revision)
+
+
+def base_dtype(settings: SFT) -> torch.dtype:
+    """Of the base model's weights: float32 where they are trained; under adapters, which stay float32, bf16 is enough."""
+    return torch.bfloat16 if settings.lora_rank and settings.bf16 else torch.float32
+
+
+def load_base(base: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+    """The base model with weights of `dtype`; on a CPU with the attention that trains fastest there.
+
+    In a sharded training the first process alone reads the weights: FSDP2 sends the others theirs.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    name, revision = split_revision(base)
+    attention = {} if torch.cuda.is_available() else {"attn_implementation": PLAIN_ATTENTION}
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and os.environ.get("RANK", "0") != "0":
+        with no_init_weights():  # memory that nobody touches is never taken
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name, revision=revision), dtype=dtype, **attention)
+        model.tie_weights()
+        return model
+    try:
+        return AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=dtype, **attention)
+    except Exception as error:  # a damaged file can raise anything
+        reason = " ".join(str(error).split())[:200]
+        raise TrainingError(f"cannot load the base model from {base}: {type(error).__name__}: {reason}; write or fetch it again") from error
+
+
+def with_adapters(model: PreTrainedModel, rank: int) -> PreTrainedModel:
+    """Low-rank adapters on every linear layer of the blocks, themselves in float32; raises TrainingError without peft."""
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError:
+        raise TrainingError("sft.lora_rank needs the package peft: pip install peft==0.21.2") from None
+    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"))

@@ -1,0 +1,43 @@
+"""Manifests: the last file that a stage writes, and the only sign that it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+from s1lib.keeping.files import ArtifactError, write_text
+from s1lib.keeping.hashes import plain
+
+PACKAGES = ("torch", "transformers", "trl", "accelerate", "datasets", "numpy", "pandas", "math-verify")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on, for manifests and records."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def write_manifest(directory: Path | str, **facts: Any) -> None:
+    """Mark `directory` complete: what it was made from, with which versions, and every file in it with its size."""
+    directory = Path(directory)
+    files = {
+        str(p.relative_to(directory)): p.stat().st_size for p in sorted(directory.rglob("*")) if p.is_file() and p.name != "manifest.json"
+    }
+    manifest = {**facts, "versions": versions(), "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "files": files}
+    write_text(directory / "manifest.json", json.dumps(manifest, indent=1, default=plain) + "\n")
+
+
+def require_manifest(directory: Path | str) -> dict:
+    """The manifest of a finished stage, or ArtifactError naming the notebook to run."""
+    path = Path(directory) / "manifest.json"
+    if not path.exists():
+        raise ArtifactError(f"{Path(directory)} is not finished: run notebook {Path(directory).name} first (or `make reproduce`)")
+    return json.loads(path.read_text())

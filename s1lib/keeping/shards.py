@@ -1,0 +1,49 @@
+"""Shards: rows of a long job, kept under a key of what produced them.
+
+A resumed run repeats no finished shard, and a changed setting never reuses a stale one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from s1lib.keeping.files import ArtifactError, read_jsonl, write_jsonl
+
+
+def shard(directory: Path | str, name: str, key: str, make: Callable[[], list[dict]], *, log: Callable[[str], None] = print) -> list[dict]:
+    """Rows of shard `name`: read when it was finished under the same `key`, made (and kept) otherwise.
+
+    A corrupt shard is set aside as *.corrupt, named in the log and made again.
+    """
+    path = Path(directory) / f"{name}-{key}.jsonl"
+    finished = _finished_shard(path, log)
+    return _keep_shard(path, make(), name, log) if finished is None else finished
+
+
+async def shard_async(
+    directory: Path | str, name: str, key: str, make: Callable[[], Awaitable[list[dict]]], *, log: Callable[[str], None] = print
+) -> list[dict]:
+    """`shard` for work that is awaited: decoding."""
+    path = Path(directory) / f"{name}-{key}.jsonl"
+    finished = _finished_shard(path, log)
+    return _keep_shard(path, await make(), name, log) if finished is None else finished
+
+
+def _finished_shard(path: Path, log: Callable[[str], None]) -> list[dict] | None:
+    if not path.exists():
+        return None
+    try:
+        return read_jsonl(path)
+    except ArtifactError as error:
+        aside = path.with_suffix(".corrupt")
+        os.replace(path, aside)
+        log(f"{error}; set aside as {aside.name}, making it again")
+        return None
+
+
+def _keep_shard(path: Path, rows: list[dict], name: str, log: Callable[[str], None]) -> list[dict]:
+    write_jsonl(path, rows)
+    log(f"{name}: {len(rows)} rows")
+    return rows

@@ -1,0 +1,45 @@
+"""The profile of a run: what is set (`settings`), how YAML is read (`reader`), what hubs must have.
+
+profile = load_profile("toy")
+"""
+
+from s1lib.profile.hub_ids import hub_references, is_hub_id, split_revision
+from s1lib.profile.reader import ProfileError, known_profiles, load_profile, profile_files
+from s1lib.profile.settings import (
+    CUT,
+    ROOT,
+    SFT,
+    Assistant,
+    BaseModel,
+    Benchmark,
+    Curation,
+    EngineSettings,
+    Evaluation,
+    Profile,
+    Scaling,
+    TrainingSet,
+    Universe,
+)
+
+__all__ = [
+    "CUT",
+    "ROOT",
+    "SFT",
+    "Assistant",
+    "BaseModel",
+    "Benchmark",
+    "Curation",
+    "EngineSettings",
+    "Evaluation",
+    "Profile",
+    "ProfileError",
+    "Scaling",
+    "TrainingSet",
+    "Universe",
+    "hub_references",
+    "is_hub_id",
+    "known_profiles",
+    "load_profile",
+    "profile_files",
+    "split_revision",
+]

@@ -1,0 +1,129 @@
+"""Profiles from YAML: one file = every number of a run; an unknown key is refused.
+
+    profile = load_profile("toy")
+    profile.stage("01_curation")          # outputs/toy/01_curation
+    profile.curation.target               # 1000
+
+A profile may say `extends: toy` and list only what differs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from s1lib.errors import S1Error
+from s1lib.profile.settings import Profile
+
+PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+
+
+class ProfileError(S1Error):
+    """The profile cannot be used; the message says which key and what to write instead."""
+
+
+def known_profiles() -> list[str]:
+    return sorted(path.stem for path in PROFILES.glob("*.yaml"))
+
+
+def load_profile(name: str | None = None, *, outputs: str | Path | None = None) -> Profile:
+    """The profile `name` (default: $PROFILE, else toy), or a path to a YAML file. Raises ProfileError."""
+    name = name or os.environ.get("PROFILE") or "toy"
+    values = _read(name)
+    values.setdefault("name", Path(name).stem)
+    values["outputs_root"] = str(outputs or os.environ.get("S1_OUTPUTS") or "")
+    return _build(Profile, values, where="")
+
+
+def profile_files(name: str) -> list[Path]:
+    """The YAML files a profile is made of: its own and those it extends."""
+    path = _path(name)
+    values = read_yaml(path)
+    return [path, *(profile_files(values["extends"]) if values.get("extends") else [])]
+
+
+def _path(name: str) -> Path:
+    path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+    if not path.exists():
+        close = difflib.get_close_matches(name, known_profiles(), n=1, cutoff=0)
+        raise ProfileError(f"unknown profile {name!r}; did you mean {close[0]!r}? known: {', '.join(known_profiles())}")
+    return path
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """One YAML file as it stands."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ProfileError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ProfileError(f"{path} must hold `key: value` lines at its top level")
+    if "outputs_root" in values:
+        raise ProfileError(f"{path}: unknown key 'outputs_root'; set the environment variable S1_OUTPUTS instead")
+    return values
+
+
+def _read(name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The profile's values over those of the profile it extends; a name is not inherited."""
+    values = read_yaml(_path(name))
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    if parent in (*seen, name):
+        raise ProfileError(f"profile {name!r} extends itself through {parent!r}")
+    inherited = _read(parent, (*seen, name))
+    inherited.pop("name", None)
+    return _merge(inherited, values)
+
+
+def _merge(base: dict, over: dict) -> dict:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _build(kind: type, values: Any, where: str) -> Any:
+    """`values` as the dataclass `kind`, every key known and of the declared type."""
+    if not isinstance(values, dict):
+        raise ProfileError(f"profile key {where.rstrip('.')!r} must hold `key: value` lines, not {values!r}")
+    hints = typing.get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            close = difflib.get_close_matches(str(key), hints, n=1, cutoff=0)
+            raise ProfileError(f"unknown profile key {where + str(key)!r}; did you mean {where + close[0]!r}?")
+    try:
+        return kind(**{key: _convert(hints[key], value, where + key) for key, value in values.items()})
+    except TypeError as error:
+        raise ProfileError(f"profile: {error}") from None
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        return _convert(next(a for a in arguments if a is not type(None)), value, where)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where + ".")
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise ProfileError(f"profile key {where!r} must be one of {', '.join(map(str, arguments))}, not {value!r}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ProfileError(f"profile key {where!r} must be a list, not {value!r}")
+        return tuple(_convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint in (int, float, str, bool) and type(value) is not hint:
+        raise ProfileError(f"profile key {where!r} must be {hint.__name__}, not {value!r}")
+    return value

@@ -1,0 +1,228 @@
+"""The settings of a run: one frozen dataclass per stage, with the defaults of the paper or the toy.
+
+A profile (`s1lib/profiles/*.yaml`) sets them, see `reader.py`. What names a dataset or a model is a
+local path, relative to the profile's outputs where it starts with `@`, or a hub id with a pinned
+revision such as `Qwen/Qwen2.5-32B-Instruct@5ede1c9`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+ROOT = Path(__file__).resolve().parent.parent.parent  # of the repository
+CUT = "cut"  # the model that is trained on examples cut at `sft.cut_length`
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """One base model of the toy universe, trained from scratch (the roles of Qwen2.5-7B and 32B)."""
+
+    hidden_size: int = 128
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 2
+    intermediate_size: int = 384
+    tokens: int = 5_500_000  # training tokens before the gate is asked for the first time
+    extra_tokens: int = 1_000_000  # each time the gate is not passed
+    max_tokens: int = 9_000_000  # then go on with what there is, and say so
+    gated: bool = True  # must pass the gate; the weak model need not
+
+
+@dataclass(frozen=True)
+class Universe:
+    """Notebook 00: the toy universe. Absent on real models."""
+
+    pool_size: int = 5000
+    benchmark_size: int = 300
+    max_steps: int = 6  # the longest questions; there are six labels
+    slip_rate: float = 0.12  # of the teacher's quick lines
+    broken_rate: float = 0.08  # traces that the quality filter must find
+    seed: int = 0
+    large: BaseModel = field(default_factory=BaseModel)
+    small: BaseModel = field(default_factory=lambda: BaseModel(gated=False))
+    reward_tokens: int = 300_000  # the process reward model is the large base model trained on so many tokens more
+
+
+@dataclass(frozen=True)
+class Assistant:
+    """A language model that curation asks: an OpenAI-compatible chat endpoint (`url`), else a checkpoint on the profile's engine."""
+
+    model: str = ""  # the endpoint's name for it; without an endpoint a path or hub id
+    url: str = ""  # of the endpoint, e.g. http://localhost:8000/v1
+    key: str = ""  # NAME of the environment variable that holds the endpoint's key
+    max_tokens: int = 4096  # per reply
+    temperature: float = 0.0  # of the first try; a reply that cannot be read is asked for again at 0.7
+    concurrency: int = 64  # requests under way
+    per_minute: int = 0  # requests; 0 = no limit
+    retries: int = 8  # of one request that fails, with growing pauses
+    timeout: float = 600.0  # seconds per request
+    prompt_price: float = 0.0  # per million tokens, in the currency of your bill
+    reply_price: float = 0.0
+
+
+@dataclass(frozen=True)
+class Curation:
+    """Notebook 01 (paper, section 2)."""
+
+    pool: str = "@00_toy_universe/pool.jsonl"
+    target: int = 1000
+    ngram: int = 8  # words; decontamination
+    models: tuple[str, ...] = ("@00_toy_universe/base-small", "@00_toy_universe/base-large")
+    attempt_tokens: int = 64  # per attempt
+    also_tests: tuple[str, ...] = ()  # further test sets to decontaminate against: paths, hub ids, names of sources.yaml
+    across_sources: bool = False  # also drop n-grams shared with an earlier source, as the official scripts do
+    quality: str = "s1lib"  # rules: "s1lib", or "official" for exactly those of the official scripts
+    selection: str = "paper"  # "paper" (Algorithm 1) | "official" (its notebook, with a third stage)
+    teacher: Assistant | None = None  # writes the traces that the pool lacks
+    classifier: Assistant | None = None  # names the domains that the pool lacks
+    judge: Assistant | None = None  # grades what a program cannot: proofs, prose
+    full_size: int | None = None  # of the "full" ablation set; None keeps every sample
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A published training set, taken as it is."""
+
+    name: str = ""  # of the model trained on it
+    path: str = ""  # a hub id or a local table, as for `curation.pool`
+    max_length: int = 0  # tokens; 0 = sft.max_length
+
+
+@dataclass(frozen=True)
+class SFT:
+    """Notebook 02 (paper, appendix D): trl's own names where there is one."""
+
+    base: str = "@00_toy_universe/base-large"
+    sets: tuple[str, ...] = ("s1", "random", "diverse", "longest", "full")
+    conditional: tuple[str, ...] = ("token", "step")  # models for conditional length control, trained on the s1 set; also "class"
+    published: tuple[TrainingSet, ...] = ()  # further models on published sets: s1.1, say
+    cut_length: int = 0  # tokens; also train "cut": s1 with its examples cut there (Table 8); 0 = not
+    step_separator: str = "\n\n"  # between the steps of a trace
+    epochs: float = 5.0
+    max_steps: int = -1  # caps sets that are larger than the curated one; -1 = epochs alone
+    batch_size: int = 16  # sequences per optimiser step, over all devices
+    micro_batch_size: int = 16  # sequences per device and pass
+    learning_rate: float = 1e-5
+    warmup: float = 0.05  # share of the steps
+    weight_decay: float = 1e-4
+    adam_betas: tuple[float, float] = (0.9, 0.95)
+    max_length: int = 32768  # tokens; nothing may be longer
+    too_long: Literal["refuse", "drop"] = "refuse"  # what happens to a sample that is; it is never cut
+    bf16: bool = True
+    optim: Literal["adamw_torch_fused", "adamw_torch_8bit"] = "adamw_torch_fused"  # 8 bit: torchao's, not the paper's
+    gradient_checkpointing: bool = True
+    activation_offloading: bool = False  # what the backward pass needs waits in host memory: the same training
+    processes: int = 1  # GPUs, each with one process; more than one is launched with accelerate and sharded by FSDP2
+    offload: bool = False  # parameters, gradients and optimiser states in host memory (FSDP2): the same training
+    lora_rank: int = 0  # low-rank adapters (peft) on all linear layers instead of full fine-tuning; 0 = full, as the paper
+    checkpoint_steps: int = 0  # optimiser steps between checkpoints that a killed run goes on from; 0 = none
+    seed: int = 0
+
+    def limit_of(self, model: str) -> int:
+        """The longest example of a model's training set, in tokens."""
+        own = {one.name: one.max_length for one in self.published} | {CUT: self.cut_length}
+        return own.get(model) or self.max_length
+
+    @property
+    def launched(self) -> bool:
+        """Whether training runs in processes of its own, under FSDP2: one GPU needs that only for `offload`."""
+        return self.processes > 1 or self.offload
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Everything that notebook 02 trains, in the order of its tables."""
+        return (*self.sets, *(one.name for one in self.published), *((CUT,) if self.cut_length else ()), *self.conditional)
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Which engine decodes, and how."""
+
+    kind: Literal["torch", "vllm", "server"] = "torch"  # transformers' models, vLLM in this process, servers at `urls`
+    dtype: str = "float32"
+    max_rows: int = 64  # sequences decoded at a time; "server": by each replica
+    max_context: int = 1024  # tokens, prompt included
+    urls: tuple[str, ...] = ()  # "server": base URLs of the replicas, e.g. http://127.0.0.1:8000
+    tensor_parallel: int = 1
+    data_parallel: int = 1
+    gpu_memory: float = 0.9  # "vllm": share of each GPU that it takes
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One test set. `role` names the paper's benchmark it stands for (and is plotted beside)."""
+
+    name: str = ""
+    path: str = ""
+    role: str = ""  # "AIME24" | "MATH500" | "GPQA-Diamond" | "AIME25"
+    kind: str = "math"  # "math" | "choice"
+    limit: int | None = None  # first n problems only
+    sha256: str = ""  # the checksum that notebook 04 prints, to refuse any other version; "" = not checked
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Notebooks 03 and 04 (paper, sections 3 and 4)."""
+
+    benchmarks: tuple[Benchmark, ...] = ()
+    max_thinking: int = 32000  # tokens; natural stop unless it comes first
+    budgets: tuple[int, ...] = (500, 1000, 2000, 4000, 8000, 16000)  # tokens
+    waits: tuple[int, ...] = (1, 2, 4, 6)
+    strings: tuple[str, ...] = ("Wait", "Hmm", "Alternatively", "")
+    string_waits: int = 2
+    token_limits: tuple[int, ...] = (1024, 2048, 4096, 8192, 16384)  # tokens; token-conditional control
+    step_limits: tuple[int, ...] = (16, 32, 64, 128, 256)  # steps; step-conditional control
+    answer_tokens: int = 512  # reserved for the answer
+    sampled_problems: int | None = None  # of each benchmark, for votes, rejection, trees and conditional control; None = all
+    votes: tuple[int, ...] = (1, 2, 4, 8, 16)
+    vote_temperature: float = 1.0
+    rejection_caps: tuple[int, ...] = (3500, 4000, 5000, 6000, 8000, 16000)  # tokens
+    rejection_tries: int = 16
+    rejection_temperature: float = 1.0
+    reward: str = ""  # process reward model for tree search; "" = no tree search
+    tree_widths: tuple[int, ...] = (2, 4, 8, 16)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Notebook 05: from records alone."""
+
+    resamples: int = 10_000
+    alpha: float = 0.05
+
+
+@dataclass(frozen=True)
+class Profile:
+    name: str
+    description: str = ""
+    notebooks: tuple[str, ...] = ("01_curation", "02_sft", "03_budget_forcing", "04_evaluation", "05_scaling_analysis")
+    threads: int = 0  # torch threads; 0 = every core
+    universe: Universe | None = None
+    curation: Curation = field(default_factory=Curation)
+    sft: SFT = field(default_factory=SFT)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    scaling: Scaling = field(default_factory=Scaling)
+    outputs_root: str = ""  # set by S1_OUTPUTS or `make OUTPUTS=…`; not a key of the YAML
+
+    @property
+    def outputs(self) -> Path:
+        return Path(self.outputs_root or ROOT / "outputs") / self.name
+
+    def stage(self, notebook: str) -> Path:
+        """Where notebook `notebook` writes; nothing is created."""
+        return self.outputs / notebook
+
+    def create_stage(self, notebook: str) -> Path:
+        """`stage`, with the folder made where there is none."""
+        path = self.stage(notebook)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def resolve(self, reference: str) -> str:
+        """`@stage/file` -> its path under this profile's outputs; anything else as it is."""
+        return str(self.outputs / reference[1:]) if reference.startswith("@") else reference

@@ -1,0 +1,137 @@
+"""Rows of a table in whatever form it lies: JSON lines, JSON, parquet, arrow or CSV; one file, or a folder of them.
+
+    for place, row in read_rows("mirror/s1K", columns={"question", "solution"}):    # place: "data/a.parquet, row 7"
+
+A folder is what the hub hands out: `files` (a glob in it) says which of its files make the table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from s1lib.errors import S1Error
+
+SUFFIXES = (".jsonl", ".json", ".parquet", ".arrow", ".csv")
+BATCH = 1000  # rows in memory at a time
+
+Row = dict[str, Any]
+
+
+class TableError(S1Error):
+    """A table cannot be used; the message is one line that names the file, the place in it and what is wrong."""
+
+
+def table_files(path: Path | str, files: str = "**/*") -> list[Path]:
+    """The files of a table, sorted; `files` (globs separated by spaces) applies to a folder. TableError when there is none."""
+    path = Path(path)
+    if path.is_file():
+        if path.suffix not in SUFFIXES:
+            raise TableError(f"{path}: cannot read {path.suffix or 'a file without suffix'}; known: {', '.join(SUFFIXES)}")
+        return [path]
+    if not path.exists():
+        raise TableError(f"{path} does not exist: check the path, or run the notebook that writes it first")
+    found = {file for pattern in files.split() for file in path.glob(pattern) if file.suffix in SUFFIXES and file.is_file()}
+    if not found:
+        raise TableError(f"{path} holds no {', '.join(SUFFIXES)} file that matches {files!r}")
+    return sorted(found)
+
+
+def columns_of(path: Path | str, files: str = "**/*") -> set[str]:
+    """Names of the columns of the first file (of the first row, in JSON)."""
+    first = table_files(path, files)[0]
+    if first.suffix == ".parquet":
+        return set(_open(first, pq.ParquetFile).schema_arrow.names)
+    return set(next((row for _, row in _rows(first, None) if isinstance(row, dict)), {}))
+
+
+def read_rows(path: Path | str, *, columns: set[str] | None = None, files: str = "**/*") -> Iterator[tuple[str, Any]]:
+    """(place, row) of every row; of parquet only `columns` are read. Raises TableError that names the file and the place."""
+    for file in table_files(path, files):
+        name = f"{file.name}, " if Path(path).is_dir() else ""
+        for place, row in _rows(file, columns):
+            yield f"{name}{place}", row
+
+
+def _rows(file: Path, columns: set[str] | None) -> Iterator[tuple[str, Any]]:
+    if file.suffix == ".jsonl":
+        yield from _json_lines(file)
+        return
+    if file.suffix == ".json":
+        tables = [_json(file)]
+    elif file.suffix == ".parquet":
+        tables = _parquet(file, columns)
+    elif file.suffix == ".csv":  # quoted cells may hold newlines: GPQA's do
+        tables = [_open(file, _read_csv).to_pylist()]
+    else:
+        tables = _arrow(file)
+    number = 0
+    try:
+        for rows in tables:
+            for row in rows:
+                number += 1
+                yield f"row {number}", row
+    except (UnicodeDecodeError, pa.ArrowException) as error:
+        raise TableError(f"{file}, after row {number}: {_line(error)}; the file is damaged or not UTF-8") from None
+
+
+def _json_lines(file: Path) -> Iterator[tuple[str, Any]]:
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield f"line {number}", json.loads(line.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                raise TableError(f"{file}, line {number}: not UTF-8 (byte {line[error.start]:#04x}); convert the file first") from None
+            except ValueError:
+                raise TableError(f"{file}, line {number}: not a complete JSON line; the file may have been cut") from None
+
+
+def _json(file: Path) -> list[Any]:
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TableError(f"{file}: not JSON in UTF-8: {_line(error)}") from None
+    if not isinstance(rows, list):
+        raise TableError(f"{file}: expected one list of rows, found {type(rows).__name__}")
+    return rows
+
+
+def _parquet(file: Path, columns: set[str] | None) -> Iterator[list[Row]]:
+    table = _open(file, pq.ParquetFile)
+    wanted = None if columns is None else [name for name in table.schema_arrow.names if name in columns]
+    for batch in table.iter_batches(batch_size=BATCH, columns=wanted):
+        yield batch.to_pylist()
+
+
+def _arrow(file: Path) -> Iterator[list[Row]]:
+    """`datasets` saves the stream format, others the file format."""
+    try:
+        reader = pa.ipc.open_stream(pa.memory_map(str(file)))
+        yield from (batch.to_pylist() for batch in reader)
+    except pa.ArrowInvalid:
+        reader = _open(file, lambda name: pa.ipc.open_file(pa.memory_map(name)))
+        yield from (reader.get_batch(index).to_pylist() for index in range(reader.num_record_batches))
+
+
+def _read_csv(name: str) -> pa.Table:
+    return pa.csv.read_csv(name, parse_options=pa.csv.ParseOptions(newlines_in_values=True))
+
+
+def _open(file: Path, reader: Any) -> Any:
+    try:
+        return reader(str(file))
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        raise TableError(f"{file}: {_line(error)}; the file is damaged, not UTF-8 or not what its name says") from None
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,80 @@
+"""What notebook 02 shows: one table of trainings, the curves of figure 9."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import seaborn
+from datasets import Dataset
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from s1lib.keeping.files import read_jsonl
+
+CURVES = {"loss": "training loss", "grad_norm": "gradient norm", "learning_rate": "learning rate"}
+
+
+def trainings(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row per model: model, examples, those cut at the limit in tokens, steps, tokens, minutes, final loss (the last tenth's mean)."""
+    columns = {
+        "name": "model",
+        "examples": "examples",
+        "limit": "limit",
+        "cut": "cut",
+        "steps": "steps",
+        "tokens": "tokens",
+        "minutes": "minutes",
+        "final_loss": "final loss",
+    }
+    rows = [{**record, "limit": record["settings"]["max_length"]} for record in records]
+    return pd.DataFrame([{shown: record[key] for key, shown in columns.items()} for record in rows])
+
+
+def lengths(data: Mapping[str, Dataset], *, limits: Mapping[str, int]) -> pd.DataFrame:
+    """Per set: examples, mean and longest number of tokens (prompt included), and the set's limit, which none may exceed."""
+    rows = []
+    for name, examples in data.items():
+        tokens = pd.Series(list(examples["length"]))
+        rows.append({"set": name, "examples": len(tokens), "mean tokens": tokens.mean(), "longest": tokens.max(), "limit": limits[name]})
+    return pd.DataFrame(rows)
+
+
+def training_logs(models: Mapping[str, Path | str]) -> pd.DataFrame:
+    """log.jsonl of every model directory, one row per step, with the model's name in column `model`."""
+    return pd.concat(
+        [pd.DataFrame(read_jsonl(Path(path) / "log.jsonl")).assign(model=name) for name, path in models.items()], ignore_index=True
+    )
+
+
+def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window: int = 1) -> Axes:
+    """One panel of figure 9: `column` against training steps, a line per model, each point the mean of the last `window` steps;
+    loss and gradient norm on a log axis."""
+    smooth = data.assign(value=data.groupby("model")[column].transform(lambda values: values.rolling(window, min_periods=1).mean()))
+    seaborn.lineplot(smooth, x="step", y="value", hue="model", style="model", ax=ax)
+    ax.set(xlabel="training step", ylabel=CURVES[column])
+    if column != "learning_rate":
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.legend(title=None)
+    return ax
+
+
+def beside_the_paper(record: Mapping[str, Any], published: Mapping[str, float]) -> pd.DataFrame:
+    """The paper's training of s1-32B (appendix D; `published` from figure9.csv) and one of this run; values as text."""
+    rows = {
+        "examples": (1000, record["examples"]),
+        "training steps": (published["last training step"], record["steps"]),
+        "epochs": (5, record["epochs"]),
+        "sequences per step": (16, record["settings"]["batch_size"]),
+        "learning rate": (1e-5, record["settings"]["learning_rate"]),
+        "mean training loss": (published["mean training loss"], record["loss"]),
+        "minutes": (26, record["minutes"]),
+    }
+    return pd.DataFrame(
+        [(name, f"{paper:.4g}", f"{here:.4g}") for name, (paper, here) in rows.items()], columns=["", "paper: s1-32B", "this run"]
+    )
