@@ -15,7 +15,7 @@ import pytest
 
 from s1lib.keeping import files as artifacts
 from s1lib.keeping.files import ArtifactError, atomic_path, read_jsonl, write_jsonl
-from s1lib.keeping.hashes import hash_of
+from s1lib.keeping.hashes import hash_of, hash_of_model
 from s1lib.keeping.manifests import require_manifest, write_manifest
 from s1lib.keeping.shards import shard, shard_async
 
@@ -127,14 +127,14 @@ def test_a_key_depends_on_values_and_not_on_the_order_of_a_dict():
 def test_a_models_key_changes_with_its_weights_or_its_configuration(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(bytes(3_000_000))
-    key = artifacts.hash_of_model(str(tmp_path))
+    key = hash_of_model(str(tmp_path))
     (tmp_path / "training.json").write_text("unrelated")
-    assert artifacts.hash_of_model(str(tmp_path)) == key
+    assert hash_of_model(str(tmp_path)) == key
     (tmp_path / "model.safetensors").write_bytes(bytes(2_999_999) + b"x")
-    changed = artifacts.hash_of_model(str(tmp_path))
+    changed = hash_of_model(str(tmp_path))
     (tmp_path / "config.json").write_text('{"a": 1}')
-    assert len({key, changed, artifacts.hash_of_model(str(tmp_path))}) == 3
-    assert artifacts.hash_of_model("owner/name@a") != artifacts.hash_of_model("owner/name@b")
+    assert len({key, changed, hash_of_model(str(tmp_path))}) == 3
+    assert hash_of_model("owner/name@a") != hash_of_model("owner/name@b")
 
 
 def test_a_manifest_lists_what_is_there_and_with_what_it_was_made(tmp_path):

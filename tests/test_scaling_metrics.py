@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from s1lib.drawing.intervals import wilson
-from s1lib.published import paper_numbers as reference
+from s1lib.published import paper_numbers
 from s1lib.scaling import metrics
 from s1lib.scaling.records import TOKENS_PER_STEP
 
@@ -20,31 +20,31 @@ def exact(accuracy):
 def runs(method):
     """Average thinking tokens, accuracies and limits of the runs behind one row of Table 3."""
     if method in ("TCC", "TCC+BF"):
-        table = reference.load("table12").query("method == @method")
+        table = paper_numbers.load("table12").query("method == @method")
         return table["thinking_tokens"], table["accuracy"], table["limit"]
     if method in ("SCC", "SCC+BF"):
-        table = reference.load("table13").query("method == @method")
+        table = paper_numbers.load("table13").query("method == @method")
         return table["thinking_tokens"], table["accuracy"], table["limit_steps"] * TOKENS_PER_STEP
     if method == "RS":
-        table = reference.load("figure6")
+        table = paper_numbers.load("figure6")
         return table["thinking_tokens"], table["accuracy"], table["cap"]
     if method == "CCC":
-        table = reference.load("table14").query("benchmark == 'AIME24'").set_index("class")
+        table = paper_numbers.load("table14").query("benchmark == 'AIME24'").set_index("class")
         return table["thinking_tokens"][["short", "long"]], table["accuracy"][["short", "long"]], None
-    table = reference.load("figure4a").query("series == 'budgets'")
+    table = paper_numbers.load("figure4a").query("series == 'budgets'")
     return table["thinking_tokens"], table["accuracy"], None
 
 
 @pytest.mark.parametrize("method", ["BF", "TCC", "TCC+BF", "SCC", "SCC+BF", "CCC"])
 def test_scaling_per_doubling_gives_the_numbers_of_table_3(method):
-    printed = reference.load("table3").set_index("method")["scaling"][method]
+    printed = paper_numbers.load("table3").set_index("method")["scaling"][method]
     tokens, accuracy, _ = runs(method)
     assert round(float(metrics.scaling(tokens, exact(accuracy)))) == printed
 
 
 def test_rejection_sampling_in_table_3_does_not_follow_from_figure_6():
     tokens, accuracy, _ = runs("RS")
-    row = reference.load("table3").set_index("method").loc["RS"]
+    row = paper_numbers.load("table3").set_index("method").loc["RS"]
     assert metrics.scaling(tokens, exact(accuracy)) == pytest.approx(row["scaling_calc"], abs=0.05)
     assert row["scaling"] == -35
 
@@ -52,12 +52,12 @@ def test_rejection_sampling_in_table_3_does_not_follow_from_figure_6():
 @pytest.mark.parametrize("method", ["TCC", "SCC", "RS"])
 def test_control_gives_the_numbers_of_table_3(method):
     tokens, _, limits = runs(method)
-    assert metrics.control(tokens, limits) == reference.load("table3").set_index("method")["control"][method]
+    assert metrics.control(tokens, limits) == paper_numbers.load("table3").set_index("method")["control"][method]
 
 
 def test_class_conditional_control_asks_short_to_think_less_than_the_default_and_long_more():
     tokens, _, _ = runs("CCC")
-    default = reference.load("table14").query("benchmark == 'AIME24'").set_index("class")["thinking_tokens"]["none"]
+    default = paper_numbers.load("table14").query("benchmark == 'AIME24'").set_index("class")["thinking_tokens"]["none"]
     assert metrics.control(tokens, np.array([default, np.nan]), np.array([np.nan, default])) == 50
 
 
@@ -68,7 +68,7 @@ def test_control_counts_only_runs_with_a_limit():
 
 @pytest.mark.parametrize("method", ["TCC", "TCC+BF", "SCC", "SCC+BF", "RS"])
 def test_performance_is_the_best_run(method):
-    assert metrics.performance(runs(method)[1]) == reference.load("table3").set_index("method")["performance"][method]
+    assert metrics.performance(runs(method)[1]) == paper_numbers.load("table3").set_index("method")["performance"][method]
     assert np.isnan(metrics.performance([]))
 
 
