@@ -36,7 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.command(options)
     except KeyboardInterrupt:
-        print("\ninterrupted; finished work is kept: run the same command again to go on", file=sys.stderr)
+        print(
+            "\ninterrupted; finished work is kept: run the same command again to go on",
+            file=sys.stderr,
+        )
         return 130
     except S1Error as error:
         print(f"error: {error}", file=sys.stderr)
@@ -44,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        print("error: no space left on the disk: free some and run again; finished work is kept", file=sys.stderr)
+        print(
+            "error: no space left on the disk: free some and run again; finished work is kept",
+            file=sys.stderr,
+        )
         return 1
     return 0
 
@@ -54,7 +60,9 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="s1", description="s1: Simple test-time scaling, from notebooks")
+    parser = argparse.ArgumentParser(
+        prog="s1", description="s1: Simple test-time scaling, from notebooks"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="execute one notebook headless")
     run.add_argument("notebook", help="notebooks/NN_name.ipynb")
@@ -62,18 +70,43 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("reproduce", _reproduce, "every notebook of the profile that is not up to date, in order"),
         ("html", _html, "claims, figures, tables, notebooks and traces as a static site"),
-        ("fetch", _fetch, "download what the profile names on a hub, for machines without a network"),
+        (
+            "fetch",
+            _fetch,
+            "download what the profile names on a hub, for machines without a network",
+        ),
     ):
         commands.add_parser(name, help=text).set_defaults(command=command)
-    plan = commands.add_parser("plan", help="does the training fit its GPUs, and how long will it take")
+    plan = commands.add_parser(
+        "plan", help="does the training fit its GPUs, and how long will it take"
+    )
     plan.set_defaults(command=_plan)
     for command in commands.choices.values():
-        command.add_argument("--profile", default=None, help="a name, or a YAML file (default: $PROFILE, else toy)")
-        command.add_argument("--outputs", default=None, help="where outputs/<profile> goes (default: $S1_OUTPUTS, else outputs/)")
+        command.add_argument(
+            "--profile", default=None, help="a name, or a YAML file (default: $PROFILE, else toy)"
+        )
+        command.add_argument(
+            "--outputs",
+            default=None,
+            help="where outputs/<profile> goes (default: $S1_OUTPUTS, else outputs/)",
+        )
     think.add_to(commands)
-    plan.add_argument("--gpus", type=int, default=None, help="how many GPUs (default: the profile's sft.processes)")
-    plan.add_argument("--gpu-memory", type=float, default=None, metavar="GB", help="of each (default: this machine's GPUs, else 80)")
-    plan.add_argument("--length", type=int, default=None, help="tokens of a sequence (default: sft.max_length)")
+    plan.add_argument(
+        "--gpus",
+        type=int,
+        default=None,
+        help="how many GPUs (default: the profile's sft.processes)",
+    )
+    plan.add_argument(
+        "--gpu-memory",
+        type=float,
+        default=None,
+        metavar="GB",
+        help="of each (default: this machine's GPUs, else 80)",
+    )
+    plan.add_argument(
+        "--length", type=int, default=None, help="tokens of a sequence (default: sft.max_length)"
+    )
     commands.add_parser("profiles", help="list the profiles").set_defaults(command=_profiles)
     return parser
 
@@ -105,7 +138,9 @@ def _plan(options: argparse.Namespace) -> None:
     profile = _profile(options)
     gpu = options.gpu_memory and options.gpu_memory * 1e9
     try:
-        plan = make_plan(profile, gpus=options.gpus or profile.sft.processes, length=options.length, gpu=gpu)
+        plan = make_plan(
+            profile, gpus=options.gpus or profile.sft.processes, length=options.length, gpu=gpu
+        )
         print(plan.text(), flush=True)
         plan.check()
     except PlanError as error:
@@ -125,7 +160,10 @@ def _fetch(options: argparse.Namespace) -> None:
     failed = []
     for kind, name, revision in wanted:
         try:
-            print(f"{kind} {name} at {revision or 'its newest revision'}: {hub.download(kind, name, revision)}", flush=True)
+            print(
+                f"{kind} {name} at {revision or 'its newest revision'}: {hub.download(kind, name, revision)}",
+                flush=True,
+            )
         except hub.HubError as error:  # the others may still be within reach
             failed.append(error)
             print(error, flush=True)

@@ -44,15 +44,21 @@ def run_notebook(notebook: str | Path, *, profile: Profile, profile_name: str) -
 
     notebook = Path(notebook)
     if not notebook.exists():
-        raise NotebookError(f"{notebook} does not exist; known: {', '.join(p.stem for p in sorted((ROOT / 'notebooks').glob('*.ipynb')))}")
+        raise NotebookError(
+            f"{notebook} does not exist; known: {', '.join(p.stem for p in sorted((ROOT / 'notebooks').glob('*.ipynb')))}"
+        )
     unknown = [name for name in PARAMETERS if name not in papermill.inspect_notebook(str(notebook))]
     if unknown:
-        raise NotebookError(f"{notebook} does not know the parameter {unknown[0]!r}: declare it in the cell tagged `parameters`")
+        raise NotebookError(
+            f"{notebook} does not know the parameter {unknown[0]!r}: declare it in the cell tagged `parameters`"
+        )
     executed = profile.outputs / "notebooks" / notebook.name
     running, failed = (executed.with_suffix(f".{state}.ipynb") for state in ("running", "failed"))
     _prepare(executed.parent)
     _set_environment(profile)
-    (profile.outputs / notebook.stem / "manifest.json").unlink(missing_ok=True)  # incomplete from here on
+    (profile.outputs / notebook.stem / "manifest.json").unlink(
+        missing_ok=True
+    )  # incomplete from here on
 
     start = time.perf_counter()
     print(f"{notebook.stem}: started (profile {profile.name})", flush=True)
@@ -66,11 +72,15 @@ def run_notebook(notebook: str | Path, *, profile: Profile, profile_name: str) -
         raise NotebookError(f"{notebook.stem}: {_message(error)}") from None
     except DeadKernelError:
         reason = "its kernel was killed from outside, most often because the memory was full"
-        raise NotebookError(f"{notebook.stem}: {reason}; finished work is kept: run the same command again to go on") from None
+        raise NotebookError(
+            f"{notebook.stem}: {reason}; finished work is kept: run the same command again to go on"
+        ) from None
     finally:
         running.unlink(missing_ok=True)
     if not (profile.outputs / notebook.stem / "manifest.json").exists():
-        raise NotebookError(f"{notebook.stem}: ran to its end but wrote no manifest: its last cell must be `write_manifest(out, ...)`")
+        raise NotebookError(
+            f"{notebook.stem}: ran to its end but wrote no manifest: its last cell must be `write_manifest(out, ...)`"
+        )
     print(f"{notebook.stem}: done in {time.perf_counter() - start:.0f} s", flush=True)
     return executed
 
@@ -81,10 +91,14 @@ def _prepare(directory: Path) -> None:
         (directory / ".writable").touch()
         (directory / ".writable").unlink()
     except OSError as error:
-        raise NotebookError(f"cannot write to {directory}: {error.strerror}; choose another place (make: OUTPUTS=…)") from None
+        raise NotebookError(
+            f"cannot write to {directory}: {error.strerror}; choose another place (make: OUTPUTS=…)"
+        ) from None
     free = shutil.disk_usage(directory).free
     if free < FREE_BYTES:
-        raise NotebookError(f"no space left: {free >> 20} MB free on the disk of {directory}, at least {FREE_BYTES >> 20} MB needed")
+        raise NotebookError(
+            f"no space left: {free >> 20} MB free on the disk of {directory}, at least {FREE_BYTES >> 20} MB needed"
+        )
 
 
 def _set_environment(profile: Profile) -> None:
@@ -92,11 +106,17 @@ def _set_environment(profile: Profile) -> None:
     if profile.threads:
         os.environ.setdefault("OMP_NUM_THREADS", str(profile.threads))
         os.environ.setdefault("MKL_NUM_THREADS", str(profile.threads))
-    os.environ.update(JUPYTER_PREFER_ENV_PATH="1", HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
+    os.environ.update(
+        JUPYTER_PREFER_ENV_PATH="1", HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1"
+    )
     os.environ.setdefault("TQDM_MININTERVAL", "60")  # seconds between two lines of a progress bar
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("PYTHONWARNINGS", "ignore:IProgress not found")  # tqdm's, about a widget that a headless run does not need
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ.setdefault(
+        "PYTHONWARNINGS", "ignore:IProgress not found"
+    )  # tqdm's, about a widget that a headless run does not need
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
     if not hub_references(profile):
         os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -125,7 +145,9 @@ def _execute(notebook: Path, output: Path, values: dict[str, str]) -> None:
     papermill_engines.register("sections", Sections)
     # After Ctrl-C the cell's own task ends with "kernel died", which asyncio would tell with a traceback; what matters is raised.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(prefix="s1-") as sockets:  # which only this user can reach, unlike TCP ports
+    with tempfile.TemporaryDirectory(
+        prefix="s1-"
+    ) as sockets:  # which only this user can reach, unlike TCP ports
         settings = {
             "engine_name": "sections",
             "kernel_name": "python3",

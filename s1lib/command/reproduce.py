@@ -40,13 +40,19 @@ def reproduce(profile: Profile, profile_name: str) -> None:
         manifest = profile.stage(name) / "manifest.json"
         if manifest.exists() and kept.exists() and kept.read_text() == key:
             continue
-        run_notebook(ROOT / "notebooks" / f"{name}.ipynb", profile=profile, profile_name=profile_name)
+        run_notebook(
+            ROOT / "notebooks" / f"{name}.ipynb", profile=profile, profile_name=profile_name
+        )
         write_text(kept, key)
 
 
 def inputs_key(profile: Profile, profile_name: str, name: str, before: tuple[str, ...]) -> str:
     """A hash of all that notebook `name` depends on; `before`: the notebook whose results it reads."""
-    files = [ROOT / "notebooks" / f"{name}.ipynb", *profile_files(profile_name), *package_files(name)]
+    files = [
+        ROOT / "notebooks" / f"{name}.ipynb",
+        *profile_files(profile_name),
+        *package_files(name),
+    ]
     files += [profile.stage(other) / "manifest.json" for other in before]
     return hash_of([(path.name, hash_of_file(path)) for path in files])
 

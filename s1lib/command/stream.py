@@ -29,7 +29,13 @@ class StreamingEngine(PieceEngine):
 
     def __init__(self, engine: Engine, chat: ChatFormat, prompt_ids: TokenIds, show: Show) -> None:
         every = len(chat.tokenizer)
-        super().__init__(name=engine.name, max_context=engine.max_context, vocab_size=every, embeddings=every, tokenizer=chat.tokenizer)
+        super().__init__(
+            name=engine.name,
+            max_context=engine.max_context,
+            vocab_size=every,
+            embeddings=every,
+            tokenizer=chat.tokenizer,
+        )
         self._engine, self._chat, self._show = engine, chat, show
         self._seen = list(prompt_ids)  # and what came after it, as far as it has been shown
         self._sampled: list[int] = []  # decoded after that
@@ -41,12 +47,16 @@ class StreamingEngine(PieceEngine):
         self._follow(prompt_ids)
         self._held = max((len(stop) for stop in settings.get("stop", ())), default=1) - 1
         completion = await super().complete(prompt_ids, **settings)
-        self._sampled = completion.ids[len(self._seen) - len(prompt_ids) :]  # without the stop sequence
+        self._sampled = completion.ids[
+            len(self._seen) - len(prompt_ids) :
+        ]  # without the stop sequence
         return completion
 
     def finish(self, trace: Trace) -> None:
         """Show what has not been shown of a trace that is done."""
-        self._follow([*trace.prompt_ids, *trace.thinking_ids, *trace.closing_ids, *trace.answer_ids])
+        self._follow(
+            [*trace.prompt_ids, *trace.thinking_ids, *trace.closing_ids, *trace.answer_ids]
+        )
 
     def _follow(self, ids: TokenIds) -> None:
         """Show what `ids`, prompt included, holds beyond what has been shown: first what was sampled, then what was appended.
@@ -55,7 +65,14 @@ class StreamingEngine(PieceEngine):
         is shown as sampled.
         """
         new = list(ids[len(self._seen) :])
-        kept = next((place for place, pair in enumerate(zip(new, self._sampled, strict=False)) if pair[0] != pair[1]), None)
+        kept = next(
+            (
+                place
+                for place, pair in enumerate(zip(new, self._sampled, strict=False))
+                if pair[0] != pair[1]
+            ),
+            None,
+        )
         kept = min(len(new), len(self._sampled)) if kept is None else kept
         self._emit(new[:kept], False)
         self._end_span(False)

@@ -24,17 +24,51 @@ COLOUR, PLAIN = ("\x1b[30;43m", "\x1b[0m"), ("[[", "]]")
 
 def add_to(commands: Any) -> None:
     """Add the command to the subparsers of `s1`."""
-    parser = commands.add_parser("think", help="ask a model one question and watch its thinking being forced")
+    parser = commands.add_parser(
+        "think", help="ask a model one question and watch its thinking being forced"
+    )
     parser.add_argument("question")
-    parser.add_argument("--model", required=True, help="a directory, or a hub id (owner/name@revision)")
-    parser.add_argument("--max-thinking", type=int, metavar="TOKENS", help="cap on the whole thinking (default: what the context leaves)")
-    parser.add_argument("--min-thinking", type=int, metavar="TOKENS", default=0, help="thinking that ends earlier is extended")
-    parser.add_argument("--waits", type=int, metavar="N", default=0, help="how often the end of thinking is suppressed")
-    parser.add_argument("--wait", metavar="STR", default=WAIT, help='what is appended then (default: "Wait")')
-    parser.add_argument("--answer-tokens", type=int, metavar="TOKENS", default=512, help="kept free for the answer (default: 512)")
+    parser.add_argument(
+        "--model", required=True, help="a directory, or a hub id (owner/name@revision)"
+    )
+    parser.add_argument(
+        "--max-thinking",
+        type=int,
+        metavar="TOKENS",
+        help="cap on the whole thinking (default: what the context leaves)",
+    )
+    parser.add_argument(
+        "--min-thinking",
+        type=int,
+        metavar="TOKENS",
+        default=0,
+        help="thinking that ends earlier is extended",
+    )
+    parser.add_argument(
+        "--waits",
+        type=int,
+        metavar="N",
+        default=0,
+        help="how often the end of thinking is suppressed",
+    )
+    parser.add_argument(
+        "--wait", metavar="STR", default=WAIT, help='what is appended then (default: "Wait")'
+    )
+    parser.add_argument(
+        "--answer-tokens",
+        type=int,
+        metavar="TOKENS",
+        default=512,
+        help="kept free for the answer (default: 512)",
+    )
     parser.add_argument("--temperature", type=float, default=0.0, help="default: 0, greedy")
     parser.add_argument("--seed", type=int, default=0, help="of the samples, above temperature 0")
-    parser.add_argument("--server", metavar="URL", action="append", help="decode there (vllm serve); several times for several replicas")
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        action="append",
+        help="decode there (vllm serve); several times for several replicas",
+    )
     parser.set_defaults(command=run)
 
 
@@ -54,15 +88,23 @@ async def _think_aloud(options: argparse.Namespace, budget: Budget, show: Printe
     from s1lib.command.stream import StreamingEngine
     from s1lib.engines.checkpoint import open_checkpoint
 
-    checkpoint = open_checkpoint(options.model)  # small files first: most of what can be wrong is in them
+    checkpoint = open_checkpoint(
+        options.model
+    )  # small files first: most of what can be wrong is in them
     chat = ChatFormat(checkpoint.tokenizer)
     prompt = chat.prompt_ids(options.question)
     around = reserved_tokens(chat, prompt, budget)
-    context = LONGEST if budget.max_thinking is None else around + budget.max_thinking + max(map(len, chat.thinking_stops))
+    context = (
+        LONGEST
+        if budget.max_thinking is None
+        else around + budget.max_thinking + max(map(len, chat.thinking_stops))
+    )
     engine = open_engine(options.model, _settings(options.server, context))
     try:
         watched = StreamingEngine(engine, chat, prompt, show)
-        trace = await force_budget(watched, chat, prompt, budget, temperature=options.temperature, seed=options.seed)
+        trace = await force_budget(
+            watched, chat, prompt, budget, temperature=options.temperature, seed=options.seed
+        )
         watched.finish(trace)
         return trace
     finally:
@@ -76,7 +118,11 @@ def _settings(servers: list[str] | None, context: int) -> EngineSettings:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    return EngineSettings(dtype="bfloat16" if torch.cuda.is_available() else "float32", max_rows=1, max_context=context)
+    return EngineSettings(
+        dtype="bfloat16" if torch.cuda.is_available() else "float32",
+        max_rows=1,
+        max_context=context,
+    )
 
 
 class Printer:
@@ -87,8 +133,13 @@ class Printer:
         self._marks = COLOUR if out.isatty() and "NO_COLOR" not in os.environ else PLAIN
 
     def __call__(self, text: str, appended: bool) -> None:
-        text = "".join(character if character.isprintable() or character in "\n\t" else "�" for character in text)
+        text = "".join(
+            character if character.isprintable() or character in "\n\t" else "�"
+            for character in text
+        )
         before, after = self._marks
-        lines = [f"{before}{line}{after}" if appended and line else line for line in text.split("\n")]
+        lines = [
+            f"{before}{line}{after}" if appended and line else line for line in text.split("\n")
+        ]
         self._out.write("\n".join(lines))
         self._out.flush()

@@ -50,7 +50,9 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
 
 def _explained(error: OSError, path: Path) -> Exception:
     if error.errno == errno.ENOSPC:
-        return ArtifactError(f"no space left on the disk that holds {path.parent}: free some and run again")
+        return ArtifactError(
+            f"no space left on the disk that holds {path.parent}: free some and run again"
+        )
     return error
 
 
@@ -78,11 +80,15 @@ def iter_jsonl(path: Path | str) -> Iterator[dict]:
     """`read_jsonl`, one row at a time: for files whose texts need not all be in memory."""
     path = Path(path)
     if not path.exists():
-        raise ArtifactError(f"{path} does not exist: run the notebook that writes it first (`make reproduce` runs all)")
+        raise ArtifactError(
+            f"{path} does not exist: run the notebook that writes it first (`make reproduce` runs all)"
+        )
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
                 row = json.loads(line.decode("utf-8"))
             except ValueError:
-                raise ArtifactError(f"{path}, line {number}: not a complete JSON line; delete the file and run again") from None
+                raise ArtifactError(
+                    f"{path}, line {number}: not a complete JSON line; delete the file and run again"
+                ) from None
             yield row

@@ -35,7 +35,13 @@ def hash_of_model(reference: str) -> str:
     if not directory.is_dir():
         return hash_of(reference)
     parts = []
-    for path in sorted([*directory.glob("*.safetensors"), *directory.glob("config.json"), *directory.glob("tokenizer.json")]):
+    for path in sorted(
+        [
+            *directory.glob("*.safetensors"),
+            *directory.glob("config.json"),
+            *directory.glob("tokenizer.json"),
+        ]
+    ):
         with path.open("rb") as file:
             digest = hashlib.sha256(file.read(1 << 20))
             file.seek(max(0, path.stat().st_size - (1 << 20)))

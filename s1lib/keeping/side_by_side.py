@@ -23,7 +23,11 @@ def workers(profile: Profile) -> int:
 
 
 def side_by_side(
-    work: Callable[[Any, Callable[[str], None]], Any], tasks: Iterable[Any], *, workers: int, log: Callable[[str], None]
+    work: Callable[[Any, Callable[[str], None]], Any],
+    tasks: Iterable[Any],
+    *,
+    workers: int,
+    log: Callable[[str], None],
 ) -> Iterator[Any]:
     """`work(task, log)` for every task, in their order; with one worker in this process. Both must be importable.
 
@@ -33,7 +37,9 @@ def side_by_side(
         for task in tasks:
             yield work(task, log)
         return
-    with multiprocessing.get_context("spawn").Pool(workers, _prepare) as pool:  # an error or an interruption ends what still runs
+    with multiprocessing.get_context("spawn").Pool(
+        workers, _prepare
+    ) as pool:  # an error or an interruption ends what still runs
         for result, lines in pool.imap(_collect, [(work, task) for task in tasks]):
             for line in lines:
                 log(line)
@@ -44,7 +50,9 @@ def side_by_side(
 
 def _prepare() -> None:
     torch.set_num_threads(1)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an unfinished directory is cleared away
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # so that an unfinished directory is cleared away
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
 
 

@@ -14,7 +14,9 @@ TABLES = (".jsonl", ".json", ".parquet", ".arrow", ".csv", ".yaml", ".yml")
 
 def is_hub_id(reference: str) -> bool:
     """`owner/name` or `owner/name@revision`, unless a local path is called so."""
-    named = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@\w[\w./-]*)?", reference) and not reference.endswith(TABLES)
+    named = re.fullmatch(
+        r"[\w-][\w.-]*/[\w.-]+(@\w[\w./-]*)?", reference
+    ) and not reference.endswith(TABLES)
     return bool(named) and not Path(reference).exists()
 
 

@@ -53,7 +53,9 @@ def _path(name: str) -> Path:
     path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
     if not path.exists():
         close = difflib.get_close_matches(name, known_profiles(), n=1, cutoff=0)
-        raise ProfileError(f"unknown profile {name!r}; did you mean {close[0]!r}? known: {', '.join(known_profiles())}")
+        raise ProfileError(
+            f"unknown profile {name!r}; did you mean {close[0]!r}? known: {', '.join(known_profiles())}"
+        )
     return path
 
 
@@ -66,7 +68,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ProfileError(f"{path} must hold `key: value` lines at its top level")
     if "outputs_root" in values:
-        raise ProfileError(f"{path}: unknown key 'outputs_root'; set the environment variable S1_OUTPUTS instead")
+        raise ProfileError(
+            f"{path}: unknown key 'outputs_root'; set the environment variable S1_OUTPUTS instead"
+        )
     return values
 
 
@@ -94,14 +98,20 @@ def _merge(base: dict, over: dict) -> dict:
 def _build(kind: type, values: Any, where: str) -> Any:
     """`values` as the dataclass `kind`, every key known and of the declared type."""
     if not isinstance(values, dict):
-        raise ProfileError(f"profile key {where.rstrip('.')!r} must hold `key: value` lines, not {values!r}")
+        raise ProfileError(
+            f"profile key {where.rstrip('.')!r} must hold `key: value` lines, not {values!r}"
+        )
     hints = typing.get_type_hints(kind)
     for key in values:
         if key not in hints:
             close = difflib.get_close_matches(str(key), hints, n=1, cutoff=0)
-            raise ProfileError(f"unknown profile key {where + str(key)!r}; did you mean {where + close[0]!r}?")
+            raise ProfileError(
+                f"unknown profile key {where + str(key)!r}; did you mean {where + close[0]!r}?"
+            )
     try:
-        return kind(**{key: _convert(hints[key], value, where + key) for key, value in values.items()})
+        return kind(
+            **{key: _convert(hints[key], value, where + key) for key, value in values.items()}
+        )
     except TypeError as error:
         raise ProfileError(f"profile: {error}") from None
 
@@ -116,7 +126,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return _build(hint, value, where + ".")
     if origin is typing.Literal:
         if value not in arguments:
-            raise ProfileError(f"profile key {where!r} must be one of {', '.join(map(str, arguments))}, not {value!r}")
+            raise ProfileError(
+                f"profile key {where!r} must be one of {', '.join(map(str, arguments))}, not {value!r}"
+            )
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):

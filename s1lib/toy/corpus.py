@@ -28,7 +28,9 @@ def drill(rng: random.Random, steps: int, *, careful: bool, hard: float = HARD_S
     document = [(f"{problem.stem}\nExercises", False)]
     for _ in range(4 if careful else 10):
         index = rng.randrange(steps)
-        solution = Solution(replace(problem, start=rng.randint(0, 99)), rng, values=[rng.randint(0, 99)] * index)
+        solution = Solution(
+            replace(problem, start=rng.randint(0, 99)), rng, values=[rng.randint(0, 99)] * index
+        )
         line = solution.careful(index) if careful else solution.quick(index)
         given = len("a: 34")
         document += [("\n" + line[:given], False), (line[given:], True)]
@@ -38,7 +40,10 @@ def drill(rng: random.Random, steps: int, *, careful: bool, hard: float = HARD_S
 def recall(rng: random.Random, steps: int) -> Document:
     """A question, then its steps in random order, word for word: nothing but looking up by label."""
     problem = draw_problem(rng, rng.choice(WORKED), steps)
-    told = [f"{problem.family.verbs[OPERATORS.index(step.operator)]}{two(step.operand)}" for step in problem.steps]
+    told = [
+        f"{problem.family.verbs[OPERATORS.index(step.operator)]}{two(step.operand)}"
+        for step in problem.steps
+    ]
     document = [(f"{problem.stem}\nExercises", False)]
     for _ in range(12):
         index = rng.randrange(steps)
@@ -61,8 +66,13 @@ def walk(rng: random.Random, steps: int) -> Document:
 
 def direct(rng: random.Random, steps: int) -> Document:
     """Question -> answer, as an Instruct model answers without thinking; all families, few steps."""
-    problem = draw_problem(rng, rng.choice(FAMILIES), rng.choice((1, 1, 2)), choice=rng.random() < 0.2)
-    return [(f"{IM_START}user\n{problem.question}{IM_END}\n{IM_START}assistant\n", False), (f"Answer: {problem.gold}{IM_END}", True)]
+    problem = draw_problem(
+        rng, rng.choice(FAMILIES), rng.choice((1, 1, 2)), choice=rng.random() < 0.2
+    )
+    return [
+        (f"{IM_START}user\n{problem.question}{IM_END}\n{IM_START}assistant\n", False),
+        (f"Answer: {problem.gold}{IM_END}", True),
+    ]
 
 
 def worked(rng: random.Random, steps: int) -> Document:
@@ -95,17 +105,28 @@ KINDS: dict[str, tuple[Callable[..., Document], float, float]] = {
 }
 
 
-TEACHES = {"digit by digit": "careful", "look-up": "drill", "option walk": "walk"}  # skill of the gate -> the kind that trains it
+TEACHES = {
+    "digit by digit": "careful",
+    "look-up": "drill",
+    "option walk": "walk",
+}  # skill of the gate -> the kind that trains it
 PRACTICE = 0.4  # share added for a skill that the gate has found missing
 
 
 def documents(
-    rng: random.Random, progress: Callable[[], float], *, missing: Collection[str] = (), max_steps: int = len(LABELS)
+    rng: random.Random,
+    progress: Callable[[], float],
+    *,
+    missing: Collection[str] = (),
+    max_steps: int = len(LABELS),
 ) -> Iterator[Document]:
     """Documents without end; `progress()` in [0, 1] moves the mixture along the schedule. missing: skills to practise more."""
     practised = [TEACHES[skill] for skill in missing]
     while True:
         at = min(1.0, progress())
-        shares = [first + (last - first) * at + PRACTICE * (name in practised) for name, (_, first, last) in KINDS.items()]
+        shares = [
+            first + (last - first) * at + PRACTICE * (name in practised)
+            for name, (_, first, last) in KINDS.items()
+        ]
         write = rng.choices(list(KINDS.values()), shares)[0][0]
         yield write(rng, rng.randint(1, max_steps))

@@ -23,7 +23,14 @@ from s1lib.toy.reward_training import train_reward
 from s1lib.toy.tokenizer import build_tokenizer
 
 
-def base_model(directory: Path, settings: BaseModel, *, seed: int, context: int, log: Callable[[str], None] = print) -> dict[str, Any]:
+def base_model(
+    directory: Path,
+    settings: BaseModel,
+    *,
+    seed: int,
+    context: int,
+    log: Callable[[str], None] = print,
+) -> dict[str, Any]:
     """Train a base model into `directory`, unless the same one is there; returns its training.json.
 
     Keys: key, parameters, tokens, seconds, passed (the gate), curve (rows tokens, loss), gate (rows tokens, skill, share).
@@ -34,7 +41,10 @@ def base_model(directory: Path, settings: BaseModel, *, seed: int, context: int,
         return record
     with atomic_directory(directory) as work:
         tokenizer = build_tokenizer()
-        follow = {"log": lambda line: log(f"{directory.name}: {line}"), "processes": min(2, torch.get_num_threads())}
+        follow = {
+            "log": lambda line: log(f"{directory.name}: {line}"),
+            "processes": min(2, torch.get_num_threads()),
+        }
         trained = pretrain(tokenizer, settings, seed=seed, context=context, **follow)
         trained.model.save_pretrained(work)
         tokenizer.save_pretrained(work)
@@ -52,7 +62,13 @@ def base_model(directory: Path, settings: BaseModel, *, seed: int, context: int,
 
 
 def reward_model(
-    directory: Path, base: Path, *, tokens: int, seed: int, context: int, log: Callable[[str], None] = print
+    directory: Path,
+    base: Path,
+    *,
+    tokens: int,
+    seed: int,
+    context: int,
+    log: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Train the process reward model from `base` into `directory`, unless the same one is there; returns its training.json.
 
@@ -65,7 +81,9 @@ def reward_model(
     with atomic_directory(directory) as work:
         model = Qwen2ForCausalLM.from_pretrained(base, attn_implementation=PLAIN_ATTENTION)
         follow = {"log": lambda line: log(f"{directory.name}: {line}")}
-        shares = train_reward(model, build_tokenizer(), work, tokens=tokens, seed=seed, context=context, **follow)
+        shares = train_reward(
+            model, build_tokenizer(), work, tokens=tokens, seed=seed, context=context, **follow
+        )
         record = {"key": key, "tokens": tokens, "seconds": time.perf_counter() - start, **shares}
         write_text(work / "training.json", json.dumps(record) + "\n")
     return record
@@ -89,17 +107,26 @@ def _code() -> list[str]:
 def gate_table(records: dict[str, dict]) -> pd.DataFrame:
     """One row per skill: the share each model reached at the end, and what the gate asks."""
     rows = []
-    for skill in dict.fromkeys(row["skill"] for record in records.values() for row in record["gate"]):
-        reached = {name: [row["share"] for row in record["gate"] if row["skill"] == skill][-1] for name, record in records.items()}
+    for skill in dict.fromkeys(
+        row["skill"] for record in records.values() for row in record["gate"]
+    ):
+        reached = {
+            name: [row["share"] for row in record["gate"] if row["skill"] == skill][-1]
+            for name, record in records.items()
+        }
         shares = {f"{name} (%)": 100 * share for name, share in reached.items()}
-        rows.append({"skill": skill, **shares, "gate (%)": 100 * GATE[skill] if skill in GATE else None})
+        rows.append(
+            {"skill": skill, **shares, "gate (%)": 100 * GATE[skill] if skill in GATE else None}
+        )
     return pd.DataFrame(rows)
 
 
 def skills_figure(gate: pd.DataFrame, ax: Axes) -> Axes:
     """How the skills emerge: share of right held-out lines (%) against training tokens (millions). `gate`: tokens, skill, share."""
     shown = gate.assign(tokens=gate["tokens"] / 1e6, share=100 * gate["share"])
-    seaborn.lineplot(shown, x="tokens", y="share", hue="skill", style="skill", markers=True, dashes=False, ax=ax)
+    seaborn.lineplot(
+        shown, x="tokens", y="share", hue="skill", style="skill", markers=True, dashes=False, ax=ax
+    )
     ax.set(xlabel="training tokens (millions)", ylabel="right lines (%)", ylim=(-3, 103))
     seaborn.move_legend(ax, "center left", bbox_to_anchor=(1, 0.5), title=None)
     return ax
@@ -107,6 +134,13 @@ def skills_figure(gate: pd.DataFrame, ax: Axes) -> Axes:
 
 def loss_figure(curves: pd.DataFrame, ax: Axes) -> Axes:
     """Training loss (nats per trained token) against training tokens (millions). `curves`: model, tokens, loss."""
-    seaborn.lineplot(curves.assign(tokens=curves["tokens"] / 1e6), x="tokens", y="loss", hue="model", style="model", ax=ax)
+    seaborn.lineplot(
+        curves.assign(tokens=curves["tokens"] / 1e6),
+        x="tokens",
+        y="loss",
+        hue="model",
+        style="model",
+        ax=ax,
+    )
     ax.set(xlabel="training tokens (millions)", ylabel="loss (nats per token)")
     return ax

@@ -26,7 +26,14 @@ def orthogonalise(matrices: torch.Tensor, *, iterations: int = 5) -> torch.Tenso
 class Muon(torch.optim.Optimizer):
     """For matrices alone; a step changes each by lr × sqrt(max(1, rows / columns)) in every direction."""
 
-    def __init__(self, parameters: list[torch.nn.Parameter], *, lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        parameters: list[torch.nn.Parameter],
+        *,
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+    ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -45,4 +52,6 @@ class Muon(torch.optim.Optimizer):
                 update = orthogonalise(gradients.lerp(momentum, group["momentum"]))
                 scale = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
                 for parameter, direction in zip(parameters, update, strict=True):
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction, alpha=-scale)
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(
+                        direction, alpha=-scale
+                    )

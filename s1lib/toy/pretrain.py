@@ -49,7 +49,9 @@ Row = tuple[list[int], list[bool]]  # ids, trained?
 
 def encode(tokenizer: PreTrainedTokenizerBase, documents: list[corpus.Document]) -> list[Row]:
     """Ids of every document with what is trained; segments meet at token borders, so they can be encoded apart."""
-    segments = tokenizer([text for document in documents for text, _ in document], add_special_tokens=False)["input_ids"]
+    segments = tokenizer(
+        [text for document in documents for text, _ in document], add_special_tokens=False
+    )["input_ids"]
     encoded = iter(segments)
     rows = []
     for document in documents:
@@ -82,7 +84,9 @@ def batches(
     """Batches without end, each of documents of like length: a row is a document, so nothing attends across documents."""
     while True:
         rows = encode(tokenizer, list(itertools.islice(source, pool)))
-        rows = sorted((row for row in rows if len(row[0]) <= max_length), key=lambda row: len(row[0]))
+        rows = sorted(
+            (row for row in rows if len(row[0]) <= max_length), key=lambda row: len(row[0])
+        )
         cut: list[list] = [[]]
         for row in rows:
             if cut[-1] and (len(cut[-1]) + 1) * len(row[0]) > batch_tokens:
@@ -93,7 +97,9 @@ def batches(
             yield collate(group, tokenizer.pad_token_id)
 
 
-def build_model(tokenizer: PreTrainedTokenizerBase, settings: BaseModel, *, seed: int, context: int) -> Qwen2ForCausalLM:
+def build_model(
+    tokenizer: PreTrainedTokenizerBase, settings: BaseModel, *, seed: int, context: int
+) -> Qwen2ForCausalLM:
     """A Qwen2 with random weights, one embedding a token, tied."""
     torch.manual_seed(seed)
     config = Qwen2Config(
@@ -116,18 +122,28 @@ def build_model(tokenizer: PreTrainedTokenizerBase, settings: BaseModel, *, seed
 
 def loss_of(model: Qwen2ForCausalLM, batch: Batch) -> tuple[torch.Tensor, int]:
     """Summed cross entropy of the labelled tokens (nats), and how many there are."""
-    hidden = model.model(batch.ids, attention_mask=causal_mask(batch.ids.shape[1]), use_cache=False).last_hidden_state[:, :-1]
+    hidden = model.model(
+        batch.ids, attention_mask=causal_mask(batch.ids.shape[1]), use_cache=False
+    ).last_hidden_state[:, :-1]
     wanted = batch.labels[:, 1:]
     trained = wanted != IGNORED
-    return functional.cross_entropy(model.lm_head(hidden[trained]), wanted[trained], reduction="sum"), int(trained.sum())
+    return functional.cross_entropy(
+        model.lm_head(hidden[trained]), wanted[trained], reduction="sum"
+    ), int(trained.sum())
 
 
 class Optimiser:
     """Muon on the hidden matrices, AdamW on the rest: with AdamW alone nothing is learnt in this budget."""
 
-    def __init__(self, model: Qwen2ForCausalLM, *, muon_lr: float = 0.01, adam_lr: float = 2e-3) -> None:
-        matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-        rest = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "embed" not in name)]
+    def __init__(
+        self, model: Qwen2ForCausalLM, *, muon_lr: float = 0.01, adam_lr: float = 2e-3
+    ) -> None:
+        matrices = [
+            p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name
+        ]
+        rest = [
+            p for name, p in model.named_parameters() if not (p.ndim == 2 and "embed" not in name)
+        ]
         self.parts = [
             (Muon(matrices, lr=muon_lr, weight_decay=0.05), muon_lr),
             (torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0), adam_lr),
@@ -147,7 +163,11 @@ class Optimiser:
 # ---- the gate --------------------------------------------------------------------------------------------------------
 
 WATCH_EVERY = 500_000  # tokens between looks at the skills as they emerge
-GATE = {"digit by digit": 0.97, "look-up": 0.99, "option walk": 0.95}  # share of right lines that must hold before SFT
+GATE = {
+    "digit by digit": 0.97,
+    "look-up": 0.99,
+    "option walk": 0.95,
+}  # share of right lines that must hold before SFT
 
 
 @torch.inference_mode()
@@ -160,26 +180,39 @@ def right_spans(
     for start in range(0, len(order), 32):
         group = order[start : start + 32]
         batch = collate([rows[index] for index in group], tokenizer.pad_token_id)
-        logits = model(batch.ids, attention_mask=causal_mask(batch.ids.shape[1]), use_cache=False).logits
+        logits = model(
+            batch.ids, attention_mask=causal_mask(batch.ids.shape[1]), use_cache=False
+        ).logits
         right = (logits[:, :-1].argmax(-1) == batch.ids[:, 1:]).tolist()
         for row, index in enumerate(group):
             ids, trained = rows[index]
             for wanted, span in itertools.groupby(range(len(ids)), key=trained.__getitem__):
                 positions = list(span)
                 if wanted:
-                    yield tokenizer.decode([ids[p] for p in positions]), [right[row][p - 1] for p in positions]
+                    yield (
+                        tokenizer.decode([ids[p] for p in positions]),
+                        [right[row][p - 1] for p in positions],
+                    )
 
 
-def measure(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, *, seed: int, samples: int = 150) -> dict[str, float]:
+def measure(
+    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, *, seed: int, samples: int = 150
+) -> dict[str, float]:
     """Shares of right spans on held-out drills over the longest problems: the gate's skills, and quick results by operator.
 
     A drill's line is `a: 34` (given) and then operator, operand (2 digits), "=" or ": ", working, result (2 digits).
     """
     rng = random.Random(f"gate-{seed}")
-    drills = [corpus.drill(rng, len(LABELS), careful=careful) for careful in (False, True) for _ in range(samples)]
+    drills = [
+        corpus.drill(rng, len(LABELS), careful=careful)
+        for careful in (False, True)
+        for _ in range(samples)
+    ]
     walks = [corpus.walk(rng, 1) for _ in range(samples)]
     model.eval()
-    tally: dict[str, list[bool]] = {skill: [] for skill in (*GATE, *(f"quick {operator}" for operator in OPERATORS))}
+    tally: dict[str, list[bool]] = {
+        skill: [] for skill in (*GATE, *(f"quick {operator}" for operator in OPERATORS))
+    }
     for text, right in right_spans(model, tokenizer, drills):
         if text[0] not in OPERATORS:
             continue  # the end of the document
@@ -231,12 +264,25 @@ def pretrain(
 
 
 def _train(
-    tokenizer: PreTrainedTokenizerBase, settings: BaseModel, seed: int, context: int, team: Team, log: Callable[[str], None] = print
+    tokenizer: PreTrainedTokenizerBase,
+    settings: BaseModel,
+    seed: int,
+    context: int,
+    team: Team,
+    log: Callable[[str], None] = print,
 ) -> Pretrained:
     """What every process of the team does; the first one looks at the skills and tells the others whether to go on."""
     model = build_model(tokenizer, settings, seed=seed, context=context).train()
     optimiser = Optimiser(model)
-    seen, begin, goal, peak, step, watched, start = 0, 0, settings.tokens, 1.0, 0, 0, time.perf_counter()
+    seen, begin, goal, peak, step, watched, start = (
+        0,
+        0,
+        settings.tokens,
+        1.0,
+        0,
+        0,
+        time.perf_counter(),
+    )
     curve: list[dict] = []
     gate: list[dict] = []
     recent: list[float] = []
@@ -250,7 +296,9 @@ def _train(
 
     def watch(samples: int) -> dict[str, float]:
         shares = measure(model, tokenizer, seed=seed, samples=samples)
-        gate.extend({"tokens": seen, "skill": skill, "share": share} for skill, share in shares.items())
+        gate.extend(
+            {"tokens": seen, "skill": skill, "share": share} for skill, share in shares.items()
+        )
         log("gate: " + ", ".join(f"{skill} {share:.1%}" for skill, share in shares.items()))
         return shares
 
@@ -263,13 +311,17 @@ def _train(
                 counts += torch.tensor([loss.item(), count, batch.tokens])
             total, trained, tokens = _add_gradients(optimiser.parameters, counts, team)
             step, seen = step + 1, seen + int(tokens)
-            optimiser.step(min(step / WARMUP_STEPS, max(FLOOR, peak * (goal - seen) / (goal - begin))))
+            optimiser.step(
+                min(step / WARMUP_STEPS, max(FLOOR, peak * (goal - seen) / (goal - begin)))
+            )
             recent.append(total / trained)
             if len(recent) == 50:
                 curve.append({"tokens": seen, "loss": sum(recent) / 50})
                 recent.clear()
                 if team.rank == 0:
-                    log(f"{seen / 1e6:.2f}M tokens, loss {curve[-1]['loss']:.3f}, {seen / (time.perf_counter() - start):,.0f} tokens/s")
+                    log(
+                        f"{seen / 1e6:.2f}M tokens, loss {curve[-1]['loss']:.3f}, {seen / (time.perf_counter() - start):,.0f} tokens/s"
+                    )
                     if seen // WATCH_EVERY > watched:
                         watched = seen // WATCH_EVERY
                         watch(20)
@@ -279,13 +331,19 @@ def _train(
         if not missing or not settings.gated or goal + settings.extra_tokens > settings.max_tokens:
             return Pretrained(model.eval(), curve, gate, not missing, time.perf_counter() - start)
         begin, goal, peak = goal, goal + settings.extra_tokens, EXTRA_PEAK
-        streams = team.share([stream(f"{seed}-{place}-{begin}", missing) for place in range(ACCUMULATED)])
+        streams = team.share(
+            [stream(f"{seed}-{place}-{begin}", missing) for place in range(ACCUMULATED)]
+        )
 
 
-def _add_gradients(parameters: list[torch.nn.Parameter], counts: torch.Tensor, team: Team) -> list[float]:
+def _add_gradients(
+    parameters: list[torch.nn.Parameter], counts: torch.Tensor, team: Team
+) -> list[float]:
     """Every process's gradients become the mean over all trained tokens of the team; returns the sums of `counts`."""
     summed = team.add(torch.cat([*(parameter.grad.flatten() for parameter in parameters), counts]))
     gradients, counts = summed[:-COUNTS], summed[-COUNTS:].tolist()
-    for parameter, part in zip(parameters, gradients.split([p.numel() for p in parameters]), strict=True):
+    for parameter, part in zip(
+        parameters, gradients.split([p.numel() for p in parameters]), strict=True
+    ):
         parameter.grad = part.view_as(parameter) / counts[1]
     return counts

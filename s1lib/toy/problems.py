@@ -41,25 +41,94 @@ class Family:
 
 
 FAMILIES = (
-    Family("coins", "market", "Ann has ", " coins. ", ("wins ", "loses ", "grows by "), "How many coins?", share=10.0),
     Family(
-        "shop", "market", "A shop holds ", " hats. ", ("buys ", "sells ", "stocks times "), "How many hats?", (0.5, 0.4, 0.1), share=5.0
+        "coins",
+        "market",
+        "Ann has ",
+        " coins. ",
+        ("wins ", "loses ", "grows by "),
+        "How many coins?",
+        share=10.0,
     ),
     Family(
-        "number", "textbook", "Start with ", ". ", ("add ", "subtract ", "times "), "What is the result?", (0.33, 0.33, 0.34), share=8.0
+        "shop",
+        "market",
+        "A shop holds ",
+        " hats. ",
+        ("buys ", "sells ", "stocks times "),
+        "How many hats?",
+        (0.5, 0.4, 0.1),
+        share=5.0,
     ),
     Family(
-        "clock", "textbook", "A dial shows ", " ticks. ", ("forward ", "back ", "spins by "), "Where is it?", (0.5, 0.4, 0.1), share=4.0
+        "number",
+        "textbook",
+        "Start with ",
+        ". ",
+        ("add ", "subtract ", "times "),
+        "What is the result?",
+        (0.33, 0.33, 0.34),
+        share=8.0,
     ),
     Family(
-        "game", "contest", "Bob scores ", " points. ", ("earns ", "drops ", "boosts by "), "How many points?", (0.3, 0.2, 0.5), share=2.0
+        "clock",
+        "textbook",
+        "A dial shows ",
+        " ticks. ",
+        ("forward ", "back ", "spins by "),
+        "Where is it?",
+        (0.5, 0.4, 0.1),
+        share=4.0,
     ),
-    Family("lift", "contest", "A lift is at ", " floors. ", ("up ", "down ", "jumps by "), "Which floor?", (0.4, 0.4, 0.2), share=2.0),
     Family(
-        "cells", "biology", "A dish has ", " cells. ", ("gains ", "sheds ", "splits by "), "How many cells?", (0.25, 0.15, 0.6), share=1.0
+        "game",
+        "contest",
+        "Bob scores ",
+        " points. ",
+        ("earns ", "drops ", "boosts by "),
+        "How many points?",
+        (0.3, 0.2, 0.5),
+        share=2.0,
     ),
-    Family("herd", "biology", "A herd has ", " deer. ", ("births ", "deaths ", "breeds by "), "How many deer?", share=1.0),
-    Family("tank", "physics", "A tank holds ", " litres. ", ("fills ", "leaks ", "pumps by "), "How many litres?", share=0.5, worked=False),
+    Family(
+        "lift",
+        "contest",
+        "A lift is at ",
+        " floors. ",
+        ("up ", "down ", "jumps by "),
+        "Which floor?",
+        (0.4, 0.4, 0.2),
+        share=2.0,
+    ),
+    Family(
+        "cells",
+        "biology",
+        "A dish has ",
+        " cells. ",
+        ("gains ", "sheds ", "splits by "),
+        "How many cells?",
+        (0.25, 0.15, 0.6),
+        share=1.0,
+    ),
+    Family(
+        "herd",
+        "biology",
+        "A herd has ",
+        " deer. ",
+        ("births ", "deaths ", "breeds by "),
+        "How many deer?",
+        share=1.0,
+    ),
+    Family(
+        "tank",
+        "physics",
+        "A tank holds ",
+        " litres. ",
+        ("fills ", "leaks ", "pumps by "),
+        "How many litres?",
+        share=0.5,
+        worked=False,
+    ),
     Family(
         "charge",
         "physics",
@@ -81,7 +150,16 @@ FAMILIES = (
         share=0.5,
         worked=False,
     ),
-    Family("ship", "puzzles", "A ship sails ", " miles. ", ("tailwind ", "headwind ", "warps by "), "How far?", share=0.5, worked=False),
+    Family(
+        "ship",
+        "puzzles",
+        "A ship sails ",
+        " miles. ",
+        ("tailwind ", "headwind ", "warps by "),
+        "How far?",
+        share=0.5,
+        worked=False,
+    ),
 )
 
 
@@ -129,7 +207,9 @@ class ToyProblem:
             f"{label}: {self.family.verbs[OPERATORS.index(step.operator)]}{two(step.operand)}. "
             for label, step in zip(LABELS, self.steps, strict=False)
         )
-        return f"{self.family.opening}{two(self.start)}{self.family.noun}{told}{self.family.closing}"
+        return (
+            f"{self.family.opening}{two(self.start)}{self.family.noun}{told}{self.family.closing}"
+        )
 
     @property
     def question(self) -> str:
@@ -141,18 +221,33 @@ def two(value: int) -> str:
     return f"{value:02d}"
 
 
-HARD_STEPS = 0.12  # share of the steps with a two-digit operand: the ones that quick arithmetic gets wrong
+HARD_STEPS = (
+    0.12  # share of the steps with a two-digit operand: the ones that quick arithmetic gets wrong
+)
 
 
-def draw_step(rng: random.Random, mix: Sequence[float] = (1, 1, 1), *, hard: float = HARD_STEPS) -> Step:
+def draw_step(
+    rng: random.Random, mix: Sequence[float] = (1, 1, 1), *, hard: float = HARD_STEPS
+) -> Step:
     """An operator by `mix` and an operand, of two digits with probability `hard`."""
     operator = rng.choices(OPERATORS, weights=mix)[0]
     return Step(operator, rng.randint(11, 99) if rng.random() < hard else rng.randint(2, 9))
 
 
-def draw_problem(rng: random.Random, family: Family, steps: int, *, choice: bool = False, hard: float = HARD_STEPS) -> ToyProblem:
+def draw_problem(
+    rng: random.Random,
+    family: Family,
+    steps: int,
+    *,
+    choice: bool = False,
+    hard: float = HARD_STEPS,
+) -> ToyProblem:
     """A fresh problem of `family` with `steps` steps. Of the wrong options one is a plausible slip; all four differ."""
-    problem = ToyProblem(family, rng.randint(0, 99), tuple(draw_step(rng, family.mix, hard=hard) for _ in range(steps)))
+    problem = ToyProblem(
+        family,
+        rng.randint(0, 99),
+        tuple(draw_step(rng, family.mix, hard=hard) for _ in range(steps)),
+    )
     if not choice:
         return problem
     options = {problem.result, slip(rng, problem.result)}
@@ -165,7 +260,9 @@ def draw_problem(rng: random.Random, family: Family, steps: int, *, choice: bool
 
 def slip(rng: random.Random, value: int) -> int:
     """A wrong value near `value`: a digit off, a carry forgotten, the digits swapped."""
-    candidates = [(value + delta) % MODULUS for delta in (1, -1, 2, -2, 10, -10, 20, -20, 9, 11)] + [value % 10 * 10 + value // 10]
+    candidates = [
+        (value + delta) % MODULUS for delta in (1, -1, 2, -2, 10, -10, 20, -20, 9, 11)
+    ] + [value % 10 * 10 + value // 10]
     return rng.choice([candidate for candidate in candidates if candidate != value])
 
 

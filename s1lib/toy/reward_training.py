@@ -25,7 +25,9 @@ EVERY = 100  # optimiser steps between lines of the log
 
 def judged(rng: random.Random) -> Document:
     """A flawed solution with a verdict behind every line; only the verdicts are trained."""
-    problem = draw_problem(rng, rng.choice(WORKED), rng.randint(1, len(LABELS)), choice=rng.random() < 0.2)
+    problem = draw_problem(
+        rng, rng.choice(WORKED), rng.randint(1, len(LABELS)), choice=rng.random() < 0.2
+    )
     solution = solve(problem, rng, slip_rate=SLIP_RATE, markers=[WAIT] * rng.choice((0, 0, 0, 1)))
     document = [(problem.question, False)]
     for line in solution.lines:
@@ -53,7 +55,12 @@ def train_reward(
     Keys: right (of lines that are right), wrong (of lines that are not).
     """
     optimiser, seen, steps = Optimiser(model.train()), 0, 0
-    stream = batches(tokenizer, _documents(random.Random(f"reward-{seed}")), random.Random(seed), max_length=context)
+    stream = batches(
+        tokenizer,
+        _documents(random.Random(f"reward-{seed}")),
+        random.Random(seed),
+        max_length=context,
+    )
     for batch in stream:
         loss, count = loss_of(model, batch)
         (loss / count).backward()
@@ -70,7 +77,9 @@ def train_reward(
     return verdicts(model, tokenizer, seed=seed)
 
 
-def verdicts(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, *, seed: int, samples: int = 200) -> dict[str, float]:
+def verdicts(
+    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, *, seed: int, samples: int = 200
+) -> dict[str, float]:
     """Shares of held-out lines that get the verdict they deserve, apart for right and wrong lines."""
     held_out = list(itertools.islice(_documents(random.Random(f"reward-gate-{seed}")), samples))
     found: dict[str, list[bool]] = {"+": [], "-": []}

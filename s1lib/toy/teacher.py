@@ -134,11 +134,20 @@ class Solution:
         result = self.values[-1]
         if not self.problem.options:
             return two(result)
-        return LETTERS[self.problem.options.index(result)] if result in self.problem.options else LETTERS[-1]
+        return (
+            LETTERS[self.problem.options.index(result)]
+            if result in self.problem.options
+            else LETTERS[-1]
+        )
 
 
 def solve(
-    problem: ToyProblem, rng: random.Random, *, slip_rate: float = 0.0, markers: Sequence[str] = (), careful: bool = False
+    problem: ToyProblem,
+    rng: random.Random,
+    *,
+    slip_rate: float = 0.0,
+    markers: Sequence[str] = (),
+    careful: bool = False,
 ) -> Solution:
     """A whole trace: a first pass (quick, or digit by digit when `careful`), then one block per marker."""
     solution = Solution(problem, rng, slip_rate)

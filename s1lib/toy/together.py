@@ -45,7 +45,9 @@ class Team:
 
 
 @contextmanager
-def together(work: Callable[..., Any], arguments: tuple, *, processes: int, numbers: int) -> Iterator[Team]:
+def together(
+    work: Callable[..., Any], arguments: tuple, *, processes: int, numbers: int
+) -> Iterator[Team]:
     """A team of `processes`, the others of which run `work(*arguments, team)`; `numbers` is the most that `add` will get.
 
     With more than one, each has one thread; the others end with this process.
@@ -54,8 +56,15 @@ def together(work: Callable[..., Any], arguments: tuple, *, processes: int, numb
         yield Team()
         return
     context, threads = multiprocessing.get_context("spawn"), torch.get_num_threads()
-    shared = (processes, torch.zeros(processes, numbers).share_memory_(), context.Barrier(processes))
-    others = [context.Process(target=_join, args=(work, arguments, Team(rank, *shared)), daemon=True) for rank in range(1, processes)]
+    shared = (
+        processes,
+        torch.zeros(processes, numbers).share_memory_(),
+        context.Barrier(processes),
+    )
+    others = [
+        context.Process(target=_join, args=(work, arguments, Team(rank, *shared)), daemon=True)
+        for rank in range(1, processes)
+    ]
     for other in others:
         other.start()
     torch.set_num_threads(1)

@@ -34,13 +34,21 @@ def vocabulary() -> list[str]:
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """A fast tokenizer that saves and loads like any other; unknown characters become one unknown token each."""
     tokens = vocabulary()
-    tokenizer = Tokenizer(models.WordLevel({token: index for index, token in enumerate(tokens)}, unk_token=UNKNOWN))
-    longest_first = sorted((token for token in tokens if token not in SPECIAL), key=len, reverse=True)
+    tokenizer = Tokenizer(
+        models.WordLevel({token: index for index, token in enumerate(tokens)}, unk_token=UNKNOWN)
+    )
+    longest_first = sorted(
+        (token for token in tokens if token not in SPECIAL), key=len, reverse=True
+    )
     pattern = "|".join(re.escape(token).replace("\\\n", "\\n") for token in longest_first) + "|."
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token=UNKNOWN, pad_token=END_OF_TEXT, eos_token=IM_END, additional_special_tokens=[IM_START]
+        tokenizer_object=tokenizer,
+        unk_token=UNKNOWN,
+        pad_token=END_OF_TEXT,
+        eos_token=IM_END,
+        additional_special_tokens=[IM_START],
     )
     fast.chat_template = CHAT_TEMPLATE
     # Beside a Qwen2 model AutoTokenizer takes any tokenizer for Qwen's own byte-pair one (transformers 5.19), unless there is an auto_map.

@@ -15,7 +15,10 @@ from s1lib.toy.teacher import ALTERNATIVELY, HMM, STEPS_PER_MARKER, WAIT, solve
 
 CONTAMINATED = 0.01  # share of the pool that copies a benchmark's question
 DUPLICATED = 0.01  # share of the pool that repeats another question of the pool
-EASY = (3, 2)  # how much more often questions of one and of two steps occur than longer ones: most of a real pool is easy
+EASY = (
+    3,
+    2,
+)  # how much more often questions of one and of two steps occur than longer ones: most of a real pool is easy
 CHOICE = 0.15  # share of the pool with four options
 TRACE_LIMIT = 480  # characters, about 420 tokens: prompt and trace stay within the window the base models were trained on
 MARKED = 0.2  # share of the traces in which the teacher goes on after its first result
@@ -23,7 +26,11 @@ BEYOND = 0.25  # share of these that go on after every step is checked: once, or
 MARKERS = {WAIT: 0.8, HMM: 0.1, ALTERNATIVELY: 0.1}
 
 # name -> (role, fewest steps, share of multiple choice); all families alike
-BENCHMARKS = {"hard": ("AIME24", 4, False), "mixed": ("MATH500", 2, False), "choice": ("GPQA-Diamond", 2, True)}
+BENCHMARKS = {
+    "hard": ("AIME24", 4, False),
+    "mixed": ("MATH500", 2, False),
+    "choice": ("GPQA-Diamond", 2, True),
+}
 
 
 def draw_benchmarks(settings: Universe) -> dict[str, list[ToyProblem]]:
@@ -38,7 +45,9 @@ def draw_benchmarks(settings: Universe) -> dict[str, list[ToyProblem]]:
         rng = random.Random(f"benchmark-{name}-{settings.seed}")
         problems: dict[str, ToyProblem] = {}
         while len(problems) < settings.benchmark_size:
-            problem = draw_problem(rng, rng.choice(FAMILIES), rng.randint(fewest, settings.max_steps), choice=choice)
+            problem = draw_problem(
+                rng, rng.choice(FAMILIES), rng.randint(fewest, settings.max_steps), choice=choice
+            )
             problems.setdefault(problem.stem, problem)
         drawn[name] = list(problems.values())
     return drawn
@@ -69,15 +78,23 @@ def make_pool(settings: Universe, benchmarks: dict[str, list[ToyProblem]]) -> li
     problems = rng.sample(tests, copies)
     while len(problems) < settings.pool_size - twins:
         family = rng.choices(FAMILIES, [family.share for family in FAMILIES])[0]
-        steps = rng.choices(range(1, settings.max_steps + 1), [*EASY, *[1] * (settings.max_steps - len(EASY))])[0]
+        steps = rng.choices(
+            range(1, settings.max_steps + 1), [*EASY, *[1] * (settings.max_steps - len(EASY))]
+        )[0]
         problem = draw_problem(rng, family, steps, choice=rng.random() < CHOICE)
         if problem.stem not in taken:
             taken.add(problem.stem)
             problems.append(problem)
     problems += rng.sample(problems[copies:], twins)
     rng.shuffle(problems)
-    rows = [_break(rng, _row(rng, problem, settings.slip_rate), settings.broken_rate) for problem in problems]
-    return [{"id": hashlib.sha256(f"{index} {row['question']}".encode()).hexdigest()[:16], **row} for index, row in enumerate(rows)]
+    rows = [
+        _break(rng, _row(rng, problem, settings.slip_rate), settings.broken_rate)
+        for problem in problems
+    ]
+    return [
+        {"id": hashlib.sha256(f"{index} {row['question']}".encode()).hexdigest()[:16], **row}
+        for index, row in enumerate(rows)
+    ]
 
 
 def draw_markers(rng: random.Random, steps: int) -> list[str]:

@@ -10,7 +10,9 @@ import importlib
 import sys
 from pathlib import Path
 
-NAMES = [path.stem.removeprefix("bench_") for path in sorted(Path(__file__).parent.glob("bench_*.py"))]
+NAMES = [
+    path.stem.removeprefix("bench_") for path in sorted(Path(__file__).parent.glob("bench_*.py"))
+]
 
 
 def main(names: list[str]) -> int:

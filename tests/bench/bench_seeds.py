@@ -20,14 +20,32 @@ def main(seeds: tuple[int, ...] = SEEDS) -> None:
     torch.set_num_threads(profile.threads)
     rows = []
     for seed in seeds:
-        options = {"seed": seed, "context": profile.sft.max_length, "log": lambda _: None, "processes": min(2, profile.threads)}
+        options = {
+            "seed": seed,
+            "context": profile.sft.max_length,
+            "log": lambda _: None,
+            "processes": min(2, profile.threads),
+        }
         trained = pretrain(build_tokenizer(), profile.universe.large, **options)
-        shares = {row["skill"]: 100 * row["share"] for row in trained.gate}  # the last of each skill
+        shares = {
+            row["skill"]: 100 * row["share"] for row in trained.gate
+        }  # the last of each skill
         rows.append(
-            {"seed": seed, "passed": trained.passed, "M tokens": trained.curve[-1]["tokens"] / 1e6, "seconds": trained.seconds, **shares}
+            {
+                "seed": seed,
+                "passed": trained.passed,
+                "M tokens": trained.curve[-1]["tokens"] / 1e6,
+                "seconds": trained.seconds,
+                **shares,
+            }
         )
-        print(f"seed {seed}: gate {'passed' if trained.passed else 'not passed'} after {trained.seconds:.0f} s", flush=True)
-    print(f"\nbase-large of the toy profile, {torch.get_num_threads()} threads; the gate asks for {GATE}; shares in %")
+        print(
+            f"seed {seed}: gate {'passed' if trained.passed else 'not passed'} after {trained.seconds:.0f} s",
+            flush=True,
+        )
+    print(
+        f"\nbase-large of the toy profile, {torch.get_num_threads()} threads; the gate asks for {GATE}; shares in %"
+    )
     print(pd.DataFrame(rows).round(1).to_string(index=False))
 
 
