@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s1lib.chat import ChatFormat
+from s1lib.hardware.plain_attention import causal_mask
 from s1lib.profile import BaseModel, Universe, load_profile
-from s1lib.toy import corpus, pretrain, universe
+from s1lib.toy import batching, corpus, gate, pretrain, universe
 from s1lib.toy.muon import orthogonalise
 from s1lib.toy.problems import FAMILIES, LABELS, LETTERS, OPERATORS, Step, draw_problem
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, by_digits, compare, is_right, solve
@@ -167,7 +168,7 @@ def test_segments_of_a_document_meet_at_token_borders(tokenizer):
     for write, _, _ in corpus.KINDS.values():
         for document in [write(rng, steps) for steps in (1, 4, 6) for _ in range(10)]:
             (ids, trained), whole = (
-                pretrain.encode(tokenizer, [document])[0],
+                batching.encode(tokenizer, [document])[0],
                 "".join(text for text, _ in document),
             )
             assert ids == tokenizer(whole, add_special_tokens=False)["input_ids"]
@@ -290,9 +291,9 @@ def test_a_model_that_is_not_gated_stops_at_its_tokens(tokenizer):
 
 
 def test_the_gate_asks_for_every_skill():
-    assert pretrain.missing_skills(dict.fromkeys(pretrain.GATE, 1.0)) == []
-    for skill in pretrain.GATE:
-        assert pretrain.missing_skills({**dict.fromkeys(pretrain.GATE, 1.0), skill: 0.9}) == [skill]
+    assert gate.missing_skills(dict.fromkeys(gate.GATE, 1.0)) == []
+    for skill in gate.GATE:
+        assert gate.missing_skills({**dict.fromkeys(gate.GATE, 1.0), skill: 0.9}) == [skill]
 
 
 def test_a_skill_that_the_gate_finds_missing_is_practised_more():
@@ -302,20 +303,20 @@ def test_a_skill_that_the_gate_finds_missing_is_practised_more():
             "".join(text for text, _ in next(source)).count("result") > 4 for _ in range(400)
         )
 
-    assert set(corpus.TEACHES) == set(pretrain.GATE)
+    assert set(corpus.TEACHES) == set(gate.GATE)
     assert walks(["option walk"]) > 1.5 * walks([])
 
 
 def test_nothing_attends_to_padding_or_to_another_document(tokenizer):
     model = pretrain.build_model(tokenizer, TINY, seed=0, context=512)
     rng = random.Random(0)
-    rows = pretrain.encode(tokenizer, [corpus.worked(rng, steps) for steps in (2, 6)])
+    rows = batching.encode(tokenizer, [corpus.worked(rng, steps) for steps in (2, 6)])
     together, alone = (
-        pretrain.collate(rows, tokenizer.pad_token_id),
-        pretrain.collate(rows[:1], tokenizer.pad_token_id),
+        batching.collate(rows, tokenizer.pad_token_id),
+        batching.collate(rows[:1], tokenizer.pad_token_id),
     )
     length = alone.ids.shape[1]
-    mask = pretrain.causal_mask
+    mask = causal_mask
     both = model(together.ids, attention_mask=mask(together.ids.shape[1])).logits[0, :length]
     torch.testing.assert_close(
         both, model(alone.ids, attention_mask=mask(length)).logits[0], rtol=1e-4, atol=1e-5
