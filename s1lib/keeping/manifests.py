@@ -35,7 +35,7 @@ def versions() -> dict[str, str]:
 
 
 def write_manifest(directory: Path | str, **facts: Any) -> None:
-    """Mark `directory` complete: what it was made from, with which versions, and every file in it with its size."""
+    """Mark `directory` complete: of what it was made, with which versions, and all files in it."""
     directory = Path(directory)
     files = {
         str(p.relative_to(directory)): p.stat().st_size
@@ -52,10 +52,9 @@ def write_manifest(directory: Path | str, **facts: Any) -> None:
 
 
 def require_manifest(directory: Path | str) -> dict:
-    """The manifest of a finished stage, or ArtifactError naming the notebook to run."""
+    """The manifest of a finished stage; raises ArtifactError that names the notebook to run."""
     path = Path(directory) / "manifest.json"
     if not path.exists():
-        raise ArtifactError(
-            f"{Path(directory)} is not finished: run notebook {Path(directory).name} first (or `make reproduce`)"
-        )
+        first = f"run notebook {path.parent.name} first (or `make reproduce`)"
+        raise ArtifactError(f"{path.parent} is not finished: {first}")
     return json.loads(path.read_text())

@@ -20,7 +20,7 @@ def shard(
     *,
     log: Callable[[str], None] = print,
 ) -> list[dict]:
-    """Rows of shard `name`: read when it was finished under the same `key`, made (and kept) otherwise.
+    """The rows of shard `name`, read where it was finished under the same `key` and made otherwise.
 
     A corrupt shard is set aside as *.corrupt, named in the log and made again.
     """

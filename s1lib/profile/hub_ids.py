@@ -1,4 +1,4 @@
-"""References to models and datasets: what is a hub id, what is a path, and which ids a profile names."""
+"""References to models and datasets: what is a hub id, what a path, which ids a profile names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_hub_id(reference: str) -> bool:
 
 
 def split_revision(reference: str) -> tuple[str, str | None]:
-    """`owner/name@revision` -> its two parts; revision None when none is pinned, and of a local path."""
+    """The two parts of `owner/name@revision`; None where no revision is pinned, and of a path."""
     name, _, revision = reference.partition("@") if is_hub_id(reference) else (reference, "", "")
     return name, revision or None
 

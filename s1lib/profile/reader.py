@@ -1,4 +1,4 @@
-"""Profiles from YAML: one file = every number of a run; an unknown key is refused.
+"""Profiles from YAML: one file holds every number of a run, and an unknown key is refused.
 
     profile = load_profile("toy")
     profile.stage("01_curation")          # outputs/toy/01_curation
@@ -30,11 +30,15 @@ class ProfileError(S1Error):
 
 
 def known_profiles() -> list[str]:
+    """The names of the profiles that come with the package."""
     return sorted(path.stem for path in PROFILES.glob("*.yaml"))
 
 
 def load_profile(name: str | None = None, *, outputs: str | Path | None = None) -> Profile:
-    """The profile `name` (default: $PROFILE, else toy), or a path to a YAML file. Raises ProfileError."""
+    """Read the profile `name` ($PROFILE or toy by default), or that of a path to a YAML file.
+
+    Raises ProfileError for a file, a key or a value that is not known.
+    """
     name = name or os.environ.get("PROFILE") or "toy"
     values = _read(name)
     values.setdefault("name", Path(name).stem)
@@ -52,9 +56,10 @@ def profile_files(name: str) -> list[Path]:
 def _path(name: str) -> Path:
     path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
     if not path.exists():
-        close = difflib.get_close_matches(name, known_profiles(), n=1, cutoff=0)
+        known = known_profiles()
+        (close,) = difflib.get_close_matches(name, known, n=1, cutoff=0)
         raise ProfileError(
-            f"unknown profile {name!r}; did you mean {close[0]!r}? known: {', '.join(known_profiles())}"
+            f"unknown profile {name!r}; did you mean {close!r}? known: {', '.join(known)}"
         )
     return path
 
@@ -88,6 +93,7 @@ def _read(name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def _merge(base: dict, over: dict) -> dict:
+    """`over` over `base`, key by key at every depth."""
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
@@ -117,6 +123,7 @@ def _build(kind: type, values: Any, where: str) -> Any:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
+    """`value` as the type `hint`; `where` is its key, for the error."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         if value is None:
@@ -126,9 +133,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return _build(hint, value, where + ".")
     if origin is typing.Literal:
         if value not in arguments:
-            raise ProfileError(
-                f"profile key {where!r} must be one of {', '.join(map(str, arguments))}, not {value!r}"
-            )
+            choices = ", ".join(map(str, arguments))
+            raise ProfileError(f"profile key {where!r} must be one of {choices}, not {value!r}")
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):

@@ -66,7 +66,7 @@ def batches(
     *,
     max_length: int,
 ) -> Iterator[Batch]:
-    """Cut `source` into batches without end; a document longer than `max_length` tokens is left out.
+    """Cut `source` into batches without end; a document over `max_length` tokens is left out.
 
     Nothing attends across documents, because each has a row of its own.
     """

@@ -1,4 +1,4 @@
-"""The twelve ways in which the toy world tells a problem: its domains, as those of the paper's Table 6.
+"""The twelve families that tell the toy world's problems: its domains, as in the paper's Table 6.
 
 Families come from different "sources", as in the paper's Table 7. Their words carry their own
 spaces ("wins ", " coins. "), because each of them is one token.
@@ -50,8 +50,8 @@ FAMILIES = (
            "How many deer?", share=1.0),
     Family("tank", "physics", "A tank holds ", " litres. ", ("fills ", "leaks ", "pumps by "),
            "How many litres?", share=0.5, worked=False),
-    Family("charge", "physics", "A cell stores ", " volts. ", ("charges ", "drains ", "cascades by "),
-           "How many volts?", share=0.5, worked=False),
+    Family("charge", "physics", "A cell stores ", " volts. ",
+           ("charges ", "drains ", "cascades by "), "How many volts?", share=0.5, worked=False),
     Family("code", "puzzles", "The code is ", " now. ", ("shift ", "unshift ", "scale "),
            "What is the code?", (0.3, 0.2, 0.5), share=0.5, worked=False),
     Family("ship", "puzzles", "A ship sails ", " miles. ", ("tailwind ", "headwind ", "warps by "),

@@ -28,7 +28,7 @@ ROWS = 32  # documents in one pass
 def right_spans(
     model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, documents: list[corpus.Document]
 ) -> Iterator[tuple[str, list[bool]]]:
-    """Yield every trained span of the documents, and of each token whether greedy decoding gives it."""
+    """Yield every trained span, and for each of its tokens whether it is the greedy choice."""
     rows = sorted(encode(tokenizer, documents), key=lambda row: len(row[0]))
     for start in range(0, len(rows), ROWS):
         group = rows[start : start + ROWS]

@@ -25,7 +25,7 @@ def orthogonalise(matrices: torch.Tensor, *, iterations: int = 5) -> torch.Tenso
 
 
 class Muon(torch.optim.Optimizer):
-    """For matrices alone: a step moves each by lr × sqrt(max(1, rows / columns)) in all directions."""
+    """For matrices alone: a step moves each by lr * sqrt(max(1, rows / columns)) every way."""
 
     def __init__(
         self,

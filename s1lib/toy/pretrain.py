@@ -1,4 +1,4 @@
-"""The toy's base models, trained from scratch on a CPU in minutes (the roles of Qwen2.5-7B and 32B).
+"""The toy's base models, the parts of Qwen2.5-7B and 32B, trained from scratch on a CPU in minutes.
 
 Skills emerge late and at different times from run to run, so training ends by a gate (`gate.py`)
 and not by a clock. It goes on until the skills hold, up to a limit that is then reported.

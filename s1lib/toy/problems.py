@@ -90,7 +90,7 @@ def two(value: int) -> str:
 def draw_step(
     rng: random.Random, mix: Sequence[float] = (1, 1, 1), *, hard: float = HARD_STEPS
 ) -> Step:
-    """Draw an operator by the weights `mix`, and an operand that has two digits at a rate `hard`."""
+    """Draw an operator by the weights `mix`, and an operand, of two digits at the rate `hard`."""
     operator = rng.choices(OPERATORS, weights=mix)[0]
     return Step(operator, rng.randint(11, 99) if rng.random() < hard else rng.randint(2, 9))
 
