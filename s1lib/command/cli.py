@@ -18,11 +18,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 from s1lib.command import think
-from s1lib.command.notebook_runner import run_notebook
-from s1lib.command.reproduce import reproduce
+from s1lib.command.reproduce import reproduce, run
 from s1lib.errors import S1Error
 from s1lib.profile import Profile, ProfileError, hub_references, known_profiles, load_profile
 from s1lib.published import hub
@@ -98,7 +98,7 @@ def _profile(options: argparse.Namespace) -> Profile:
 
 def _run(options: argparse.Namespace) -> None:
     profile = _profile(options)
-    run_notebook(options.notebook, profile=profile, profile_name=options.profile or profile.name)
+    run(Path(options.notebook), profile, options.profile or profile.name)
 
 
 def _html(options: argparse.Namespace) -> None:

@@ -20,9 +20,10 @@ import time
 from pathlib import Path
 
 from s1lib.errors import S1Error, one_line
+from s1lib.keeping.manifests import INPUTS
+from s1lib.keeping.stage import PARAMETERS
 from s1lib.profile import ROOT, Profile, hub_references
 
-PARAMETERS = ("profile_name", "outputs")
 FREE_BYTES = 200 << 20  # what the toy writes; a run on real models fails later with the same line
 
 # jsonschema imports this where it is installed, and then compiles a grammar for seconds. nbformat
@@ -49,6 +50,7 @@ def run_notebook(notebook: str | Path, *, profile: Profile, profile_name: str) -
 
     # The stage is incomplete from here on.
     manifest = profile.stage(notebook.stem) / "manifest.json"
+    (manifest.parent / INPUTS).unlink(missing_ok=True)
     manifest.unlink(missing_ok=True)
 
     start = time.perf_counter()

@@ -13,6 +13,7 @@ from typing import Any
 from s1lib.keeping.files import ArtifactError, write_text
 from s1lib.keeping.hashes import plain
 
+INPUTS = "inputs.key"  # beside the manifest: what `s1` remembers of a stage's inputs
 PACKAGES = (
     "torch",
     "transformers",
@@ -40,7 +41,7 @@ def write_manifest(directory: Path | str, **facts: Any) -> None:
     files = {
         str(p.relative_to(directory)): p.stat().st_size
         for p in sorted(directory.rglob("*"))
-        if p.is_file() and p.name != "manifest.json"
+        if p.is_file() and p.name not in ("manifest.json", INPUTS)
     }
     manifest = {
         **facts,

@@ -11,6 +11,14 @@ from pathlib import Path
 
 from s1lib.keeping.files import ArtifactError, read_jsonl, write_jsonl
 
+# A part of every key of decoded rows: the version of the code that decodes and grades. Raise it
+# with a change of `chat`, `engines`, `thinking`, `grading` or `evaluation` after which the same
+# model, settings and seed give other rows. It is no hash of the code, because a new comment must
+# not cost days of GPU.
+METHODS_VERSION = 2
+
+Log = Callable[[str], None]
+
 
 def shard(
     directory: Path | str,
@@ -18,11 +26,11 @@ def shard(
     key: str,
     make: Callable[[], list[dict]],
     *,
-    log: Callable[[str], None] = print,
+    log: Log = print,
 ) -> list[dict]:
     """The rows of shard `name`, read where it was finished under the same `key` and made otherwise.
 
-    A corrupt shard is set aside as *.corrupt, named in the log and made again.
+    A shard that is damaged or cut short is set aside as *.corrupt, named in the log and made again.
     """
     path = Path(directory) / f"{name}-{key}.jsonl"
     finished = _finished_shard(path, log)
@@ -35,7 +43,7 @@ async def shard_async(
     key: str,
     make: Callable[[], Awaitable[list[dict]]],
     *,
-    log: Callable[[str], None] = print,
+    log: Log = print,
 ) -> list[dict]:
     """`shard` for work that is awaited: decoding."""
     path = Path(directory) / f"{name}-{key}.jsonl"
@@ -43,11 +51,11 @@ async def shard_async(
     return _keep_shard(path, await make(), name, log) if finished is None else finished
 
 
-def _finished_shard(path: Path, log: Callable[[str], None]) -> list[dict] | None:
+def _finished_shard(path: Path, log: Log) -> list[dict] | None:
     if not path.exists():
         return None
     try:
-        return read_jsonl(path)
+        return read_jsonl(path, marked=True)
     except ArtifactError as error:
         aside = path.with_suffix(".corrupt")
         os.replace(path, aside)
@@ -55,7 +63,7 @@ def _finished_shard(path: Path, log: Callable[[str], None]) -> list[dict] | None
         return None
 
 
-def _keep_shard(path: Path, rows: list[dict], name: str, log: Callable[[str], None]) -> list[dict]:
-    write_jsonl(path, rows)
+def _keep_shard(path: Path, rows: list[dict], name: str, log: Log) -> list[dict]:
+    write_jsonl(path, rows, marked=True)
     log(f"{name}: {len(rows)} rows")
     return rows
