@@ -1,4 +1,4 @@
-"""Keys of what produced a result: settings, and every byte of a model that decides what it decodes."""
+"""Keys of what produced a result: settings, and every byte that decides what a model decodes."""
 
 import os
 import re
