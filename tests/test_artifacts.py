@@ -265,6 +265,14 @@ def test_a_manifest_lists_what_is_there_and_with_what_it_was_made(tmp_path):
     json.dumps(manifest)
 
 
+def test_a_damaged_manifest_is_one_line_that_says_what_to_run(tmp_path):
+    write_manifest(tmp_path / "02_sft")
+    path = tmp_path / "02_sft" / "manifest.json"
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(ArtifactError, match=r"manifest.json is damaged: run notebook 02_sft again"):
+        require_manifest(tmp_path / "02_sft")
+
+
 def test_a_stage_without_a_manifest_is_not_finished(tmp_path):
     (tmp_path / "02_sft").mkdir()
     with pytest.raises(ArtifactError, match="run notebook 02_sft first"):

@@ -58,4 +58,8 @@ def require_manifest(directory: Path | str) -> dict:
     if not path.exists():
         first = f"run notebook {path.parent.name} first (or `make reproduce`)"
         raise ArtifactError(f"{path.parent} is not finished: {first}")
-    return json.loads(path.read_text())
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        again = f"run notebook {path.parent.name} again"
+        raise ArtifactError(f"{path} is damaged: {again}") from None

@@ -91,8 +91,10 @@ def reward_model(
 
 def _finished(directory: Path, key: str, log: Log) -> dict[str, Any] | None:
     """training.json of a model that was trained from just this; None otherwise."""
-    path = directory / "training.json"
-    record = json.loads(path.read_text()) if path.exists() else {"key": None}
+    try:
+        record = json.loads((directory / "training.json").read_text())
+    except (OSError, ValueError):  # there is none, or only a part of it
+        return None
     if record["key"] != key:
         return None
     log(f"{directory.name}: trained before, {record['tokens'] / 1e6:.1f}M tokens")
