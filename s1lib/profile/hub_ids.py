@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s1lib.profile.reader import read_yaml
+from s1lib.profile.loading import read_yaml
 from s1lib.profile.settings import ROOT, Profile
 
 # How the name of a table's file ends, which no hub id does.
