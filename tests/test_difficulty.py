@@ -25,13 +25,14 @@ class Answering:
         self.asked: list[tuple[int, ...]] = []
         self.limits: set[int] = set()
 
-    async def complete(self, prompt_ids, *, max_tokens, stop=(), min_tokens=0, temperature=0.0, seed=None):
-        assert temperature == 0.0
-        self.asked.append(tuple(prompt_ids))
-        self.limits.add(max_tokens)
+    async def complete(self, request):
+        assert request.temperature == 0.0
+        self.asked.append(request.prompt_ids)
+        self.limits.add(request.max_tokens)
         await asyncio.sleep(0)
-        ids = CHAT.encode(self.answers[tuple(prompt_ids)])
-        return Completion(ids[:max_tokens], "stop" if len(ids) <= max_tokens else "length", stop[1] if len(ids) <= max_tokens else None)
+        ids = CHAT.encode(self.answers[request.prompt_ids])
+        ended = len(ids) <= request.max_tokens
+        return Completion(ids[: request.max_tokens], "stop" if ended else "length", request.stop[1] if ended else None)
 
     async def aclose(self):
         pass
@@ -63,10 +64,10 @@ def test_a_choice_is_graded_by_its_letter(tmp_path):
 
 def test_a_question_longer_than_the_context_is_not_answered_and_fails_no_other(tmp_path):
     class Small(Answering):
-        async def complete(self, prompt_ids, **options):
-            if tuple(prompt_ids) == tuple(CHAT.prompt_ids("a", think=False)):
+        async def complete(self, request):
+            if request.prompt_ids == tuple(CHAT.prompt_ids("a", think=False)):
                 raise EngineError("a prompt of 9 tokens leaves no room")
-            return await super().complete(prompt_ids, **options)
+            return await super().complete(request)
 
     rows = run(Small(dict.fromkeys("abcd", RIGHT)), SAMPLES, tmp_path)
     assert [(row["correct"], row["finish"]) for row in rows] == [(False, "length")] + [(True, "stop")] * 3

@@ -137,9 +137,9 @@ class Agreeable:
         self.chat = char_chat()
         self.tokenizer = self.chat.tokenizer
 
-    async def complete(self, prompt_ids, *, max_tokens, stop=(), **sampling):
+    async def complete(self, request):
         self.requests += 1
-        return Completion(self.chat.encode("They agree\nYes")[:max_tokens], "stop", stop[0])
+        return Completion(self.chat.encode("They agree\nYes")[: request.max_tokens], "stop", request.stop[0])
 
     async def aclose(self):
         pass

@@ -23,7 +23,7 @@ import pandas as pd
 from s1lib.assistants.endpoint import AssistantError, Endpoint, NoReplyError, Reply
 from s1lib.chat import ChatFormat
 from s1lib.engines import open_engine
-from s1lib.engines.protocol import EngineError
+from s1lib.engines.protocol import EngineError, Request
 from s1lib.keeping.files import write_text
 from s1lib.keeping.hashes import hash_of, hash_of_model
 from s1lib.profile import Assistant as AssistantSettings
@@ -188,7 +188,7 @@ class LocalModel:
         ids = self.chat.prompt_ids(prompt, think=self.think)
         sampling = {"temperature": temperature, "seed": seed}
         try:
-            first = await self.engine.complete(ids, max_tokens=max_tokens, stop=self.chat.thinking_stops, **sampling)
+            first = await self.engine.complete(Request(ids, max_tokens=max_tokens, stop=self.chat.thinking_stops, **sampling))
             used = first.decoded_tokens
             if not self.think:
                 return Reply(self.chat.decode(first.ids).strip(), "", first.finish, len(ids), used)
@@ -196,7 +196,7 @@ class LocalModel:
             if first.finish == "length" or used >= max_tokens:
                 return Reply("", thinking, "length", len(ids), used)
             ids = [*ids, *first.ids, *self.chat.answer_start]
-            last = await self.engine.complete(ids, max_tokens=max_tokens - used, stop=self.chat.answer_stops, **sampling)
+            last = await self.engine.complete(Request(ids, max_tokens=max_tokens - used, stop=self.chat.answer_stops, **sampling))
         except EngineError as error:
             raise NoReplyError(str(error)) from None
         return Reply(self.chat.decode(last.ids).strip(), thinking, last.finish, len(ids), used + last.decoded_tokens)

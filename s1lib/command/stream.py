@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from s1lib.chat import ChatFormat
 from s1lib.engines.pieces import Piece, PieceEngine
-from s1lib.engines.protocol import Completion, Engine, TokenIds
+from s1lib.engines.protocol import Completion, Engine, Request, TokenIds
 from s1lib.thinking.budget import Trace
 
 PART = 8  # tokens asked for at a time
@@ -36,12 +36,12 @@ class StreamingEngine(PieceEngine):
         self._held = 0  # of these, so many may yet turn out to be the beginning of a stop sequence
         self._text, self._span = "", []  # what was shown of the ids of this span
 
-    async def complete(self, prompt_ids: TokenIds, **settings: object) -> Completion:
-        """See `Engine.complete`. What `prompt_ids` holds beyond the tokens shown before was appended, and is shown as such."""
-        self._follow(prompt_ids)
-        self._held = max((len(stop) for stop in settings.get("stop", ())), default=1) - 1
-        completion = await super().complete(prompt_ids, **settings)
-        self._sampled = completion.ids[len(self._seen) - len(prompt_ids) :]  # without the stop sequence
+    async def complete(self, request: Request) -> Completion:
+        """See `Engine.complete`. What the prompt holds beyond the tokens shown before was appended, and is shown as such."""
+        self._follow(request.prompt_ids)
+        self._held = max((len(stop) for stop in request.stop), default=1) - 1
+        completion = await super().complete(request)
+        self._sampled = completion.ids[len(self._seen) - len(request.prompt_ids) :]  # without the stop sequence
         return completion
 
     def finish(self, trace: Trace) -> None:
@@ -65,7 +65,7 @@ class StreamingEngine(PieceEngine):
 
     async def _decode(self, piece: Piece) -> list[int]:
         limit = min(PART, piece.max_tokens)
-        part = await self._engine.complete(
+        request = Request(
             piece.ids,
             max_tokens=limit,
             stop=[(token,) for token in piece.stop_ids or piece.banned],
@@ -73,6 +73,7 @@ class StreamingEngine(PieceEngine):
             temperature=piece.temperature,
             seed=piece.seed,
         )
+        part = await self._engine.complete(request)
         sure = len(piece.ids) + len(part.ids) - self._held
         self._emit([*piece.ids, *part.ids][len(self._seen) : sure], False)
         return [*part.ids, *(part.stop or ())]

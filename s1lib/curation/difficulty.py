@@ -21,7 +21,7 @@ from s1lib.assistants.assistant import Assistant
 from s1lib.chat import ChatFormat
 from s1lib.curation.judge import verdicts_of
 from s1lib.curation.pool import Sample
-from s1lib.engines.protocol import Completion, Engine, EngineError
+from s1lib.engines.protocol import Completion, Engine, EngineError, Request
 from s1lib.grading import extract_answer, grade_many
 from s1lib.keeping.hashes import hash_of
 from s1lib.keeping.shards import shard_async
@@ -58,7 +58,8 @@ async def attempts(
 async def _attempt_all(engine: Engine, chat: ChatFormat, samples: Sequence[Sample], max_tokens: int) -> list[Attempt]:
     async def complete(question: str) -> Completion:
         try:
-            return await engine.complete(chat.prompt_ids(question, think=False), max_tokens=max_tokens, stop=chat.answer_stops)
+            prompt = chat.prompt_ids(question, think=False)
+            return await engine.complete(Request(prompt, max_tokens=max_tokens, stop=chat.answer_stops))
         except EngineError:  # a question longer than the context is not answered
             return Completion([], "length")
 
