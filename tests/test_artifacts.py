@@ -1,4 +1,4 @@
-"""Files that survive interruption: whole or not at all, in shards that are never made twice, manifests last."""
+"""Files that survive interruption: whole or not at all, shards made once, manifests last."""
 
 import asyncio
 import errno

@@ -20,7 +20,8 @@ from s1lib.published import hub
 ROOT = Path(__file__).resolve().parent.parent
 PARAMETERS = 'profile_name = "toy"\noutputs = ""'
 OPEN = (
-    "from s1lib.keeping.files import ArtifactError\nfrom s1lib.keeping.manifests import write_manifest\n"
+    "from s1lib.keeping.files import ArtifactError\n"
+    "from s1lib.keeping.manifests import write_manifest\n"
     "from s1lib.profile import load_profile\n"
     'out = load_profile(profile_name, outputs=outputs or None).create_stage("01_curation")'
 )
@@ -28,7 +29,7 @@ OPEN = (
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A profile file of local paths and an output directory; `place(cells...)` writes notebook 01_curation there."""
+    """A profile of local paths and a place for outputs; `place(cells...)` writes notebook 01."""
     for name in (
         "OMP_NUM_THREADS",
         "MKL_NUM_THREADS",
@@ -70,10 +71,9 @@ def only_line(capsys) -> str:
     return lines[0]
 
 
-def test_a_finished_notebook_appears_with_its_outputs_and_its_prints_reach_the_terminal(
-    place, capfd
-):
-    show = 'import os, sys\nprint("at work", os.environ["OMP_NUM_THREADS"], os.environ["HF_HUB_OFFLINE"], sys.executable)'
+def test_a_finished_notebook_appears_and_its_prints_reach_the_terminal(place, capfd):
+    told = 'os.environ["OMP_NUM_THREADS"], os.environ["HF_HUB_OFFLINE"], sys.executable'
+    show = f'import os, sys\nprint("at work", {told})'
     assert main(place(show, "write_manifest(out)")) == 0
     printed = capfd.readouterr().out
     assert f"at work 1 1 {sys.executable}" in printed and "1. A section" in printed
@@ -259,7 +259,7 @@ def test_pages_are_rendered_from_finished_notebooks_alone(place, capsys):
     assert {path.name for path in page.parent.iterdir()} == {"01_curation.html", "index.html"}
 
 
-def test_a_notebook_depends_on_its_own_room_and_on_none_to_its_right():
+def test_a_notebook_depends_on_its_own_package_and_on_no_later_one():
     names = {path.relative_to(ROOT / "s1lib").parts[0] for path in package_files("02_sft")}
     assert {
         "toy",

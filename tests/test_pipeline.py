@@ -1,4 +1,7 @@
-"""The whole chain on the smoke profile through make: from nothing, killed in the middle, resumed, repeated, and with broken inputs."""
+"""The whole chain on the smoke profile, through make.
+
+From nothing, killed in the middle, resumed, repeated, and with broken inputs.
+"""
 
 import json
 import os
@@ -22,7 +25,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make
 
 
 def environment() -> dict[str, str]:
-    """This interpreter's environment for make, and nothing that would change what a person's `make` does."""
+    """This interpreter's environment, without what would change what a person's `make` does."""
     dropped = ("CONDA_PREFIX", "MAKEFLAGS", "MAKELEVEL", "PROFILE", "S1_OUTPUTS", "HF_HUB_OFFLINE")
     kept = {key: value for key, value in os.environ.items() if key not in dropped}
     return {**kept, "VIRTUAL_ENV": sys.prefix, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
@@ -49,7 +52,10 @@ def make(outputs: Path, target: str = "smoke", **more: str) -> tuple[int, str]:
 
 
 def stop(process: subprocess.Popen, sign: signal.Signals) -> None:
-    """Send `sign` to make and all that it started; the kernel has a session of its own and goes when its parent is gone."""
+    """Send `sign` to make and all that it started.
+
+    The kernel has a session of its own, and goes when its parent is gone.
+    """
     if process.poll() is None:
         os.killpg(process.pid, sign)
 
@@ -81,7 +87,7 @@ def begun(printed: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory):
-    """Run everything, killing make and its children without warning once notebook 04 has finished a few shards; then run again."""
+    """A run that is killed without warning after a few shards of notebook 04, and then repeated."""
     outputs = tmp_path_factory.mktemp("pipeline")
     first = start(outputs)
     deadline = time.monotonic() + 900
@@ -193,7 +199,7 @@ def test_a_changed_plotting_function_retrains_no_model_and_decodes_nothing_again
     assert len(kept) > len(SMOKE.sft.sets) and times(kept) == kept
 
 
-# ---- bad input, through the same door ----------------------------------------------------------------------------------
+# ---- bad input, through the same door ----
 
 
 @pytest.fixture
@@ -279,7 +285,7 @@ def test_a_truncated_shard_is_made_again_and_nothing_else(copy):
 
 
 def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on_once_there_is_room(copy, tmp_path):
-    """On a small file system of its own, where one may be mounted; otherwise test_artifacts.py and test_cli.py must do."""
+    """On a small file system of its own; test_artifacts.py and test_cli.py where none can be."""
     place = tmp_path / "small"
     place.mkdir()
     if subprocess.run(

@@ -1,4 +1,4 @@
-"""Watching a model think: the same trace as without, every bit of it shown once, what was appended as such; `s1 think`."""
+"""Watching a model think: the same trace, every bit of it shown once; the command `s1 think`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def test_the_trace_is_the_same_and_each_bit_of_it_is_shown_once(key, spelled, ca
         trace, shown = watch(ScriptedEngine(random_traces(chat, key)), chat, budget)
     assert trace == plain
     assert "".join(text for text, _ in shown) == "".join(text for text, _ in trace.spans(chat))
-    if not spelled:  # else a token beyond the cap that is the same as the one appended there cannot be told from it
+    # A spelled token beyond the cap may equal the one appended there: nothing tells them apart.
+    if not spelled:
         assert _joined(shown) == _joined(trace.spans(chat))
 
 
@@ -92,7 +93,7 @@ def test_appended_text_stands_between_marks_and_nothing_steers_the_terminal(monk
     assert out.getvalue().endswith("\x1b[30;43mWait\x1b[0m")
 
 
-# ---- the command -------------------------------------------------------------------------------------------------
+# ---- the command ----
 
 
 def think(model, *options: str) -> int:

@@ -1,4 +1,4 @@
-"""The toy universe: its arithmetic, its teacher, its text, its pool, and training that repeats itself exactly."""
+"""The toy universe: its arithmetic, teacher, text, pool, and training that repeats exactly."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from s1lib.chat import ChatFormat
 from s1lib.hardware.plain_attention import causal_mask
 from s1lib.profile import BaseModel, Universe, load_profile
 from s1lib.toy import batching, corpus, gate, pretrain, universe
+from s1lib.toy.families import FAMILIES, OPERATORS
 from s1lib.toy.muon import orthogonalise
-from s1lib.toy.problems import FAMILIES, LABELS, LETTERS, OPERATORS, Step, draw_problem
+from s1lib.toy.problems import LABELS, LETTERS, Step, draw_problem
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, by_digits, compare, is_right, solve
 from s1lib.toy.tokenizer import build_tokenizer
 
