@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from s1lib.chat import ChatFormat
 from s1lib.engines.pieces import Piece, PieceEngine
-from s1lib.engines.protocol import Completion, Engine, TokenIds
+from s1lib.engines.protocol import Completion, Engine, Request, TokenIds
 from s1lib.thinking.budget import Trace
 
 PART = 8  # tokens asked for at a time
@@ -48,12 +48,12 @@ class StreamingEngine(PieceEngine):
         self._span: list[int] = []  # neighbours of one kind, sampled or appended
         self._text = ""  # what has been shown of the span
 
-    async def complete(self, prompt_ids: TokenIds, **settings: object) -> Completion:
-        """See `Engine.complete`; what is new in `prompt_ids` was appended and is shown as such."""
-        self._follow(prompt_ids)
-        self._held = max((len(stop) for stop in settings.get("stop", ())), default=1) - 1
-        completion = await super().complete(prompt_ids, **settings)
-        shown = len(self._seen) - len(prompt_ids)
+    async def complete(self, request: Request) -> Completion:
+        """See `Engine.complete`; what is new in the prompt was appended and is shown as such."""
+        self._follow(request.prompt_ids)
+        self._held = max((len(stop) for stop in request.stop), default=1) - 1
+        completion = await super().complete(request)
+        shown = len(self._seen) - len(request.prompt_ids)
         self._sampled = completion.ids[shown:]  # without the stop sequence
         return completion
 
@@ -81,7 +81,7 @@ class StreamingEngine(PieceEngine):
 
     async def _decode(self, piece: Piece) -> list[int]:
         limit = min(PART, piece.max_tokens)
-        part = await self._engine.complete(
+        request = Request(
             piece.ids,
             max_tokens=limit,
             stop=[(token,) for token in piece.stop_ids or piece.banned],
@@ -89,6 +89,7 @@ class StreamingEngine(PieceEngine):
             temperature=piece.temperature,
             seed=piece.seed,
         )
+        part = await self._engine.complete(request)
         sure = len(piece.ids) + len(part.ids) - self._held
         self._emit([*piece.ids, *part.ids][len(self._seen) : sure], False)
         return [*part.ids, *(part.stop or ())]
