@@ -16,7 +16,8 @@ from typing import Any, TextIO
 from s1lib.chat import WAIT, ChatFormat
 from s1lib.engines import EngineError, open_engine
 from s1lib.profile import EngineSettings
-from s1lib.thinking.budget import Budget, Trace, force_budget, reserved_tokens
+from s1lib.thinking.budget import Budget, Trace, reserved_tokens
+from s1lib.thinking.thinker import Thinker
 
 LONGEST = 32_768  # tokens of context when no cap says how many are needed: TorchEngine keeps room for all of them
 COLOUR, PLAIN = ("\x1b[30;43m", "\x1b[0m"), ("[[", "]]")
@@ -62,7 +63,7 @@ async def _think_aloud(options: argparse.Namespace, budget: Budget, show: Printe
     engine = open_engine(options.model, _settings(options.server, context))
     try:
         watched = StreamingEngine(engine, chat, prompt, show)
-        trace = await force_budget(watched, chat, prompt, budget, temperature=options.temperature, seed=options.seed)
+        trace = await Thinker(watched, chat, options.temperature, options.seed).force(prompt, budget)
         watched.finish(trace)
         return trace
     finally:
