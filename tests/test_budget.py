@@ -1,4 +1,4 @@
-"""The rules of budget forcing, one by one (s1_facts section 6; paper, section 3.1)."""
+"""The rules of budget forcing, one by one (paper, section 3.1; docs/official_rules.md)."""
 
 import asyncio
 import copy

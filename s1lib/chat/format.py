@@ -157,7 +157,7 @@ def split_trace(text: str) -> tuple[str, str]:
 
 
 def lettered(options: Iterable[str]) -> str:
-    """Options as the paper's GPQA prompts list them, below the question (s1_facts section 6)."""
+    """Options below the question, as in the paper (docs/official_rules.md, M1)."""
     lines = [
         f"{letter}) {option}" for letter, option in zip(ascii_uppercase, options, strict=False)
     ]

@@ -85,7 +85,7 @@ async def think_within(
 async def think_strict(
     thinker: Thinker, prompt: list[int], budget: Budget, cap: int, wait: list[int]
 ) -> Trace:
-    """Think as the official evaluation does, quirks included (s1_facts section 6, rules 3 to 5).
+    """Think as the official evaluation does, quirks included (docs/official_rules.md, B4 to B6).
 
     The cap counts from zero in every continuation. Their sum is cut to the cap afterwards, which
     leaves a natural end natural and the newline rule to look at the text before the cut. With Waits
