@@ -459,18 +459,15 @@ def test_a_cancelled_request_is_aborted_where_it_is_decoded(under, reference):
 def test_a_whole_method_runs_on_it(under):
     """Budget forcing with a Wait, several problems at once."""
     from s1lib.chat import ChatFormat
-    from s1lib.thinking.budget import Budget, force_budget
+    from s1lib.thinking.budget import Budget
+    from s1lib.thinking.thinker import Thinker
 
     chat = ChatFormat(under.engine.tokenizer)
     questions = [f"Ann has {n} coins. a: wins {n + 3}. How many coins?" for n in range(10, 16)]
 
     async def all_of(engine: Engine) -> list:
-        return await asyncio.gather(
-            *(
-                force_budget(engine, chat, q, Budget(max_thinking=24, waits=1, answer_tokens=4))
-                for q in questions
-            )
-        )
+        thinker, budget = Thinker(engine, chat), Budget(max_thinking=24, waits=1, answer_tokens=4)
+        return await asyncio.gather(*(thinker.force(question, budget) for question in questions))
 
     traces = under.run(all_of(under.engine))
     assert all(trace.thinking_tokens <= 24 and trace.answer_ids for trace in traces)

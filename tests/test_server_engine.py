@@ -23,6 +23,7 @@ from s1lib.engines.torch_engine import TorchEngine
 from s1lib.profile import EngineSettings
 from s1lib.thinking.budget import Budget
 from s1lib.thinking.sweep import sweep
+from s1lib.thinking.thinker import Thinker
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +188,7 @@ def test_all_requests_of_a_sweep_go_where_its_problem_began(checkpoint, monkeypa
         ]
 
         async def sweeps() -> None:
-            await asyncio.gather(*(sweep(engine, chat, prompt, points) for prompt in prompts))
+            await asyncio.gather(*(sweep(Thinker(engine, chat), prompt, points) for prompt in prompts))
 
         asyncio.run(sweeps())
         served = [

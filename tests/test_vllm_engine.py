@@ -18,7 +18,8 @@ from s1lib.engines import EngineError, open_engine
 from s1lib.engines.checkpoint import open_checkpoint
 from s1lib.engines.vllm_configuration import require_memory, sequence_bytes, weight_bytes
 from s1lib.profile import EngineSettings
-from s1lib.thinking.budget import Budget, Trace, force_budget
+from s1lib.thinking.budget import Budget, Trace
+from s1lib.thinking.thinker import Thinker
 
 SETTINGS = EngineSettings(kind="vllm", dtype="float32", max_rows=4, max_context=64)
 TRAINED = os.environ.get("S1_TRAINED")  # a model that notebook 02 has trained: .ci/run names one
@@ -76,12 +77,8 @@ def test_a_trained_model_thinks_the_same_on_vllm_as_on_torch():
             TRAINED, EngineSettings(kind=kind, dtype="float32", max_rows=4, max_context=400)
         )
         try:
-            return await force_budget(
-                engine,
-                ChatFormat(engine.tokenizer),
-                question,
-                Budget(max_thinking=300, waits=1, answer_tokens=12),
-            )
+            thinker = Thinker(engine, ChatFormat(engine.tokenizer))
+            return await thinker.force(question, Budget(max_thinking=300, waits=1, answer_tokens=12))
         finally:
             await engine.aclose()
 
