@@ -244,6 +244,12 @@ def test_min_tokens_bans_the_id_that_would_complete_a_stop():
     assert text[0] not in done.ids[:6] and len(done.ids) >= 6
 
 
+def test_a_stop_id_outside_the_tokenizer_is_never_there_and_does_no_harm():
+    request = {"ids": prompt(1), "max_tokens": 9, "min_tokens": 4}
+    outside = [(VOCABULARY,), (VOCABULARY + 7,), (10**6,), (-1,)]
+    assert run(make_engine(), {**request, "stop": outside}) == [greedy(prompt(1), 9)]
+
+
 def test_no_tokens_asked_for_none_decoded():
     engine = make_engine()
     assert run(engine, {"ids": prompt(0), "max_tokens": 0}) == [Completion([], "length")]
