@@ -516,20 +516,45 @@ def damage(directory, what):
         save_file(tensors, weights, {"format": "pt"})
     elif what == "no config":
         (directory / "config.json").unlink()
+    elif what == "null config":
+        (directory / "config.json").write_text("null")
+    elif what == "config of no model":
+        (directory / "config.json").write_text("{}")
     elif what == "no tokenizer":
         (directory / "tokenizer.json").unlink()
     elif what == "bad tokenizer":
         (directory / "tokenizer.json").write_text("{")
 
 
-@pytest.mark.parametrize(
-    "what", ["gone", "cut", "empty", "one missing", "no config", "no tokenizer", "bad tokenizer"]
-)
+DAMAGES = {
+    "gone": "no file named model.safetensors",
+    "cut": "SafetensorError",
+    "empty": "SafetensorError",
+    "one missing": "lacks 1 of the model's weights",
+    "no config": "",
+    "null config": "",
+    "config of no model": "model_type",
+    "no tokenizer": "has no tokenizer: save one beside the model",
+    "bad tokenizer": "",
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_checkpoint_is_one_clear_line(checkpoint, what):
     damage(checkpoint, what)
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(EngineError, match=r"write|save") as caught:
         open_engine(checkpoint, EngineSettings(), device="cpu")
     assert str(checkpoint) in str(caught.value) and "\n" not in str(caught.value)
+    assert DAMAGES[what] in str(caught.value)
+
+
+def test_a_checkpoint_of_bin_weights_is_read(checkpoint):
+    expected = open_engine(checkpoint, EngineSettings(), device="cpu")
+    torch.save(load_file(checkpoint / "model.safetensors"), checkpoint / "pytorch_model.bin")
+    (checkpoint / "model.safetensors").unlink()
+    engine = open_engine(checkpoint, EngineSettings(), device="cpu")
+    request = {"ids": [1, 2, 3], "max_tokens": 5}
+    assert run(engine, request) == run(expected, request)
 
 
 def test_a_directory_that_is_not_there_and_an_unknown_engine_say_so(tmp_path):
