@@ -41,11 +41,22 @@ class ServedModel:
         return checkpoint.name in names or any(path == Path(name).resolve() for name in names)
 
 
-def list_models(client: httpx.Client, url: str) -> list[ServedModel]:
-    """What GET /v1/models lists, at least one model.
+def find_model(
+    client: httpx.Client, url: str, checkpoint: Checkpoint
+) -> tuple[ServedModel | None, set[str]]:
+    """The server's model that is the checkpoint, if any, and the ids of all that it serves.
 
-    Raises RetryableError when the server may be starting, EngineError when the address is wrong.
+    Raises RetryableError when the server may be starting, EngineError when it cannot be used.
     """
+    listed = _list_models(client, url)
+    ours = next((model for model in listed if model.is_checkpoint(checkpoint)), None)
+    if ours:
+        _require_token_ids(client, url, ours.id, embeddings=checkpoint.config.vocab_size)
+    return ours, {model.id for model in listed}
+
+
+def _list_models(client: httpx.Client, url: str) -> list[ServedModel]:
+    """What GET /v1/models lists, at least one model."""
     try:
         response = client.get(f"{url}/v1/models")
         response.raise_for_status()
@@ -94,11 +105,8 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value.isprintable() and value else None
 
 
-def require_token_ids(client: httpx.Client, url: str, model: str, *, embeddings: int) -> None:
-    """Ask for one token, so that a server of text only is found before decoding in earnest.
-
-    Raises RetryableError when the server does not decode now, EngineError when it never will.
-    """
+def _require_token_ids(client: httpx.Client, url: str, model: str, *, embeddings: int) -> None:
+    """Ask for one token, so that a server of text only is found before decoding in earnest."""
     piece = Piece(
         [0], max_tokens=1, stop_ids=[], min_tokens=0, banned=[], temperature=0.0, seed=None
     )

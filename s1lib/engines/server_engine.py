@@ -32,7 +32,7 @@ from s1lib.engines.completions_api import (
 )
 from s1lib.engines.pieces import Piece, PieceEngine
 from s1lib.engines.protocol import Completion, EngineError, Request
-from s1lib.engines.served_models import list_models, require_token_ids
+from s1lib.engines.served_models import find_model
 
 # Seconds that a request goes on failing before it is given up: a server may be restarted meanwhile.
 PATIENCE = 600.0
@@ -103,32 +103,25 @@ class ServerEngine(PieceEngine):
                 'set e.g. ["http://127.0.0.1:8000"]'
             )
         checkpoint = open_checkpoint(model)
-        embeddings = checkpoint.config.vocab_size
         replicas, served, down, owner = [], set(), [], "openai"
 
         with httpx.Client(timeout=httpx.Timeout(10.0, read=60.0)) as client:
             for url in dict.fromkeys(url.rstrip("/").removesuffix("/v1") for url in urls):
                 try:
-                    listed = list_models(client, url)
-                    ours = next((each for each in listed if each.is_checkpoint(checkpoint)), None)
-                    if ours:
-                        require_token_ids(client, url, ours.id, embeddings=embeddings)
+                    ours, names = find_model(client, url, checkpoint)
                 except RetryableError as error:
-                    down.append((url, error))
+                    down.append((url, str(error)))
                     continue
-                served |= {each.id for each in listed}
+                served |= names
                 if ours:
                     replicas.append(Replica(url, ours.id))
                     max_context = min(max_context, ours.max_model_len or max_context)
                     owner = ours.owned_by or owner
 
-        if not replicas and down:
-            raise EngineError(str(down[0][1]))
         if not replicas:
-            raise EngineError(
-                f"no server of engine.urls serves {model}, "
-                f"they serve {printable(', '.join(sorted(served)))}: start one that does"
-            )
+            names = printable(", ".join(sorted(served)))
+            nobody = f"no server of engine.urls serves {model}, they serve {names}"
+            raise EngineError(down[0][1] if down else f"{nobody}: start one that does")
 
         # Those that do not answer yet are taken to serve the same model once they do.
         later = time.monotonic() + FIRST_REST
