@@ -118,9 +118,8 @@ def test_half_of_the_requests_fail_and_nothing_is_lost_or_counted_twice(checkpoi
 def test_a_replica_that_dies_leaves_its_requests_to_the_others(checkpoint, expected):
     with FakeServer(checkpoint) as one, FakeServer(checkpoint) as other:
         engine = connect(checkpoint, one, other)
-        one.fail = lambda number: (
-            one.kill_soon() if number == 8 else "hang"
-        )  # what it has never ends, then it is gone
+        # What it has never ends, then it is gone.
+        one.fail = lambda number: one.kill_soon() if number == 8 else "hang"
         assert decoded(engine, expected)
         assert len(one.requests) > 5 and len(other.requests) > len(REQUESTS) / 2
 
@@ -152,6 +151,8 @@ def test_requests_are_given_up_when_no_server_comes_back(checkpoint, monkeypatch
             asyncio.run(decode_all(engine, REQUESTS[:1]))
         assert "\n" not in str(caught.value)
 
+
+# ---- answers that are unfit ----------------------------------------------------------------------
 
 GOOD = {"index": 0, "text": "t", "token_ids": [1], "finish_reason": "length"}
 # Answers that another try may not get: each in place of the first answer of one request.
@@ -328,6 +329,9 @@ def test_whatever_a_server_answers_is_tried_again_or_one_line(
         assert status in (302, 400, 404, 422) or b"text" in data or b"error" in data
     else:
         assert completions == expected[:1] and status not in (302, 400, 404, 422)
+
+
+# ---- which replica is asked, and for what --------------------------------------------------------
 
 
 def test_requests_go_where_fewest_are_and_a_problem_stays_where_it_began(checkpoint):

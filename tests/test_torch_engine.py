@@ -135,9 +135,8 @@ def test_any_mixture_of_requests_gets_what_the_protocol_says(data):
         st.lists(
             st.fixed_dictionaries(
                 {
-                    "ids": st.builds(
-                        prompt, st.integers(0, 3), st.integers(1, 40)
-                    ),  # few seeds: many share a prefix
+                    # Few seeds, so that many share a prefix.
+                    "ids": st.builds(prompt, st.integers(0, 3), st.integers(1, 40)),
                     "max_tokens": st.integers(0, 12),
                     "stop": st.lists(
                         st.lists(tokens, min_size=1, max_size=2).map(tuple), max_size=8

@@ -132,7 +132,8 @@ def _server_message(response: httpx.Response, body: Any) -> str:
     said = body.get("error", body) if isinstance(body, dict) else body
     said = said.get("message", said) if isinstance(said, dict) else said
     if not isinstance(said, str):
-        said = response.text  # an object that is not known is shown as it came
+        # What is no known object is shown as it came, whatever encoding the server claims.
+        said = response.content.decode("utf-8", "replace")
     return printable(said) or response.reason_phrase
 
 
