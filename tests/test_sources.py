@@ -34,7 +34,7 @@ PUBLISHED = {
         "LiveCodeBench/release_v1",
     ],
     "metadata": ["{}"] * 4,
-    "thinking_trajectories": [["I think"], ["first", "second"], None, []],
+    "thinking_trajectories": [["I think"], ["first\nsecond"], None, []],
     "attempt": ["2", "it holds", "B", None],
 }
 

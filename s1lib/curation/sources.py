@@ -18,6 +18,7 @@ from pathlib import Path
 
 from s1lib.curation.pool import COLUMNS, OPTIONAL, PoolError, Sample, as_samples
 from s1lib.profile import ROOT
+from s1lib.published.cells import text_of
 from s1lib.published.entries import TEST_SETS, Entry, entry_for, named, section
 from s1lib.published.hub import local_copy
 from s1lib.published.questions import answered, fill, question_id, questions
@@ -64,38 +65,59 @@ def collect(entries: Iterable[Entry], *, log: Callable[[str], None] = print) -> 
     return samples
 
 
-def read_questions(reference: str) -> dict[str, str]:
+def read_questions(reference: str, *, log: Callable[[str], None] = print) -> dict[str, str]:
     """The questions of a test set, by their ids.
 
     reference: a name or hub id of test_sets.yaml, or a local table with a column 'question' or
-    'problem'. Raises PoolError, TableError or HubError.
+    'problem'. An id that stands for another question as well gets "-2" behind it there, as those
+    of AIME I and II, which both count from 1 to 15; a line says how many. Raises PoolError,
+    TableError or HubError.
     """
+    found: dict[str, str] = {}
+    renamed = 0
+    for id_, question in _test_questions(reference):
+        name, times = id_, 1
+        while found.get(name, question) != question:
+            times += 1
+            name = f"{id_}-{times}"
+        renamed += name != id_ and name not in found
+        found[name] = question
+
+    if renamed:
+        log(f"{reference}: {renamed:,} questions share an id with another; theirs end in -2, -3, …")
+    return found
+
+
+def _test_questions(reference: str) -> Iterator[tuple[str, str]]:
+    """(id, question) of every row of a test set."""
     tests = section(TEST_SETS, "test_sets")
     if entry := tests.get(reference) or named(reference, tests.values()):
-        return {question_id(question): question for _, question in questions(entry)}
+        for _, _, question in questions(entry):
+            yield question_id(question), question
+        return
 
-    path, found = local_copy("dataset", reference), {}
+    path = local_copy("dataset", reference)
     for place, row in read_rows(path):
-        question = isinstance(row, dict) and (row.get("question") or row.get("problem"))
-        if not isinstance(question, str):
+        where = f"{path}, {place}"
+        texts = [text_of(row.get(column), column, where) for column in ("question", "problem")]
+        question = next((text for text in texts if text and text.strip()), None)
+        if question is None:
             raise PoolError(
-                f"{path}, {place}: column 'question' (or 'problem') is missing; "
+                f"{where}: column 'question' (or 'problem') is missing or empty; "
                 "decontamination needs every test question"
             )
-        found[str(row.get("id") or question_id(question))] = question
-    return found
+        yield text_of(row.get("id"), "id", where) or question_id(question), question
 
 
 def _samples(entry: Entry) -> Iterator[Sample]:
     # A published pool names the source of each row, in the authors' spelling.
     published = _published() if "{" in entry.source else {}
-    for row, question, answer, kind in answered(entry):
-        source = fill(entry.source, row)
+    for _, texts, question, answer, kind in answered(entry):
+        source = fill(entry.source, texts)
         names = (name for start, name in published.items() if source.startswith(start))
-        texts = (fill(text, row) for text in (entry.domain, entry.trace, entry.attempt))
-        yield Sample(
-            question_id(question), question, answer, next(names, source), *texts, kind=kind
-        )
+        source = next(names, source)
+        more = (fill(text, texts) for text in (entry.domain, entry.trace, entry.attempt))
+        yield Sample(question_id(question), question, answer, source, *more, kind=kind)
 
 
 def _published() -> dict[str, str]:

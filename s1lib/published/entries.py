@@ -25,6 +25,7 @@ from s1lib.published.table_files import TableError, columns_of
 TEST_SETS = Path(__file__).with_name("test_sets.yaml")
 KINDS = ("math", "choice", "open")  # graded by value, by letter, by a judge
 BRACES = re.compile(r"\{([^{}]+)\}")
+_ITEM = re.compile(r"(.+)\[(\d+|\*)\]")
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,18 @@ class Entry:
     verified: bool = True
 
     @property
-    def columns(self) -> set[str]:
-        """Every column that the entry reads."""
+    def fields(self) -> set[str]:
+        """Everything that becomes text: "column", "column[0]" or "column[*]"."""
         texts = (self.question, self.answer, self.trace, self.attempt, self.domain, self.source)
-        names = {name for text in texts for name in BRACES.findall(text)} | set(self.where)
+        names = {name for text in texts for name in BRACES.findall(text)}
         if self.choices:
             names |= {self.choices["right"], *self.choices["wrong"]}
         return names
+
+    @property
+    def columns(self) -> set[str]:
+        """Every column that the entry reads."""
+        return {column_and_item(name)[0] for name in self.fields} | set(self.where)
 
 
 def section(path: Path, name: str) -> Any:
@@ -110,6 +116,12 @@ def named(reference: str, known: Iterable[Entry]) -> Entry | None:
     return entry and dataclasses.replace(entry, at=reference)
 
 
+def column_and_item(name: str) -> tuple[str, str | None]:
+    """A field of an entry as its column and the item of a list: "cot[0]" -> ("cot", "0")."""
+    found = _ITEM.fullmatch(name)
+    return (found[1], found[2]) if found else (name, None)
+
+
 def _entry(values: Any, where: str) -> Entry:
     known = {field.name for field in dataclasses.fields(Entry)}
     if not isinstance(values, dict) or "at" not in values:
@@ -121,4 +133,8 @@ def _entry(values: Any, where: str) -> Entry:
     if entry.kind not in ("", *KINDS):
         kinds = ", ".join(map(repr, KINDS))
         raise TableError(f"{where}: kind {entry.kind!r} is unknown; write {kinds}")
+    for column, wanted in entry.where.items():
+        if not isinstance(wanted, list) and not (isinstance(wanted, dict) and "most" in wanted):
+            form = "a list of values, or {most: a number}"
+            raise TableError(f"{where}: where, {column!r}: expected {form}, found {wanted!r}")
     return entry
