@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from s1lib.curation.pool import PoolError
 from s1lib.curation.sources import read_questions
 from s1lib.published.entries import Entry, section
 from s1lib.published.questions import answered, gold_letter, questions
@@ -238,5 +239,15 @@ def test_an_id_of_zero_is_an_id_and_a_null_question_is_refused(tmp_path):
     path = write(tmp_path / "t.jsonl", {"id": [0], "question": [None], "problem": ["Q"]})
     assert read_questions(str(path)) == {"0": "Q"}
     path = write(tmp_path / "t.jsonl", {"id": [0], "question": [" "]})
-    with pytest.raises(Exception, match=r"line 1: column 'question' .* is missing or empty"):
+    with pytest.raises(PoolError, match=r"line 1: column 'question' .* is missing or empty"):
         read_questions(str(path))
+
+
+def test_a_copy_of_a_published_test_set_is_told_by_its_columns(tmp_path):
+    wrong = {f"Incorrect Answer {number}": ["x", "y"] for number in (1, 2, 3)}
+    columns = {"Question": ["Which gas?", "Which metal?"], "Correct Answer": ["a", "b"], **wrong}
+    path = write(tmp_path / "gpqa_diamond.csv", columns)
+    assert list(read_questions(str(path)).values()) == columns["Question"]
+    columns["Question"] = ["Which gas?", None]
+    with pytest.raises(PoolError, match=r"row 2: column 'question' .* is missing or empty"):
+        read_questions(str(write(path, columns)))

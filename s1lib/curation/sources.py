@@ -22,7 +22,7 @@ from s1lib.published.cells import text_of
 from s1lib.published.entries import TEST_SETS, Entry, entry_for, named, section
 from s1lib.published.hub import local_copy
 from s1lib.published.questions import answered, fill, question_id, questions
-from s1lib.published.table_files import read_rows
+from s1lib.published.table_files import columns_of, read_rows
 
 SOURCES = Path(__file__).with_name("sources.yaml")
 
@@ -75,7 +75,13 @@ def read_questions(reference: str, *, log: Callable[[str], None] = print) -> dic
     """
     found: dict[str, str] = {}
     renamed = 0
-    for id_, question in _test_questions(reference):
+    for place, question, id_ in _test_questions(reference):
+        if not question:
+            raise PoolError(
+                f"{place}: column 'question' (or 'problem') is missing or empty; "
+                "decontamination needs every test question"
+            )
+        id_ = id_ or question_id(question)
         name, times = id_, 1
         while found.get(name, question) != question:
             times += 1
@@ -88,25 +94,30 @@ def read_questions(reference: str, *, log: Callable[[str], None] = print) -> dic
     return found
 
 
-def _test_questions(reference: str) -> Iterator[tuple[str, str]]:
-    """(id, question) of every row of a test set."""
-    tests = section(TEST_SETS, "test_sets")
-    if entry := tests.get(reference) or named(reference, tests.values()):
-        for _, _, question in questions(entry):
-            yield question_id(question), question
+def _test_questions(reference: str) -> Iterator[tuple[str, str, str | None]]:
+    """(place, question, id) of every row of a test set; published ones need no ids."""
+    if entry := _test_entry(reference):
+        for place, _, question in questions(entry):
+            yield f"{entry.at}, {place}", question, None
         return
 
     path = local_copy("dataset", reference)
     for place, row in read_rows(path):
         where = f"{path}, {place}"
         texts = [text_of(row.get(column), column, where) for column in ("question", "problem")]
-        question = next((text for text in texts if text and text.strip()), None)
-        if question is None:
-            raise PoolError(
-                f"{where}: column 'question' (or 'problem') is missing or empty; "
-                "decontamination needs every test question"
-            )
-        yield text_of(row.get("id"), "id", where) or question_id(question), question
+        question = next((text for text in texts if text and text.strip()), "")
+        yield where, question, text_of(row.get("id"), "id", where)
+
+
+def _test_entry(reference: str) -> Entry | None:
+    tests = section(TEST_SETS, "test_sets")
+    if entry := tests.get(reference) or named(reference, tests.values()):
+        return entry
+
+    # A copy on disk of a published test set, such as GPQA, is told by its columns.
+    if columns_of(local_copy("dataset", reference)) & {"question", "problem"}:
+        return None
+    return entry_for(reference, tests.values(), own={"question"})[1]
 
 
 def _samples(entry: Entry) -> Iterator[Sample]:
