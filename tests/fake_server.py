@@ -16,6 +16,7 @@ from pathlib import Path
 
 from transformers import AutoModelForCausalLM
 
+from s1lib.engines.protocol import Request
 from s1lib.engines.torch_engine import TorchEngine
 
 Failure = Callable[[int], str | None]  # number of the request -> None, "500", "drop" (the connection), "hang" or "answer, then drop"
@@ -127,7 +128,7 @@ class FakeServer:
     async def _complete(self, request: dict) -> list[int]:
         banned = [int(token) for token in request.get("logit_bias") or {}]
         assert not banned or request["max_tokens"] == 1
-        completion = await self.engine.complete(
+        wanted = Request(
             request["prompt"],
             max_tokens=request["max_tokens"],
             stop=[(token,) for token in [*request["stop_token_ids"], *banned]],
@@ -135,4 +136,5 @@ class FakeServer:
             temperature=request["temperature"],
             seed=request.get("seed"),
         )
+        completion = await self.engine.complete(wanted)
         return [*completion.ids, *(completion.stop or ())]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -20,7 +20,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from s1lib.chat import END_OF_TEXT, IM_END, IM_START, ChatFormat
-from s1lib.engines.protocol import Completion, EngineError, TokenIds
+from s1lib.engines.protocol import Completion, EngineError, Request
 
 CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \n.,:?<|>_"
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{{ '<|im_start|>assistant\n' }}"
@@ -41,7 +41,7 @@ def char_chat(*, spelled: bool = False) -> ChatFormat:
 
 
 @dataclass
-class Request:
+class Asked:
     """One call of `complete`, as it was made, and what it returned."""
 
     prompt_ids: list[int]
@@ -60,40 +60,33 @@ class ScriptedEngine:
     policy: Policy
     max_context: int = 100_000
     name: str = "scripted"
-    requests: list[Request] = field(default_factory=list)
+    requests: list[Asked] = field(default_factory=list)
 
     @property
     def decoded_tokens(self) -> int:
         return sum(request.completion.decoded_tokens for request in self.requests)
 
-    async def complete(
-        self,
-        prompt_ids: TokenIds,
-        *,
-        max_tokens: int,
-        stop: Sequence[TokenIds] = (),
-        min_tokens: int = 0,
-        temperature: float = 0.0,
-        seed: int | None = None,
-    ) -> Completion:
-        request = Request(list(prompt_ids), max_tokens, [tuple(s) for s in stop], min_tokens, temperature, seed)
-        self.requests.append(request)
-        assert max_tokens >= 1 and 0 <= min_tokens <= max_tokens
-        room = self.max_context - len(request.prompt_ids)
+    async def complete(self, request: Request) -> Completion:
+        asked = Asked(
+            list(request.prompt_ids), request.max_tokens, list(request.stop), request.min_tokens, request.temperature, request.seed
+        )
+        self.requests.append(asked)
+        assert request.max_tokens >= 1 and 0 <= request.min_tokens <= request.max_tokens
+        room = self.max_context - len(asked.prompt_ids)
         if room < 1:
-            raise EngineError(f"a prompt of {len(request.prompt_ids)} tokens leaves no room in a context of {self.max_context}")
-        for _ in range(random.Random(len(prompt_ids)).randrange(3)):  # requests finish in another order than they came
+            raise EngineError(f"a prompt of {len(asked.prompt_ids)} tokens leaves no room in a context of {self.max_context}")
+        for _ in range(random.Random(len(asked.prompt_ids)).randrange(3)):  # requests finish in another order than they came
             await asyncio.sleep(0)
-        request.completion = self._decode(request, min(max_tokens, room))
-        return request.completion
+        asked.completion = self._decode(asked, min(request.max_tokens, room))
+        return asked.completion
 
-    def _decode(self, request: Request, limit: int) -> Completion:
+    def _decode(self, asked: Asked, limit: int) -> Completion:
         ids: list[int] = []
-        seed = request.seed if request.temperature > 0 else None
+        seed = asked.seed if asked.temperature > 0 else None
         while len(ids) < limit:
-            for token in self.policy((*request.prompt_ids, *ids), seed):
-                ended = next((s for s in request.stop if tuple([*ids, token][-len(s) :]) == s), None)
-                if not (ended and len(ids) + 1 - len(ended) < request.min_tokens):  # banned, not ignored: the next best is taken
+            for token in self.policy((*asked.prompt_ids, *ids), seed):
+                ended = next((s for s in asked.stop if tuple([*ids, token][-len(s) :]) == s), None)
+                if not (ended and len(ids) + 1 - len(ended) < asked.min_tokens):  # banned, not ignored: the next best is taken
                     break
             else:
                 raise AssertionError("the policy offers nothing but the end")

@@ -25,6 +25,7 @@ from fake_server import FakeServer
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from s1lib.engines import Completion, Engine, EngineError, open_engine
+from s1lib.engines.protocol import Request
 from s1lib.profile import EngineSettings
 from s1lib.toy.tokenizer import build_tokenizer
 
@@ -92,7 +93,9 @@ class Under:
 
     def complete(self, *requests: dict) -> list[Completion]:
         async def together() -> list[Completion]:
-            return await asyncio.gather(*(self.engine.complete(r["ids"], **{k: v for k, v in r.items() if k != "ids"}) for r in requests))
+            return await asyncio.gather(
+                *(self.engine.complete(Request(r["ids"], **{k: v for k, v in r.items() if k != "ids"})) for r in requests)
+            )
 
         return self.run(together())
 
@@ -305,13 +308,13 @@ def test_five_hundred_requests_at_once(under, reference):
 
 def test_a_cancelled_request_is_aborted_where_it_is_decoded(under, reference):
     async def scenario() -> None:
-        long = [asyncio.create_task(under.engine.complete(reference.prompt(n, 4), max_tokens=150)) for n in range(20)]
+        long = [asyncio.create_task(under.engine.complete(Request(reference.prompt(n, 4), max_tokens=150))) for n in range(20)]
         begun = time.monotonic()
         while not await asyncio.to_thread(under.unfinished) and time.monotonic() < begun + 0.1:
             await asyncio.sleep(0)
         for task in long:
             task.cancel()
-        assert await under.engine.complete(reference.prompt(9), max_tokens=4) == reference.greedy(reference.prompt(9), 4)
+        assert await under.engine.complete(Request(reference.prompt(9), max_tokens=4)) == reference.greedy(reference.prompt(9), 4)
         assert all(result.__class__ is asyncio.CancelledError for result in await asyncio.gather(*long, return_exceptions=True))
         for _ in range(100):
             if under.unfinished() == 0:

@@ -140,11 +140,11 @@ class Breaks(ScriptedEngine):
 
     left = 0
 
-    async def complete(self, *args, **kwargs):
+    async def complete(self, request):
         self.left -= 1
         if self.left < 0:
             raise RuntimeError("killed")
-        return await super().complete(*args, **kwargs)
+        return await super().complete(request)
 
 
 def test_an_interrupted_run_goes_on_and_repeats_no_finished_shard(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from fake_server import FakeServer
 
 from s1lib.chat import ChatFormat
 from s1lib.engines import Completion, EngineError, open_engine, server_engine
+from s1lib.engines.protocol import Request
 from s1lib.engines.server_engine import ServerEngine
 from s1lib.engines.torch_engine import TorchEngine
 from s1lib.profile import EngineSettings
@@ -54,7 +55,7 @@ def expected(checkpoint) -> list[Completion]:
 
 
 async def decode_all(engine, requests=REQUESTS) -> list[Completion]:
-    return await asyncio.gather(*(engine.complete(**request) for request in requests))
+    return await asyncio.gather(*(engine.complete(Request(**request)) for request in requests))
 
 
 def connect(checkpoint, *servers: FakeServer | str, rows: int = 16) -> ServerEngine:
@@ -126,8 +127,8 @@ def test_requests_go_to_the_replica_with_the_fewest_and_a_problem_stays_where_it
         engine = connect(checkpoint, one, other)
 
         async def method(number: int) -> None:
-            first = await engine.complete([number, 1], max_tokens=3)
-            await engine.complete([number, 1, *first.ids, 2], max_tokens=3)
+            first = await engine.complete(Request([number, 1], max_tokens=3))
+            await engine.complete(Request([number, 1, *first.ids, 2], max_tokens=3))
 
         async def methods() -> None:
             await asyncio.gather(*(method(number) for number in range(1, 9)))
@@ -231,13 +232,13 @@ def test_a_closed_engine_cancels_what_is_pending(checkpoint):
         engine = connect(checkpoint, server)
 
         async def scenario() -> None:
-            pending = asyncio.create_task(engine.complete([1], max_tokens=5))
+            pending = asyncio.create_task(engine.complete(Request([1], max_tokens=5)))
             await asyncio.sleep(0.1)
             await engine.aclose()
             with pytest.raises(asyncio.CancelledError):
                 await pending
             with pytest.raises(EngineError, match="closed"):
-                await engine.complete([1], max_tokens=5)
+                await engine.complete(Request([1], max_tokens=5))
 
         with contextlib.suppress(asyncio.CancelledError):
             asyncio.run(scenario())

@@ -102,12 +102,12 @@ def test_answers_are_decoded_while_thinking_goes_on():
 
         answering = asyncio.Event()
 
-        async def complete(self, prompt_ids, **settings):
-            if tuple(prompt_ids[-len(CHAT.answer_start) :]) == CHAT.answer_start:
+        async def complete(self, request):
+            if request.prompt_ids[-len(CHAT.answer_start) :] == CHAT.answer_start:
                 self.answering.set()
             elif self.requests:
                 await asyncio.wait_for(self.answering.wait(), timeout=10)
-            return await super().complete(prompt_ids, **settings)
+            return await super().complete(request)
 
     swept = together(Gated(script(CHAT, Q, SEGMENTS)), CHAT, grid([], [1, 2]))
     assert [trace.waits_used for trace in swept.values()] == [0, 1, 2]
@@ -136,7 +136,7 @@ def test_the_grid_is_the_papers_budgets_without_waits_and_waits_at_the_largest()
 
 def test_an_engine_that_fails_raises_its_own_error_once():
     class Broken(ScriptedEngine):
-        async def complete(self, prompt_ids, **settings):
+        async def complete(self, request):
             raise EngineError("out of memory")
 
     with pytest.raises(EngineError, match="out of memory"):
@@ -154,12 +154,12 @@ def test_a_cancelled_sweep_leaves_no_request_behind():
     started, cancelled = [], []
 
     class Slow(ScriptedEngine):
-        async def complete(self, prompt_ids, **settings):
-            started.append(len(prompt_ids))
+        async def complete(self, request):
+            started.append(len(request.prompt_ids))
             try:
                 await asyncio.sleep(60)
             except asyncio.CancelledError:
-                cancelled.append(len(prompt_ids))
+                cancelled.append(len(request.prompt_ids))
                 raise
 
     async def cancel():

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from s1lib.engines import Completion, EngineError, open_engine, torch_engine
+from s1lib.engines.protocol import Request
 from s1lib.engines.torch_engine import TorchEngine
 from s1lib.profile import EngineSettings
 
@@ -61,7 +62,7 @@ def greedy(ids: Sequence[int], max_tokens: int, stop: Sequence[tuple[int, ...]] 
 
 def run(engine: TorchEngine, *requests: dict) -> list[Completion]:
     async def together() -> list[Completion]:
-        return await asyncio.gather(*(engine.complete(r["ids"], **{k: v for k, v in r.items() if k != "ids"}) for r in requests))
+        return await asyncio.gather(*(engine.complete(Request(r["ids"], **{k: v for k, v in r.items() if k != "ids"})) for r in requests))
 
     return asyncio.run(together())
 
@@ -252,9 +253,9 @@ def test_a_continuation_feeds_only_what_is_new_and_changes_nothing():
     fed = count_fed(engine)
 
     async def method() -> Completion:
-        await engine.complete(ids, max_tokens=30)
+        await engine.complete(Request(ids, max_tokens=30))
         fed.clear()
-        return await engine.complete([*ids, *text[:30], 3, 4], max_tokens=5)
+        return await engine.complete(Request([*ids, *text[:30], 3, 4], max_tokens=5))
 
     assert asyncio.run(method()) == greedy([*ids, *text[:30], 3, 4], 5)
     assert fed == [4] * 7  # the last token, two forced ones, four sampled ones; four rows each
@@ -268,10 +269,10 @@ def test_branches_of_a_trace_share_its_prefix_while_it_goes_on():
         fed = count_fed(engine)
 
         async def method(engine: TorchEngine = engine, fed: list[int] = fed) -> list[Completion]:
-            await engine.complete(ids, max_tokens=30)
+            await engine.complete(Request(ids, max_tokens=30))
             fed.clear()
             branches = [[*ids, *text[:cut], 7, 8] for cut in (30, 5, 20, 12)]
-            return await asyncio.gather(*(engine.complete(branch, max_tokens=4) for branch in [*branches, [*ids, *text[:30]]]))
+            return await asyncio.gather(*(engine.complete(Request(branch, max_tokens=4)) for branch in [*branches, [*ids, *text[:30]]]))
 
         expected = [greedy([*ids, *text[:cut], 7, 8], 4) for cut in (30, 5, 20, 12)] + [Completion(text[30:34], "length")]
         assert asyncio.run(method()) == expected
@@ -289,17 +290,17 @@ def test_a_problem_under_way_goes_on_before_a_new_one_begins():
     order = []
 
     async def method(engine: TorchEngine, number: int) -> None:
-        first = await engine.complete(prompt(number, 20), max_tokens=3)
-        await engine.complete([*prompt(number, 20), *first.ids, 1], max_tokens=3)
+        first = await engine.complete(Request(prompt(number, 20), max_tokens=3))
+        await engine.complete(Request([*prompt(number, 20), *first.ids, 1], max_tokens=3))
         order.append(number)
 
     async def all_of_them(engine: TorchEngine) -> None:
         starts = []
         complete = engine.complete
 
-        async def spy(ids: list[int], **kwargs: int) -> Completion:
-            done = await complete(ids, **kwargs)
-            starts.append(len(ids))
+        async def spy(request: Request) -> Completion:
+            done = await complete(request)
+            starts.append(len(request.prompt_ids))
             return done
 
         engine.complete = spy
@@ -316,11 +317,11 @@ def test_a_problem_under_way_goes_on_before_a_new_one_begins():
 def test_a_cancelled_request_frees_its_row():
     async def scenario() -> None:
         engine = make_engine(rows=1)
-        long = [asyncio.create_task(engine.complete(prompt(n), max_tokens=100)) for n in range(3)]
+        long = [asyncio.create_task(engine.complete(Request(prompt(n), max_tokens=100))) for n in range(3)]
         await asyncio.sleep(0.05)
         for task in long:
             task.cancel()
-        assert await engine.complete(prompt(9), max_tokens=4) == greedy(prompt(9), 4)
+        assert await engine.complete(Request(prompt(9), max_tokens=4)) == greedy(prompt(9), 4)
         assert engine.decoded_tokens < 100
         assert all(result.__class__ is asyncio.CancelledError for result in await asyncio.gather(*long, return_exceptions=True))
 
@@ -340,7 +341,7 @@ def test_an_error_in_the_model_reaches_every_waiter_and_the_engine_goes_on(monke
     monkeypatch.setattr(engine.model.model, "forward", failing)
 
     async def scenario() -> list[object]:
-        return await asyncio.gather(*(engine.complete(prompt(n), max_tokens=20) for n in range(5)), return_exceptions=True)
+        return await asyncio.gather(*(engine.complete(Request(prompt(n), max_tokens=20)) for n in range(5)), return_exceptions=True)
 
     errors = asyncio.run(scenario())
     assert {str(error) for error in errors} == {"decoding failed (RuntimeError: the third step fails)"}
@@ -360,13 +361,13 @@ def test_ctrl_c_in_the_middle_of_a_step_ends_the_program_and_leaves_the_engine_u
 def test_closing_cancels_what_is_pending_and_gives_the_model_back():
     async def scenario() -> None:
         engine = make_engine()
-        pending = asyncio.create_task(engine.complete(prompt(1), max_tokens=100))
+        pending = asyncio.create_task(engine.complete(Request(prompt(1), max_tokens=100)))
         await asyncio.sleep(0)
         await engine.aclose()
         with pytest.raises(asyncio.CancelledError):
             await pending
         with pytest.raises(EngineError, match="closed"):
-            await engine.complete(prompt(1), max_tokens=1)
+            await engine.complete(Request(prompt(1), max_tokens=1))
         ids = torch.tensor([prompt(1)])
         assert torch.equal(engine.model(ids).logits, REFERENCE(ids).logits)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s1lib.engines.protocol import Completion, Engine, EngineError
+from s1lib.engines.protocol import Completion, Engine, EngineError, Request
 
 if TYPE_CHECKING:
     from s1lib.profile import EngineSettings
 
-__all__ = ["Completion", "Engine", "EngineError", "open_engine"]
+__all__ = ["Completion", "Engine", "EngineError", "Request", "open_engine"]
 
 
 def open_engine(model: str | Path, settings: EngineSettings, *, device: str | None = None) -> Engine:

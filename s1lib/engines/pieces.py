@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from s1lib.engines.protocol import Completion, EngineError, TokenIds
+from s1lib.engines.protocol import Completion, EngineError, Request
 from s1lib.engines.stops import Stops, check_request
 from s1lib.keeping.hashes import derive_seed
 
@@ -58,30 +58,21 @@ class PieceEngine(ABC):
     async def _decode(self, piece: Piece) -> list[int]:
         """The tokens of one piece, at least one. Raises EngineError."""
 
-    async def complete(
-        self,
-        prompt_ids: TokenIds,
-        *,
-        max_tokens: int,
-        stop: Sequence[TokenIds] = (),
-        min_tokens: int = 0,
-        temperature: float = 0.0,
-        seed: int | None = None,
-    ) -> Completion:
+    async def complete(self, request: Request) -> Completion:
         """See `Engine.complete`. A cancelled call ends its request wherever it is decoded."""
-        limits = {"max_tokens": max_tokens, "min_tokens": min_tokens, "temperature": temperature}
-        prompt, stops, limit = check_request(prompt_ids, stop=stop, embeddings=self.embeddings, max_context=self.max_context, **limits)
+        stops, limit = check_request(request, embeddings=self.embeddings, max_context=self.max_context)
         if self._closed:
             raise EngineError("the engine has been closed: open another one")
-        task = asyncio.get_running_loop().create_task(self._complete(prompt, stops, limit, temperature, seed))
+        task = asyncio.get_running_loop().create_task(self._complete(request, stops, limit))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         completion = await task
         self.decoded_tokens += completion.decoded_tokens
         return completion
 
-    async def _complete(self, prompt: list[int], stops: Stops, limit: int, temperature: float, seed: int | None) -> Completion:
-        ids, end = list(prompt), len(prompt) + limit
+    async def _complete(self, request: Request, stops: Stops, limit: int) -> Completion:
+        ids, start = list(request.prompt_ids), len(request.prompt_ids)
+        end = start + limit
         halts = [token for token in stops.ends if 0 <= token < self.vocab_size] + self._outside
         # The decoder's own minimum is exact when it bans nothing but stop sequences of one token.
         native = all(len(stop) == 1 for stop in stops.sequences) and self._end_ids <= stops.ends
@@ -94,8 +85,10 @@ class PieceEngine(ABC):
                 stop_ids=[] if banned else halts,
                 min_tokens=max(least, 0),
                 banned=banned,
-                temperature=temperature,
-                seed=seed if part == 0 else derive_seed(seed, "part", part),  # a decoder's stream of numbers begins anew with each piece
+                temperature=request.temperature,
+                seed=request.seed
+                if part == 0
+                else derive_seed(request.seed, "part", part),  # a decoder's stream of numbers begins anew with each piece
             )
             tokens = (await self._decode(piece))[: piece.max_tokens]
             accepted = self._accepted(ids, stops, tokens)
@@ -103,11 +96,11 @@ class PieceEngine(ABC):
                 raise EngineError(f"{self.name} sampled token {tokens[0]} although it was banned: it cannot keep to the protocol")
             ids = [*ids, *tokens[:accepted]]
             if stop := stops.completed(ids):
-                return Completion(ids[len(prompt) : -len(stop)], "stop", stop)
+                return Completion(ids[start : -len(stop)], "stop", stop)
             if len(ids) == end:
                 break
             banned = sorted({*self._outside, *stops.banned(ids)}) if accepted < len(tokens) else []
-        return Completion(ids[len(prompt) :], "length")
+        return Completion(ids[start:], "length")
 
     def _accepted(self, ids: list[int], stops: Stops, tokens: list[int]) -> int:
         """How many of `tokens` stand: up to and including a stop sequence, or up to one that must not be there."""

@@ -2,7 +2,8 @@
 
 A method (`s1lib.thinking`) is an async function of one problem; batching is the engine's job.
 
-    completion = await engine.complete(prompt_ids, max_tokens=256, stop=[(im_start,), (im_end,)])
+    request = Request(prompt_ids, max_tokens=256, stop=[(im_start,), (im_end,)])
+    completion = await engine.complete(request)
 """
 
 from __future__ import annotations
@@ -18,6 +19,32 @@ TokenIds = Sequence[int]
 
 class EngineError(S1Error):
     """A request that no retry can mend; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a method asks an engine for; any sequences will do, they are kept as tuples.
+
+    prompt_ids: the ids to continue.
+    max_tokens: tokens to sample at most, a stop sequence included.
+    stop: sequences of ids of any length, the first one produced ends the completion.
+    min_tokens: tokens there must be before a stop sequence. The token that would complete one sooner
+        is banned, not ignored.
+    temperature: 0 is greedy, otherwise the softmax of logits / temperature is sampled from.
+    seed: makes sampling reproducible for this request, whatever else is in the batch.
+    """
+
+    prompt_ids: TokenIds
+    max_tokens: int
+    stop: Sequence[TokenIds] = ()
+    min_tokens: int = 0
+    temperature: float = 0.0
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        # Tuples, so that equal requests are equal and can be keys of a dictionary.
+        object.__setattr__(self, "prompt_ids", tuple(self.prompt_ids))
+        object.__setattr__(self, "stop", tuple(tuple(sequence) for sequence in self.stop))
 
 
 @dataclass(frozen=True)
@@ -49,23 +76,10 @@ class Engine(Protocol):
     name: str
     max_context: int
 
-    async def complete(
-        self,
-        prompt_ids: TokenIds,
-        *,
-        max_tokens: int,
-        stop: Sequence[TokenIds] = (),
-        min_tokens: int = 0,
-        temperature: float = 0.0,
-        seed: int | None = None,
-    ) -> Completion:
-        """Continue `prompt_ids` by at most `max_tokens` sampled tokens, a stop sequence included (`decoded_tokens`).
+    async def complete(self, request: Request) -> Completion:
+        """Continue the request's prompt. Ids outside the tokenizer are never produced.
 
-        stop: sequences of ids of any length; the first one produced ends the completion.
-        min_tokens: tokens there must be before a stop sequence: the token that would complete one sooner is banned, not ignored.
-        temperature: 0 is greedy; otherwise sampling from the softmax of logits / temperature.
-        seed: makes sampling reproducible per request, whatever else is in the batch.
-        Ids outside the tokenizer are never produced. Raises EngineError when the prompt leaves no room.
+        Raises EngineError when the prompt leaves no tokens of the context to sample.
         """
         ...
 

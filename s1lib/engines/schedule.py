@@ -19,7 +19,7 @@ from s1lib.engines.stops import Stops
 
 
 @dataclass(eq=False)
-class Request:
+class PendingRequest:
     """One call of `complete`. limit: tokens to sample at most; uniform: the request's own stream of numbers in [0, 1)."""
 
     prompt: list[int]
@@ -39,8 +39,8 @@ class Row:
     index: int
     ids: list[int] = field(default_factory=list)
     cached: int = 0
-    request: Request | None = None
-    waiters: list[Request] = field(default_factory=list)  # requests that share a prefix of it
+    request: PendingRequest | None = None
+    waiters: list[PendingRequest] = field(default_factory=list)  # requests that share a prefix of it
     freed: int = 0
 
     def shared(self, prompt: list[int]) -> int:
@@ -56,18 +56,18 @@ class Schedule:
 
     def __init__(self, rows: int, copy: Callable[[int, int, int], None]) -> None:
         self.rows = [Row(index) for index in range(rows)]
-        self.fresh: deque[Request] = deque()
+        self.fresh: deque[PendingRequest] = deque()
         self._copy = copy
         self._clock = itertools.count()
 
     def live(self) -> list[Row]:
         return [row for row in self.rows if row.request]
 
-    def pending(self) -> list[Request]:
+    def pending(self) -> list[PendingRequest]:
         """Every request that has not been answered."""
         return [row.request for row in self.live()] + [request for row in self.rows for request in row.waiters] + list(self.fresh)
 
-    def add(self, request: Request) -> None:
+    def add(self, request: PendingRequest) -> None:
         request.number = next(self._clock)
         row = self._nearest(request)
         if row:
@@ -114,20 +114,20 @@ class Schedule:
                 self._start(row, row, request)
         return len(free) < before
 
-    def _next_fresh(self) -> Request | None:
+    def _next_fresh(self) -> PendingRequest | None:
         while self.fresh:
             request = self.fresh.popleft()
             if not request.future.done():
                 return request
         return None
 
-    def _nearest(self, request: Request) -> Row | None:
+    def _nearest(self, request: PendingRequest) -> Row | None:
         """The row that shares the longest prefix with the request, at least half of its prompt."""
         row = max(self.rows, key=lambda row: row.shared(request.prompt))
         request.shared = min(row.shared(request.prompt), len(request.prompt) - 1)
         return row if request.shared else None
 
-    def _start(self, row: Row, source: Row | None, request: Request) -> None:
+    def _start(self, row: Row, source: Row | None, request: PendingRequest) -> None:
         """`request` takes `row`, beginning with what it shares with `source` (the row itself, another one, or nothing)."""
         row.request, shared = request, 0  # first, so that an error while copying finds the request somewhere
         if source:

@@ -17,13 +17,12 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from s1lib.engines.checkpoint import Checkpoint, open_checkpoint
 from s1lib.engines.pieces import Piece, PieceEngine
-from s1lib.engines.protocol import Completion, EngineError, TokenIds
+from s1lib.engines.protocol import Completion, EngineError, Request
 from s1lib.engines.stops import one_line
 
 BIAS = -100.0  # the lowest a server takes
@@ -111,11 +110,11 @@ class ServerEngine(PieceEngine):
         self._places = max_rows * len(replicas)
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def complete(self, prompt_ids: TokenIds, **settings: Any) -> Completion:
+    async def complete(self, request: Request) -> Completion:
         """See `Engine.complete`."""
         if _home.get() is None:  # set in the caller's task: the next request of this problem finds it there
             _home.set(Home())
-        return await super().complete(prompt_ids, **settings)
+        return await super().complete(request)
 
     async def aclose(self) -> None:
         """Cancel pending requests and close the connections; the servers go on."""

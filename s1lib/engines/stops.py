@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from s1lib.engines.protocol import EngineError, TokenIds
+from s1lib.engines.protocol import EngineError, Request
 
 
 class Stops:
@@ -33,25 +33,17 @@ class Stops:
         return {stop[-1] for stop in early if tuple(ids[len(ids) + 1 - len(stop) :]) == stop[:-1]}
 
 
-def check_request(
-    prompt_ids: TokenIds,
-    *,
-    max_tokens: int,
-    stop: Sequence[TokenIds],
-    min_tokens: int,
-    temperature: float,
-    embeddings: int,
-    max_context: int,
-) -> tuple[list[int], Stops, int]:
-    """(prompt, stops, tokens to sample at most) of a sound request; raises EngineError otherwise. embeddings: ids that the model has."""
-    prompt, stops = list(prompt_ids), [tuple(sequence) for sequence in stop]
-    if max_tokens < 0 or temperature < 0 or not all(stops):
+def check_request(request: Request, *, embeddings: int, max_context: int) -> tuple[Stops, int]:
+    """(stops, tokens to sample at most) of a sound request; raises EngineError otherwise. embeddings: ids that the model has."""
+    prompt = request.prompt_ids
+    if request.max_tokens < 0 or request.temperature < 0 or not all(request.stop):
         raise EngineError("max_tokens and temperature must not be negative, a stop sequence not empty")
     if not prompt or min(prompt) < 0 or max(prompt) >= embeddings:
         raise EngineError("the prompt is empty or holds ids that the model does not have: is it from another tokenizer?")
     if len(prompt) >= max_context:
         raise EngineError(f"a prompt of {len(prompt)} tokens leaves no room in engine.max_context ({max_context}): raise it")
-    return prompt, Stops(stops, start=len(prompt), min_tokens=min_tokens), min(max_tokens, max_context - len(prompt))
+    stops = Stops(request.stop, start=len(prompt), min_tokens=request.min_tokens)
+    return stops, min(request.max_tokens, max_context - len(prompt))
 
 
 def one_line(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """The embedded engine: any decoder of transformers, on the CPU or one GPU, with continuous batching.
 
     engine = TorchEngine.from_pretrained("outputs/toy/02_sft/s1", dtype="float32", max_rows=64, max_context=512)
-    completion = await engine.complete(prompt_ids, max_tokens=256, stop=[(im_start,), (im_end,)])
+    completion = await engine.complete(Request(prompt_ids, max_tokens=256, stop=[(im_start,), (im_end,)]))
 
 Every step feeds one token of each live row; what a row has ahead of its last known token is fed many tokens at a time.
 Steps run in a task of the caller's event loop, which lives while there is something to decode.
@@ -15,7 +15,6 @@ were computed one token at a time; so may everything in 16-bit types or on a GPU
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,10 +23,10 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from s1lib.engines.checkpoint import cannot_load, open_checkpoint
-from s1lib.engines.protocol import Completion, EngineError, TokenIds
+from s1lib.engines.protocol import Completion, EngineError, Request
 from s1lib.engines.row_cache import ATTENTION, RowCache
 from s1lib.engines.row_pass import RowPass, traced
-from s1lib.engines.schedule import Request, Row, Schedule
+from s1lib.engines.schedule import PendingRequest, Row, Schedule
 from s1lib.engines.stops import check_request, one_line
 
 ROWS = 8  # rows are decoded in whole multiples of this
@@ -89,36 +88,20 @@ class TorchEngine:
 
     # ---- requests ------------------------------------------------------------------------------------------------
 
-    async def complete(
-        self,
-        prompt_ids: TokenIds,
-        *,
-        max_tokens: int,
-        stop: Sequence[TokenIds] = (),
-        min_tokens: int = 0,
-        temperature: float = 0.0,
-        seed: int | None = None,
-    ) -> Completion:
+    async def complete(self, request: Request) -> Completion:
         """See `Engine.complete`. A cancelled call frees its row; an error in the model is raised in every call under way."""
-        prompt, stops, limit = check_request(
-            prompt_ids,
-            max_tokens=max_tokens,
-            stop=stop,
-            min_tokens=min_tokens,
-            temperature=temperature,
-            embeddings=self.model.get_input_embeddings().num_embeddings,
-            max_context=self.max_context,
-        )
+        embeddings = self.model.get_input_embeddings().num_embeddings
+        stops, limit = check_request(request, embeddings=embeddings, max_context=self.max_context)
         if not self._cache.layers:
             raise EngineError("the engine has been closed: open another one")
         if limit == 0:
             return Completion([], "length")
         loop = asyncio.get_running_loop()
-        request = Request(prompt, limit, stops, temperature, Random(seed), loop.create_future())
-        self._schedule.add(request)
+        pending = PendingRequest(list(request.prompt_ids), limit, stops, request.temperature, Random(request.seed), loop.create_future())
+        self._schedule.add(pending)
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._run())
-        return await request.future
+        return await pending.future
 
     async def aclose(self) -> None:
         """Cancel pending requests, free the cache and give the model its own attention back."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from s1lib.chat import ChatFormat
 from s1lib.chat.length_control import CLASSES
-from s1lib.engines.protocol import Engine
+from s1lib.engines.protocol import Engine, Request
 from s1lib.evaluation.benchmarks import Problem
 from s1lib.keeping.hashes import derive_seed, hash_of_model
 from s1lib.profile import Profile
@@ -54,7 +54,7 @@ class Direct:
 
     async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]:
         prompt = chat.prompt_ids(problem.question, think=False)
-        completion = await engine.complete(prompt, max_tokens=self.max_tokens, stop=chat.answer_stops)
+        completion = await engine.complete(Request(prompt, max_tokens=self.max_tokens, stop=chat.answer_stops))
         finish = "natural" if completion.finish == "stop" else "forced"
         trace = Trace(prompt, [], [], [], finish, completion.ids, decoded_tokens=completion.decoded_tokens)
         return [{**_row(chat, trace, "direct", {}), "thinking": "", "answer": chat.decode(completion.ids)}]

@@ -20,7 +20,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from s1lib.chat import END_OF_TEXT, IM_END, IM_START, WAIT, ChatFormat, split_trace
-from s1lib.engines.protocol import Completion, Engine
+from s1lib.engines.protocol import Completion, Engine, Request
 from s1lib.errors import S1Error
 from s1lib.keeping.hashes import derive_seed
 
@@ -144,13 +144,14 @@ async def answer(
     engine: Engine, chat: ChatFormat, thought: Trace, budget: Budget, *, temperature: float = 0.0, seed: int | None = None
 ) -> Trace:
     """The second half: let the model finish what `thought` closed."""
-    part = await engine.complete(
+    request = Request(
         [*thought.prompt_ids, *thought.thinking_ids, *thought.closing_ids],
         max_tokens=budget.answer_tokens,
         stop=chat.answer_stops,
         temperature=temperature,
         seed=derive_seed(seed, "answer"),
     )
+    part = await engine.complete(request)
     return replace(thought, answer_ids=part.ids, decoded_tokens=thought.decoded_tokens + part.decoded_tokens)
 
 
@@ -173,7 +174,7 @@ class _Model:
 
     async def more(self, ids: list[int], limit: int, *, part: int, at_least: int) -> Completion:
         """Up to `limit` more tokens of thinking after `ids`, no end of thinking before `at_least`; `part` counts the requests."""
-        return await self.engine.complete(
+        request = Request(
             [*self.prompt, *ids],
             max_tokens=limit,
             stop=self.chat.thinking_stops,
@@ -181,6 +182,7 @@ class _Model:
             temperature=self.temperature,
             seed=derive_seed(self.seed, "think", part),
         )
+        return await self.engine.complete(request)
 
     def close(self, ids: list[int], forced: list[bool], closing: list[int], *, natural: bool, waits: int, decoded: int) -> Trace:
         finish = "natural" if natural else "forced"

@@ -17,7 +17,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 
 from s1lib.chat import WAIT, ChatFormat
-from s1lib.engines.protocol import Completion, Engine, TokenIds
+from s1lib.engines.protocol import Completion, Engine, Request
 from s1lib.thinking.budget import Budget, Trace, force_budget
 
 
@@ -45,7 +45,7 @@ async def sweep(
     """
     try:
         async with asyncio.TaskGroup() as tasks:
-            requests: dict[tuple, _Request] = {}
+            requests: dict[Request, _Shared] = {}
             context = copy_context()  # one for all: an engine of several replicas keeps in it where the problem began
             branches = {point: _Branch(engine, tasks, requests, context) for point in points}
             runs = {
@@ -58,7 +58,7 @@ async def sweep(
 
 
 @dataclass
-class _Request:
+class _Shared:
     """One continuation that several points want, up to `max_tokens` of it."""
 
     max_tokens: int = 0
@@ -66,9 +66,9 @@ class _Request:
     paid: int = 0  # tokens of it that a point has accounted for
     task: asyncio.Task[Completion] | None = None
 
-    async def run(self, engine: Engine, prompt_ids: TokenIds, settings: dict) -> Completion:
+    async def run(self, engine: Engine, request: Request) -> Completion:
         self.started = True  # a turn of the loop after it was asked for first: all points come together, and have said how far they want it
-        return await engine.complete(prompt_ids, max_tokens=self.max_tokens, **settings)
+        return await engine.complete(replace(request, max_tokens=self.max_tokens))
 
 
 @dataclass
@@ -77,31 +77,32 @@ class _Branch:
 
     engine: Engine
     tasks: asyncio.TaskGroup
-    requests: dict[tuple, _Request]  # shared by all points
+    requests: dict[Request, _Shared]  # shared by all points
     context: Context
-    taken: list[tuple[_Request, int]] = field(default_factory=list)
+    taken: list[tuple[_Shared, int]] = field(default_factory=list)
 
     @property
     def max_context(self) -> int:
         return self.engine.max_context
 
-    async def complete(self, prompt_ids: TokenIds, *, max_tokens: int, **settings: object) -> Completion:
-        key = (tuple(prompt_ids), repr(settings))
-        request = self.requests.get(key)
-        if request is None or (request.started and request.max_tokens < max_tokens):  # one that comes late decodes it again
-            request = self.requests[key] = _Request()
-            request.task = self.tasks.create_task(request.run(self.engine, prompt_ids, settings), context=self.context)
-        request.max_tokens = max(request.max_tokens, max_tokens) if not request.started else request.max_tokens
-        completion = _first(await request.task, max_tokens)
-        self.taken.append((request, completion.decoded_tokens))
+    async def complete(self, request: Request) -> Completion:
+        key, wanted = replace(request, max_tokens=0), request.max_tokens
+        shared = self.requests.get(key)
+        if shared is None or (shared.started and shared.max_tokens < wanted):  # one that comes late decodes it again
+            shared = self.requests[key] = _Shared()
+            shared.task = self.tasks.create_task(shared.run(self.engine, request), context=self.context)
+        if not shared.started:
+            shared.max_tokens = max(shared.max_tokens, wanted)
+        completion = _first(await shared.task, wanted)
+        self.taken.append((shared, completion.decoded_tokens))
         return completion
 
     def pay(self) -> int:
         """Tokens that this point took and none before it has paid for."""
         total = 0
-        for request, tokens in self.taken:
-            total += max(0, tokens - request.paid)
-            request.paid = max(request.paid, tokens)
+        for shared, tokens in self.taken:
+            total += max(0, tokens - shared.paid)
+            shared.paid = max(shared.paid, tokens)
         return total
 
 

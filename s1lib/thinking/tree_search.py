@@ -20,7 +20,7 @@ import numpy as np
 
 from s1lib.chat import ChatFormat
 from s1lib.chat.length_control import split_steps
-from s1lib.engines.protocol import Engine, TokenIds
+from s1lib.engines.protocol import Engine, Request, TokenIds
 from s1lib.grading import extract_answer
 from s1lib.keeping.hashes import derive_seed
 from s1lib.thinking.budget import Budget, BudgetError, Trace, answer, reserved_tokens
@@ -85,7 +85,8 @@ async def rebase(
         """One more step after `node`, and the tokens it took."""
         left = cap - len(node.ids)
         own = derive_seed(seed, "tree", depth, index)
-        part = await engine.complete([*prompt, *node.ids], max_tokens=left, stop=stops, temperature=temperature, seed=own)
+        request = Request([*prompt, *node.ids], max_tokens=left, stop=stops, temperature=temperature, seed=own)
+        part = await engine.complete(request)
         ended = part.finish == "stop" and part.stop in ends
         ids = [*node.ids, *part.ids, *(() if ended else part.stop or ())]
         return _Node(ids, "natural" if ended else "forced" if len(ids) >= cap else None), part.decoded_tokens

@@ -18,6 +18,7 @@ import torch
 from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
 from s1lib.engines import Engine
+from s1lib.engines.protocol import Request
 from s1lib.engines.schedule import Row
 from s1lib.engines.torch_engine import TorchEngine
 
@@ -47,7 +48,9 @@ def prompts_of(lengths: list[int], *, seed: int = 0) -> list[list[int]]:
 async def decode(engine: Engine, prompts: list[list[int]], lengths: list[int]) -> float:
     """Seconds for all prompts, each to its own length, through `complete`."""
     start = time.perf_counter()
-    done = await asyncio.gather(*(engine.complete(prompt, max_tokens=length) for prompt, length in zip(prompts, lengths, strict=True)))
+    done = await asyncio.gather(
+        *(engine.complete(Request(prompt, max_tokens=length)) for prompt, length in zip(prompts, lengths, strict=True))
+    )
     assert [len(completion.ids) for completion in done] == lengths
     return time.perf_counter() - start
 
@@ -83,7 +86,7 @@ def bits_that_depend_on_the_batch(rows: int, alone: int = 4) -> int:
         engine.seen = {}
 
         async def run() -> None:
-            await asyncio.gather(*(engine.complete(prompts[n], max_tokens=lengths[n]) for n in numbers))
+            await asyncio.gather(*(engine.complete(Request(prompts[n], max_tokens=lengths[n])) for n in numbers))
 
         asyncio.run(run())
         return [torch.stack(engine.seen[tuple(prompts[n])]) for n in numbers]

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from s1lib.chat import ChatFormat
-from s1lib.engines.protocol import Completion, TokenIds
+from s1lib.engines.protocol import Completion, Request
 from s1lib.thinking.budget import force_budget
 from s1lib.thinking.sweep import grid, sweep
 
@@ -39,8 +39,8 @@ class Lengths:
         self.letter, self.wait, self.decoded = chat.encode("a")[0], chat.encode("W")[0], 0
         self.answer, self.thinking = chat.answer_start[0], 0
 
-    async def complete(self, prompt_ids: TokenIds, *, max_tokens: int, stop: list[tuple[int, ...]], **_: object) -> Completion:
-        own = prompt_ids[self.start :]
+    async def complete(self, request: Request) -> Completion:
+        own, max_tokens = list(request.prompt_ids[self.start :]), request.max_tokens
         await asyncio.sleep(0)
         if self.answer in own:
             left = ANSWER
@@ -48,7 +48,7 @@ class Lengths:
             waits = own.count(self.wait)
             left = sum(self.parts[: waits + 1]) - (len(own) - 4 * waits)
         ended = left < max_tokens
-        done = Completion([self.letter] * min(left, max_tokens), "stop" if ended else "length", tuple(stop[0]) if ended else None)
+        done = Completion([self.letter] * min(left, max_tokens), "stop" if ended else "length", request.stop[0] if ended else None)
         self.decoded += done.decoded_tokens
         self.thinking += 0 if self.answer in own else done.decoded_tokens
         return done

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
 from s1lib.chat import ChatFormat
 from s1lib.engines import Completion, Engine, open_engine
+from s1lib.engines.protocol import Request
 from s1lib.evaluation.benchmarks import load_benchmark
 from s1lib.keeping.manifests import require_manifest
 from s1lib.profile import load_profile
@@ -28,16 +28,16 @@ class Rounds:
 
     engine: Engine
     active: int
-    waiting: list[tuple[tuple, dict, asyncio.Future]] = field(default_factory=list)
+    waiting: list[tuple[Request, asyncio.Future]] = field(default_factory=list)
     round: asyncio.Future | None = None
 
     @property
     def max_context(self) -> int:
         return self.engine.max_context
 
-    async def complete(self, *arguments: Any, **options: Any) -> Completion:
+    async def complete(self, request: Request) -> Completion:
         future = asyncio.get_running_loop().create_future()
-        self.waiting.append((arguments, options, future))
+        self.waiting.append((request, future))
         self._go_if_complete()
         return await future
 
@@ -51,8 +51,9 @@ class Rounds:
 
     async def _round(self) -> None:
         some, self.waiting = self.waiting, []
-        for (_, _, future), done in zip(some, await asyncio.gather(*(self.engine.complete(*a, **o) for a, o, _ in some)), strict=True):
-            future.set_result(done)
+        done = await asyncio.gather(*(self.engine.complete(request) for request, _ in some))
+        for (_, future), completion in zip(some, done, strict=True):
+            future.set_result(completion)
 
 
 async def compare(*, waits: int = 4, problems: int = 200) -> None:
