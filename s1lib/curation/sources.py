@@ -58,6 +58,7 @@ def collect(entries: Iterable[Entry], *, log: Callable[[str], None] = print) -> 
                 sample = dataclasses.replace(sample, id=f"{sample.id}-{times}")
             samples.append(sample)
 
+        _check_count(entry, len(samples) - before + dropped)
         left_out = f", {dropped:,} rows without one left out" if dropped else ""
         log(f"{entry.at}: {len(samples) - before:,} questions{left_out}")
     if not samples:
@@ -97,8 +98,11 @@ def read_questions(reference: str, *, log: Callable[[str], None] = print) -> dic
 def _test_questions(reference: str) -> Iterator[tuple[str, str, str | None]]:
     """(place, question, id) of every row of a test set; published ones need no ids."""
     if entry := _test_entry(reference):
+        found = 0
         for place, _, question in questions(entry):
+            found += 1
             yield f"{entry.at}, {place}", question, None
+        _check_count(entry, found)
         return
 
     path = local_copy("dataset", reference)
@@ -107,6 +111,13 @@ def _test_questions(reference: str) -> Iterator[tuple[str, str, str | None]]:
         texts = [text_of(row.get(column), column, where) for column in ("question", "problem")]
         question = next((text for text in texts if text and text.strip()), "")
         yield where, question, text_of(row.get("id"), "id", where)
+
+
+def _check_count(entry: Entry, found: int) -> None:
+    """Refuse a table that holds another number of rows than its entry says."""
+    if wrong := entry.miscount(found):
+        where = f"{SOURCES.name}, {TEST_SETS.name}"
+        raise PoolError(f"{entry.at} {wrong}: correct `files` or `count` of its entry ({where})")
 
 
 def _test_entry(reference: str) -> Entry | None:

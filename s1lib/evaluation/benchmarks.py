@@ -65,14 +65,10 @@ def load_benchmark(profile: Profile, benchmark: Benchmark) -> list[Problem]:
             raise BenchmarkError(f"{path}, {place}: {twice}")
         problems[problem.id], places[problem.id] = problem, place
 
-    # A guessed layout may read another split, which only the number of problems shows.
     if not problems:
         raise BenchmarkError(f"{path} holds no problem")
-    if entry and entry.count not in (None, len(problems)):
-        raise BenchmarkError(
-            f"{path} holds {len(problems)} problems and should hold {entry.count}: "
-            f"correct `files` in {TEST_SETS.name}"
-        )
+    if wrong := entry and entry.miscount(len(problems)):
+        raise BenchmarkError(f"{path} {wrong}: correct `files` in {TEST_SETS.name}")
 
     chosen = list(problems.values())[: benchmark.limit]
     if benchmark.sha256 not in ("", found := checksum(chosen)):

@@ -25,7 +25,7 @@ from s1lib.published.table_files import TableError, columns_of
 TEST_SETS = Path(__file__).with_name("test_sets.yaml")
 KINDS = ("math", "choice", "open")  # graded by value, by letter, by a judge
 BRACES = re.compile(r"\{([^{}]+)\}")
-_ITEM = re.compile(r"(.+)\[(\d+|\*)\]")
+_ITEM = re.compile(r"(.+)\[(\w+|\*)\]")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Entry:
     """
 
     at: str
+    get: str = ""
     source: str = ""
     files: str = "**/*"
     question: str = "{question}"
@@ -54,7 +55,7 @@ class Entry:
 
     @property
     def fields(self) -> set[str]:
-        """Everything that becomes text: "column", "column[0]" or "column[*]"."""
+        """Everything that becomes text: "column", "column[0]", "column[*]" or "column[key]"."""
         texts = (self.question, self.answer, self.trace, self.attempt, self.domain, self.source)
         names = {name for text in texts for name in BRACES.findall(text)}
         if self.choices:
@@ -64,7 +65,13 @@ class Entry:
     @property
     def columns(self) -> set[str]:
         """Every column that the entry reads."""
-        return {column_and_item(name)[0] for name in self.fields} | set(self.where)
+        return {column_and_item(name)[0] for name in {*self.fields, *self.where}}
+
+    def miscount(self, found: int) -> str:
+        """What is wrong with `found` rows, or nothing: a guessed layout may read another split."""
+        if self.count in (None, found):
+            return ""
+        return f"holds {found:,} problems and should hold {self.count:,}"
 
 
 def section(path: Path, name: str) -> Any:
@@ -95,9 +102,11 @@ def entry_for(
     fits its columns. The entry is None when the table has the columns `own`, or when none fits.
     Raises TableError or HubError.
     """
-    known, path = list(known), local_copy("dataset", reference)
+    known = list(known)
     entry = named(reference, known)
-    found = columns_of(path, entry.files if entry else "**/*")
+    files = entry.files if entry else "**/*"
+    path = local_copy("dataset", reference, files)
+    found = columns_of(path, files)
     if found >= set(own):
         return path, None
 
@@ -117,7 +126,7 @@ def named(reference: str, known: Iterable[Entry]) -> Entry | None:
 
 
 def column_and_item(name: str) -> tuple[str, str | None]:
-    """A field of an entry as its column and the item of a list: "cot[0]" -> ("cot", "0")."""
+    """A field as its column and the item of a list or key of a dict: "cot[0]" -> ("cot", "0")."""
     found = _ITEM.fullmatch(name)
     return (found[1], found[2]) if found else (name, None)
 
@@ -134,7 +143,8 @@ def _entry(values: Any, where: str) -> Entry:
         kinds = ", ".join(map(repr, KINDS))
         raise TableError(f"{where}: kind {entry.kind!r} is unknown; write {kinds}")
     for column, wanted in entry.where.items():
-        if not isinstance(wanted, list) and not (isinstance(wanted, dict) and "most" in wanted):
-            form = "a list of values, or {most: a number}"
+        rule = isinstance(wanted, dict) and set(wanted) in ({"most"}, {"not"})
+        if not isinstance(wanted, list) and not rule:
+            form = "a list of values, {not: [values]} or {most: a number}"
             raise TableError(f"{where}: where, {column!r}: expected {form}, found {wanted!r}")
     return entry

@@ -116,7 +116,9 @@ def fill(text: str, texts: Texts) -> str:
 
 def _kept(entry: Entry) -> Iterator[tuple[str, Row]]:
     """The rows that `where` accepts, which may hold anything in the columns that are not text."""
-    path = local_copy("dataset", entry.at)
+    path = local_copy("dataset", entry.at, entry.files)
+    if entry.get and not path.exists():
+        raise TableError(f"{path} does not exist, and no hub has it: {entry.get}")
     for place, row in read_rows(path, columns=entry.columns, files=entry.files):
         if missing := sorted(entry.columns - set(row)):
             has = ", ".join(sorted(map(str, row))) or "none"
@@ -124,12 +126,18 @@ def _kept(entry: Entry) -> Iterator[tuple[str, Row]]:
                 f"{path}, {place}: column {missing[0]!r} is missing; there are: {has}; "
                 "correct its entry (sources.yaml, test_sets.yaml)"
             )
-        if all(_accepts(wanted, row[name]) for name, wanted in entry.where.items()):
+        where = f"{entry.at}, {place}"
+        if all(_accepts(wanted, _cell(row, name, where)) for name, wanted in entry.where.items()):
             yield place, row
 
 
 def _accepts(wanted: Any, value: Any) -> bool:
-    """Whether a cell is one of the `wanted` values, or a number up to the `most` of a mapping."""
+    """Whether a cell is what an entry's `where` asks for.
+
+    wanted: a list of values of which it is one, {not: such a list}, or {most: a number}.
+    """
+    if isinstance(wanted, Mapping) and "not" in wanted:
+        return not _accepts(wanted["not"], value)
     try:
         if isinstance(wanted, Mapping):
             return float(value) <= wanted["most"]
@@ -143,13 +151,25 @@ def _accepts(wanted: Any, value: Any) -> bool:
 def _text(row: Row, name: str, place: str) -> str | None:
     """The text of one field of an entry in one row."""
     column, item = column_and_item(name)
+    if item != "*":
+        return text_of(_cell(row, name, place), column, place)
+    values = row[column] if isinstance(row[column], list) else [row[column]]
+    return "\n".join(text_of(each, column, place) or "" for each in values)
+
+
+def _cell(row: Row, name: str, place: str) -> Any:
+    """What a row holds in a column, as one item of its list or under one key of its dict."""
+    column, item = column_and_item(name)
     value = row[column]
     if item is None:
-        return text_of(value, column, place)
-    values = value if isinstance(value, list) else [value]
-    if item == "*":
-        return "\n".join(text_of(each, column, place) or "" for each in values)
-    return text_of(values[int(item)], column, place) if int(item) < len(values) else None
+        return value
+    if item.isdecimal():
+        values = value if isinstance(value, list) else [value]
+        return values[int(item)] if int(item) < len(values) else None
+    if not isinstance(value, dict | None):
+        kind = type(value).__name__
+        raise TableError(f"{place}: column {column!r} holds {kind}, which has no key {item!r}")
+    return (value or {}).get(item)
 
 
 def _with_choices(question: str, texts: Texts, entry: Entry, place: str) -> tuple[str, str]:
