@@ -1,11 +1,12 @@
-"""Stand-ins for tests of test-time methods: two small tokenizers and an engine that plays prepared or random traces.
+"""Stand-ins for tests of test-time methods: two tokenizers, and an engine that plays traces.
 
-    chat = char_chat()                                    # one token per character, delimiters one token each
-    chat = char_chat(spelled=True)                        # no special tokens: a delimiter is as many tokens as characters
+    chat = char_chat()                # one token per character, delimiters one token each
+    chat = char_chat(spelled=True)    # no special tokens: a delimiter is spelled in characters
     engine = ScriptedEngine(script(chat, "Q", {"": "abc<|im_start|>", "abcWait": "de<|im_end|>"}))
     engine = ScriptedEngine(random_traces(chat, 7))
 
-Every token is a function of all ids before it, so a request that continues another one goes on where that one was cut.
+Traces are prepared or random. Every token is a function of all ids before it, so a request that
+continues another one goes on where that one was cut.
 """
 
 from __future__ import annotations
@@ -23,9 +24,14 @@ from s1lib.chat import END_OF_TEXT, IM_END, IM_START, ChatFormat
 from s1lib.engines.protocol import Completion, EngineError, Request
 
 CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \n.,:?<|>_"
-TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{{ '<|im_start|>assistant\n' }}"
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{{ '<|im_start|>assistant\n' }}"
+)
 
-Policy = Callable[[tuple[int, ...], int | None], list[int]]  # (ids so far, seed) -> next tokens, the best first
+Policy = Callable[
+    [tuple[int, ...], int | None], list[int]
+]  # (ids so far, seed) -> next tokens, the best first
 
 
 def char_chat(*, spelled: bool = False) -> ChatFormat:
@@ -35,7 +41,9 @@ def char_chat(*, spelled: bool = False) -> ChatFormat:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r".|\n"), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", additional_special_tokens=special)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", additional_special_tokens=special
+    )
     fast.chat_template = TEMPLATE
     return ChatFormat(fast)
 
@@ -55,7 +63,7 @@ class Asked:
 
 @dataclass
 class ScriptedEngine:
-    """Implements `s1lib.engines.protocol.Engine` exactly, one token at a time, and keeps every request."""
+    """Implements `s1lib.engines.protocol.Engine`, one token at a time, and keeps every request."""
 
     policy: Policy
     max_context: int = 100_000
@@ -68,14 +76,23 @@ class ScriptedEngine:
 
     async def complete(self, request: Request) -> Completion:
         asked = Asked(
-            list(request.prompt_ids), request.max_tokens, list(request.stop), request.min_tokens, request.temperature, request.seed
+            list(request.prompt_ids),
+            request.max_tokens,
+            list(request.stop),
+            request.min_tokens,
+            request.temperature,
+            request.seed,
         )
         self.requests.append(asked)
         assert request.max_tokens >= 1 and 0 <= request.min_tokens <= request.max_tokens
         room = self.max_context - len(asked.prompt_ids)
         if room < 1:
-            raise EngineError(f"a prompt of {len(asked.prompt_ids)} tokens leaves no room in a context of {self.max_context}")
-        for _ in range(random.Random(len(asked.prompt_ids)).randrange(3)):  # requests finish in another order than they came
+            raise EngineError(
+                f"a prompt of {len(asked.prompt_ids)} tokens leaves no room in a context of "
+                f"{self.max_context}"
+            )
+        # Requests finish in another order than they came.
+        for _ in range(random.Random(len(asked.prompt_ids)).randrange(3)):
             await asyncio.sleep(0)
         asked.completion = self._decode(asked, min(request.max_tokens, room))
         return asked.completion
@@ -86,7 +103,9 @@ class ScriptedEngine:
         while len(ids) < limit:
             for token in self.policy((*asked.prompt_ids, *ids), seed):
                 ended = next((s for s in asked.stop if tuple([*ids, token][-len(s) :]) == s), None)
-                if not (ended and len(ids) + 1 - len(ended) < asked.min_tokens):  # banned, not ignored: the next best is taken
+                if not (
+                    ended and len(ids) + 1 - len(ended) < asked.min_tokens
+                ):  # banned, not ignored: the next best is taken
                     break
             else:
                 raise AssertionError("the policy offers nothing but the end")
@@ -99,28 +118,49 @@ class ScriptedEngine:
         pass
 
 
-def script(chat: ChatFormat, question: str, thinking: dict[str, str], *, answer: str = "7") -> Policy:
-    """Plays prepared text: `thinking` maps what was thought so far to what comes next, delimiter included; "." once nothing fits.
+def script(
+    chat: ChatFormat, question: str, thinking: dict[str, str], *, answer: str = "7"
+) -> Policy:
+    """Plays prepared text, and "." once nothing fits.
 
-    Where several entries fit, the first one does unless its token is banned. Any closed thinking is answered with `answer`.
+    thinking: maps what was thought so far to what comes next, delimiter included. Where several
+    entries fit, the first one does unless its token is banned.
+    answer: of any closed thinking.
     """
     start = tuple(chat.prompt_ids(question))
-    lines = {(*start, *chat.encode(before)): chat.encode(after) for before, after in thinking.items()}
+    lines = {
+        (*start, *chat.encode(before)): chat.encode(after) for before, after in thinking.items()
+    }
     answers = chat.encode(answer + IM_END)
     dot = chat.encode(".")
 
     def policy(ids: tuple[int, ...], seed: int | None) -> list[int]:
         for size in range(len(ids), len(start), -1):
-            if any(ids[:size][-len(end) :] == end for end in (chat.final_answer, chat.answer_start)):
+            if any(
+                ids[:size][-len(end) :] == end for end in (chat.final_answer, chat.answer_start)
+            ):
                 return [*answers[len(ids) - size :][:1], *dot]
-        going = [(line, list(ids[len(before) :])) for before, line in lines.items() if ids[: len(before)] == before]
-        return [line[len(said)] for line, said in going if line[: len(said)] == said and len(said) < len(line)] + dot
+        going = [
+            (line, list(ids[len(before) :]))
+            for before, line in lines.items()
+            if ids[: len(before)] == before
+        ]
+        return [
+            line[len(said)]
+            for line, said in going
+            if line[: len(said)] == said and len(said) < len(line)
+        ] + dot
 
     return policy
 
 
-def random_traces(chat: ChatFormat, key: int, *, end: float = 0.15, letters: str = "ab\n") -> Policy:
-    """Random letters; with probability `end` a delimiter begins, and is finished most of the time. Another `key`, another model."""
+def random_traces(
+    chat: ChatFormat, key: int, *, end: float = 0.15, letters: str = "ab\n"
+) -> Policy:
+    """Plays random letters; another `key` is another model.
+
+    With probability `end` a delimiter begins, and is finished most of the time.
+    """
     alphabet = chat.encode(letters)
     delimiters = chat.thinking_stops
 
@@ -128,8 +168,19 @@ def random_traces(chat: ChatFormat, key: int, *, end: float = 0.15, letters: str
     def policy(ids: tuple[int, ...], seed: int | None) -> list[int]:
         rng = random.Random(repr((key, seed, ids)))
         others = rng.sample(alphabet, len(alphabet))
-        begun = max(size for stop in delimiters for size in range(len(stop)) if ids[len(ids) - size :] == stop[:size])
-        choices = sorted({stop[begun] for stop in delimiters if len(stop) > begun and ids[len(ids) - begun :] == stop[:begun]})
+        begun = max(
+            size
+            for stop in delimiters
+            for size in range(len(stop))
+            if ids[len(ids) - size :] == stop[:size]
+        )
+        choices = sorted(
+            {
+                stop[begun]
+                for stop in delimiters
+                if len(stop) > begun and ids[len(ids) - begun :] == stop[:begun]
+            }
+        )
         finish = rng.random() < (0.9 if begun else end)
         return [rng.choice(choices), *others] if finish else others
 

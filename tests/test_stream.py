@@ -17,7 +17,8 @@ from s1lib.command import stream
 from s1lib.command.cli import main
 from s1lib.command.stream import StreamingEngine
 from s1lib.command.think import Printer
-from s1lib.thinking.budget import Budget, Trace, force_budget
+from s1lib.thinking.budget import Budget, Trace
+from s1lib.thinking.thinker import Thinker
 
 
 def watch(
@@ -32,7 +33,7 @@ def watch(
     )
 
     async def run() -> Trace:
-        trace = await force_budget(watched, chat, question, budget)
+        trace = await Thinker(watched, chat).force(question, budget)
         watched.finish(trace)
         return trace
 
@@ -44,11 +45,9 @@ def watch(
     st.integers(0, 10_000), st.booleans(), st.integers(0, 30), st.integers(0, 3), st.integers(1, 9)
 )
 def test_the_trace_is_the_same_and_each_bit_of_it_is_shown_once(key, spelled, cap, waits, part):
-    chat, budget = (
-        char_chat(spelled=spelled),
-        Budget(max_thinking=cap, waits=waits, answer_tokens=20),
-    )
-    plain = asyncio.run(force_budget(ScriptedEngine(random_traces(chat, key)), chat, "Q", budget))
+    chat = char_chat(spelled=spelled)
+    budget = Budget(max_thinking=cap, waits=waits, answer_tokens=20)
+    plain = asyncio.run(Thinker(ScriptedEngine(random_traces(chat, key)), chat).force("Q", budget))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "PART", part)
         trace, shown = watch(ScriptedEngine(random_traces(chat, key)), chat, budget)

@@ -2,7 +2,7 @@
 
     prompt = chat.prompt_ids("How many r in raspberry?")
     watched = StreamingEngine(engine, chat, prompt, show)
-    trace = await force_budget(watched, chat, prompt, Budget(max_thinking=512, waits=2))
+    trace = await Thinker(watched, chat).force(prompt, Budget(max_thinking=512, waits=2))
     watched.finish(trace)
 
 Forcing is as without watching. The engine inside is asked for a few tokens at a time and reuses the

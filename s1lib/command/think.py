@@ -16,7 +16,8 @@ from typing import Any, TextIO
 from s1lib.chat import WAIT, ChatFormat
 from s1lib.engines import EngineError, open_engine
 from s1lib.profile import EngineSettings
-from s1lib.thinking.budget import Budget, Trace, force_budget, reserved_tokens
+from s1lib.thinking.budget import Budget, Trace, reserved_tokens
+from s1lib.thinking.thinker import Thinker
 
 # Tokens of context where no cap says how many are needed. TorchEngine keeps room for all of them.
 LONGEST = 32_768
@@ -77,8 +78,8 @@ async def _think_aloud(options: argparse.Namespace, budget: Budget, show: Printe
     engine = open_engine(options.model, _settings(options.server, context))
     try:
         watched = StreamingEngine(engine, chat, prompt, show)
-        sampling = {"temperature": options.temperature, "seed": options.seed}
-        trace = await force_budget(watched, chat, prompt, budget, **sampling)
+        thinker = Thinker(watched, chat, options.temperature, options.seed)
+        trace = await thinker.force(prompt, budget)
         watched.finish(trace)
         return trace
     finally:

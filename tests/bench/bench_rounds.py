@@ -1,8 +1,9 @@
-"""Asynchronous continuation beside rounds with a barrier, as the official evaluation decodes N Waits: seconds, from one run.
+"""Asynchronous continuation beside rounds with a barrier: seconds, from one run.
 
 python -m tests.bench rounds            # needs the s1 model of `make reproduce`
 
-Both do the same requests on the same engine. With a barrier nobody goes on before all have come to their stop.
+Both do the same requests on the same engine. With a barrier, as in the official evaluation of N
+Waits, nobody goes on before all have come to their stop.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from s1lib.engines.protocol import Request
 from s1lib.evaluation.benchmarks import load_benchmark
 from s1lib.keeping.manifests import require_manifest
 from s1lib.profile import load_profile
-from s1lib.thinking.budget import Budget, Trace, force_budget
+from s1lib.thinking.budget import Budget, Trace
+from s1lib.thinking.thinker import Thinker
 
 
 @dataclass
 class Rounds:
-    """Passes requests on when all of `active` problems have made theirs, and answers when all are done."""
+    """Passes requests on when all `active` problems have made theirs; answers when all are done."""
 
     engine: Engine
     active: int
@@ -61,8 +63,12 @@ async def compare(*, waits: int = 4, problems: int = 200) -> None:
     require_manifest(profile.outputs / "02_sft")
     torch.set_num_threads(profile.threads)
     settings = profile.evaluation
-    budget = Budget(max_thinking=settings.max_thinking, waits=waits, answer_tokens=settings.answer_tokens)
-    questions = [problem.question for problem in load_benchmark(profile, settings.benchmarks[1])[:problems]]
+    budget = Budget(
+        max_thinking=settings.max_thinking, waits=waits, answer_tokens=settings.answer_tokens
+    )
+    questions = [
+        problem.question for problem in load_benchmark(profile, settings.benchmarks[1])[:problems]
+    ]
     seconds, traces = {}, {}
     for way in ("rounds", "asynchronous"):
         engine = open_engine(str(profile.outputs / "02_sft" / "models" / "s1"), profile.engine)
@@ -70,17 +76,21 @@ async def compare(*, waits: int = 4, problems: int = 200) -> None:
         asked = Rounds(engine, len(questions)) if way == "rounds" else engine
 
         async def one(question: str, asked=asked, chat=chat) -> Trace:
-            trace = await force_budget(asked, chat, question, budget)
+            trace = await Thinker(asked, chat).force(question, budget)
             if isinstance(asked, Rounds):
                 asked.leave()
             return trace
 
-        traces[way] = [(trace.thinking_ids, trace.answer_ids) for trace in await asyncio.gather(*map(one, questions))]
+        traces[way] = [
+            (trace.thinking_ids, trace.answer_ids)
+            for trace in await asyncio.gather(*map(one, questions))
+        ]
         seconds[way] = time.perf_counter() - start
         await engine.aclose()
     equal = sum(a == b for a, b in zip(*traces.values(), strict=True)) / len(questions)
     print(
-        f"{settings.benchmarks[1].name}, {len(questions)} problems, {waits} Waits, {profile.engine.max_rows} rows: "
+        f"{settings.benchmarks[1].name}, {len(questions)} problems, {waits} Waits, "
+        f"{profile.engine.max_rows} rows: "
         f"rounds {seconds['rounds']:.1f} s, asynchronous {seconds['asynchronous']:.1f} s, "
         f"time x {seconds['asynchronous'] / seconds['rounds']:.2f}; equal traces {equal:.1%}"
     )
