@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import time
 
 import pytest
@@ -12,7 +13,8 @@ from samples import sample
 
 from s1lib.curation.pool import Sample
 from s1lib.curation.quality import RULES, QualityError, broken_rule, filter_quality
-from s1lib.profile import Universe
+from s1lib.keeping.files import read_jsonl
+from s1lib.profile import ROOT, Universe
 from s1lib.toy.universe import draw_benchmarks, make_pool
 
 
@@ -143,6 +145,7 @@ def test_filtering_is_idempotent():
 
 # ---- loops, cut traces, control tokens -----------------------------------------------------------
 
+MATH500 = ROOT.parent / "shared" / "data" / "math500.jsonl"
 PROOF = "Suppose that n is even; then n+1 is odd, and therefore the claim holds for every number."
 
 
@@ -213,6 +216,8 @@ def test_any_statement_repeated_over_300_characters_is_a_loop(words, shift, roun
         ("We get 17 + 3", "7", False),
         ("We get 1.7 coins", "7", False),
         ("so it costs $15", "$15", True),
+        ("so with $5 each it costs $ x $.", "x", True),
+        ("so $\\left(1 +\n2\\right)$ and the $\\boxed{42}$ values differ.", "42", True),
         ("Thus it lies in [0, 1)", "[0, 1)", True),
         ("So we get \\frac{1}{", r"\frac{1}{2}", False),
         ("Let me see whether 42 is 6 *\n42 =", "42", False),
@@ -238,6 +243,22 @@ def test_a_short_attempt_is_whole_in_any_wrapping_and_cut_before_its_answer(valu
     assert reason(f"{steps}\nSo the value is {value}.", attempt) is None
     assert reason(f"{steps}\nSo the value is {value}1.", attempt) == "cut-off trace"
     assert reason(steps, attempt) == "cut-off trace"
+
+
+@pytest.mark.skipif(not MATH500.exists(), reason="needs MATH-500 in ../shared/data")
+def test_solutions_of_math500_are_whole_and_most_cut_ones_are_found():
+    rows = [row for row in read_jsonl(MATH500) if "[asy]" not in row["solution"]]
+    rng, cut = random.Random(0), {"answer": 0, "solution": 0}
+    for row in rows:
+        solution = row["solution"]
+        part = solution[: rng.randrange(len(solution) // 4, 3 * len(solution) // 4)]
+        for attempt in cut:
+            assert reason(solution, row[attempt]) is None, solution
+            cut[attempt] += reason(part, row[attempt]) == "cut-off trace"
+    print(
+        {attempt: f"{found / len(rows):.0%} of cut traces found" for attempt, found in cut.items()}
+    )
+    assert cut["answer"] > 0.85 * len(rows) and cut["solution"] > 0.7 * len(rows)
 
 
 @pytest.mark.parametrize("token", ["<|im_start|>", "<|im_end|>", "<|endoftext|>"])

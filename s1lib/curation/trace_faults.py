@@ -31,6 +31,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _CELLS = re.compile(r"[|&\t]|\S {2,}\S")
 _LIST_ITEM = re.compile(r"[-*•+] |\(?\w{1,3}[.)] ")
 _OPEN_END = re.compile(r"(?:[=+×·/^\\(\[{≤≥&,−]|[\w)\]}]\s*-)$")
+_OPEN_DOLLAR = re.compile(r"(?:^|[\s(])\$(?![\s\d.,;:!?)$])[^$]*\Z")
 _OPENED = [(r"\(", r"\)"), (r"\[", r"\]"), (r"\begin{", r"\end{")]
 _NEVER_LAST = re.compile(r"the|an|of|and|or|but|because|if|with|by|from|is|are|was|were|we|since")
 
@@ -152,12 +153,11 @@ def _stops_within_a_formula(lines: list[str]) -> bool:
     if any(tail.replace(r"\\", "  ").rfind(a) > tail.rfind(b) for a, b in _OPENED):
         return True
 
-    # Braces are LaTeX's in a line with commands; a lone dollar sign before a number is money.
+    # Braces are LaTeX's in a line with commands; a dollar sign before a number is money.
     braces = last.replace(r"\{", "").replace(r"\}", "")
     if "\\" in last and braces.count("{") > braces.count("}"):
         return True
-    dollars = last.replace(r"\$", "").split("$")
-    return len(dollars) % 2 == 0 and not re.match(r"\d", dollars[-1])
+    return _OPEN_DOLLAR.search(tail) is not None
 
 
 def _stops_within_a_sentence(sample: Sample) -> bool:
