@@ -24,14 +24,14 @@ PROBE, STRIDE = 24, 100  # characters: samples of the text that are looked for a
 SHORT_ANSWER = 12  # letters and digits; a longer answer need not be in the trace word for word
 CONCLUSION = 3  # lines at the end of a trace that must hold a short answer
 TAIL = 4000  # characters that such lines may have in all
+LONGEST_WORD = 50  # characters
 
 _COMMAND = re.compile(r"\\(?:begin|end)\{[^}]*\}|\\[A-Za-z]+")
 _LETTER = re.compile(r"[^\W\d_]")
-_WORD = re.compile(r"[^\W\d_]+")
 _CELLS = re.compile(r"[|&\t]|\S {2,}\S")
 _LIST_ITEM = re.compile(r"[-*•+] |\(?\w{1,3}[.)] ")
 _OPEN_END = re.compile(r"(?:[=+×·/^\\(\[{≤≥&,−]|[\w)\]}]\s*-)$")
-_OPEN_DOLLAR = re.compile(r"(?:^|[\s(])\$(?![\s\d.,;:!?)$])[^$]*\Z")
+_OPEN_DOLLAR = re.compile(r"(?:^|[\s(])\$(?![\s\d.,;:!?)])")
 _OPENED = [(r"\(", r"\)"), (r"\[", r"\]"), (r"\begin{", r"\end{")]
 _NEVER_LAST = re.compile(r"the|an|of|and|or|but|because|if|with|by|from|is|are|was|were|we|since")
 
@@ -157,19 +157,25 @@ def _stops_within_a_formula(lines: list[str]) -> bool:
     braces = last.replace(r"\{", "").replace(r"\}", "")
     if "\\" in last and braces.count("{") > braces.count("}"):
         return True
-    return _OPEN_DOLLAR.search(tail) is not None
+    place = tail.rfind("$")
+    return place >= 0 and _OPEN_DOLLAR.match(tail, max(0, place - 1)) is not None
 
 
 def _stops_within_a_sentence(sample: Sample) -> bool:
     """The last word ends no sentence, or is the beginning of one that is written out elsewhere."""
-    found = re.search(r"[^\W\d_]+$", sample.trace.rstrip())
+    trace = sample.trace.rstrip()
+    found = re.search(r"[^\W\d_]+$", trace[-LONGEST_WORD:])
     if not found:
         return False
     last = found[0].lower()
     if _NEVER_LAST.fullmatch(last):
         return True
-    rest = f"{sample.question}\n{sample.trace.rstrip()[: found.start()]}\n{sample.attempt}"
-    words = set(_WORD.findall(rest.lower()))
-    if len(last) < 3 or last in words:
+    if len(last) < 3:
         return False
-    return any(word.startswith(last) and len(word) > len(last) + 1 for word in words)
+    rest = f"{sample.question}\n{trace[: -len(found[0])]}\n{sample.attempt}".lower()
+    words = [
+        match[0]
+        for match in re.finditer(last + r"[^\W\d_]*", rest)
+        if not rest[match.start() - 1 : match.start()].isalpha()
+    ]
+    return last not in words and any(len(word) > len(last) + 1 for word in words)
