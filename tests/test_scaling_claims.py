@@ -140,6 +140,11 @@ def test_what_no_record_shows_is_not_available_with_the_reason():
     assert row["note"] == "no records of method token_conditional with a limit"
 
 
+def test_a_profile_without_votes_leaves_that_claim_open(records):
+    row = declared(claims_table(records, votes=(), resamples=50), "majority vote")
+    assert (row["verdict"], row["note"]) == ("n/a", "no votes in this profile")
+
+
 def test_a_missing_benchmark_leaves_its_claims_open_and_is_named():
     table = claims_table(
         records_from(synthetic_records(problems=20, benchmarks=("mixed",))), resamples=200

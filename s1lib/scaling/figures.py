@@ -134,7 +134,7 @@ def methods(data: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
-    """Figure 6: accuracy against average thinking tokens of what was accepted, caps at points."""
+    """Figure 6: accuracy against average thinking tokens of the accepted trace, caps at points."""
     data = data[data["thinking_tokens"] > 0].astype(
         {"accuracy": float, "low": float, "high": float}
     )
@@ -148,7 +148,7 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
         style |= {"color": PALETTE[place], "capsize": 3, "elinewidth": 1}
         ax.errorbar(part[x], part[y], yerr=errors, label=series, **style)
     _accuracy_axis(ax, x=0.12, y=0.15, legend={})
-    token_axis(ax)
+    token_axis(ax, label="average thinking tokens, accepted trace")
 
     # caps that accept the same traces share a place and a label
     places = data.assign(cap=data["label"].str.removeprefix("cap ")).groupby([x, y], sort=False)
@@ -228,10 +228,7 @@ def transitions(data: pd.DataFrame, ax: Axes) -> Axes:
 
 def domains(data: pd.DataFrame, ax: Axes) -> Axes:
     """Figure 2 (left): one bubble per domain of a training set, its area the questions."""
-    data = data[(data["questions"] > 0) & ~data["domain"].str.startswith("total")]
-    if data.empty:
-        return not_available(ax, "no domains")
-    return bubbles(data, ax, count="questions")
+    return bubbles(data[~data["domain"].str.startswith("total")], ax, count="questions")
 
 
 def prompts(data: pd.DataFrame, ax: Axes) -> Axes:
