@@ -5,9 +5,10 @@ import pytest
 from synthetic_records import synthetic_records
 
 from s1lib.scaling import claimed_effects, effects
-from s1lib.scaling.claims import MARGIN, claims, claims_table, verdict
+from s1lib.scaling.claims import MARGIN, claims
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.records import records_from
+from s1lib.scaling.verdicts import claims_table, verdict
 from s1lib.scaling.vote_curve import vote_curve
 
 VOTES = (1, 2, 4, 8)

@@ -148,7 +148,7 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
         style |= {"color": PALETTE[place], "capsize": 3, "elinewidth": 1}
         ax.errorbar(part[x], part[y], yerr=errors, label=series, **style)
     _accuracy_axis(ax, x=0.12, y=0.15, legend={})
-    token_axis(ax, label="average thinking tokens, accepted trace")
+    token_axis(ax, label="thinking tokens, accepted trace")
 
     # caps that accept the same traces share a place and a label
     places = data.assign(cap=data["label"].str.removeprefix("cap ")).groupby([x, y], sort=False)
