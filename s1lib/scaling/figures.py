@@ -38,18 +38,21 @@ def each(
     benchmarks: pd.DataFrame,
     *,
     by: str = "benchmark",
+    legend: dict | None = None,
     **options: Any,
 ) -> None:
-    """One panel per row of `benchmarks`. by="role" draws the paper's counterpart of each."""
+    """One panel per row of `benchmarks`. by="role" draws the paper's counterpart of each.
+
+    legend: options of a legend in the first panel, where it has something to explain.
+    """
     for ax, benchmark in zip(axes, benchmarks.itertuples(), strict=True):
         wanted = getattr(benchmark, by)
         draw(data[data[by] == wanted], ax, **options)
-        title, role = benchmark.benchmark, benchmark.role
-        if by == "role":
-            title = f"paper: {role}"
-        elif title != role:
-            title += f" (as {role})"
-        ax.set_title(title)
+        name, role = benchmark.benchmark, benchmark.role
+        ours = name if name == role else f"{name} (as {role})"
+        ax.set_title(ours if by == "benchmark" else f"paper: {role}")
+    if legend is not None and axes[0].get_legend_handles_labels()[0]:
+        axes[0].legend(**legend)
 
 
 def _band(ax: Axes, x: pd.Series, part: pd.DataFrame, color: str, alpha: float) -> None:
