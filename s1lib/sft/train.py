@@ -151,8 +151,7 @@ def _prepare(samples: Sequence[Sample], profile: Profile, name: str, out: Path, 
     too_long = "cut" if name == CUT else settings.too_long
     data = training_set(samples, ChatFormat(tokenizer), max_length=limit, too_long=too_long)
     if dropped := len(samples) - len(data):
-        longer = f"longer than sft.max_length = {limit} tokens"
-        log(f"{name}: {dropped} samples {longer} are left out")
+        log(f"{name}: {dropped} samples longer than sft.max_length = {limit} tokens are left out")
 
     texts, base_hash = (list(data["prompt"]), list(data["completion"])), hash_of_model(base)
     key = hash_of(RECIPE, recipe_of(settings), base_hash, *texts)
@@ -231,9 +230,8 @@ def _run(trainer: Trainer, job: Job, checkpoint: Path | None) -> float:
 
 
 def _record(
-    job: Job, trainer: Trainer, steps: Sequence[Mapping], *, minutes: float, loss: float
+    job: Job, trainer: Trainer, steps: list[dict], *, minutes: float, loss: float
 ) -> dict[str, Any]:
-    """The content of training.json."""
     tail = [row["loss"] for row in steps[-max(1, len(steps) // 10) :]]
     return {
         "name": job.name,
