@@ -33,7 +33,8 @@ def run(tmp_path, monkeypatch):
 
 
 def test_only_lines_of_the_training_are_logged(run):
-    code = "import os, sys\nprint('s1:', os.environ['RANK'], sys.argv[1])\nprint('a warning')"
+    line = "f\"s1: {os.environ['RANK']} {sys.argv[1]}\\na warning\\n\""
+    code = f"import os, sys\nsys.stdout.write({line})"
     said = run(code, "x")
     assert sorted(said) == ["s1: 0 x", "s1: 1 x"]
 
