@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible completions server in a thread of its own, with TorchEngine behind it and failures on demand.
+"""A small OpenAI-compatible completions server in a thread, on TorchEngine, that fails on demand.
 
     with FakeServer(directory) as server:
         engine = ServerEngine.connect(directory, urls=[server.url], max_rows=8, max_context=160)
@@ -16,19 +16,36 @@ from pathlib import Path
 
 from transformers import AutoModelForCausalLM
 
+from s1lib.engines.protocol import Request
 from s1lib.engines.torch_engine import TorchEngine
 
-Failure = Callable[[int], str | None]  # number of the request -> None, "500", "drop" (the connection), "hang" or "answer, then drop"
+# Number of the request -> None, "500", "drop" (the connection), "hang" or "answer, then drop".
+Failure = Callable[[int], str | None]
 
 
 class FakeServer:
-    """text_only: answers as a server that knows no return_token_ids. fail: see `Failure`. The probe at the start never fails.
+    """The server of a checkpoint.
 
-    requests: bodies of all completion requests. aborted: requests whose client went away before the answer.
+    text_only: answers as a server that knows no return_token_ids.
+    fail: see `Failure`. The first request never fails: `connect` makes it to see token ids.
+    requests: bodies of all completion requests.
+    aborted: requests whose client went away before the answer.
     """
 
-    def __init__(self, directory: Path, *, name: str | None = None, text_only: bool = False, fail: Failure = lambda number: None) -> None:
-        self.directory, self.name, self.text_only, self.fail = directory, name or str(directory), text_only, fail
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        name: str | None = None,
+        text_only: bool = False,
+        fail: Failure = lambda number: None,
+    ) -> None:
+        self.directory, self.name, self.text_only, self.fail = (
+            directory,
+            name or str(directory),
+            text_only,
+            fail,
+        )
         self.requests: list[dict] = []
         self.aborted = 0
         self.port = 0
@@ -41,7 +58,12 @@ class FakeServer:
 
     def __enter__(self) -> FakeServer:
         model = AutoModelForCausalLM.from_pretrained(self.directory)
-        self.engine = TorchEngine(model, vocab_size=model.config.vocab_size, max_rows=16, max_context=model.config.max_position_embeddings)
+        self.engine = TorchEngine(
+            model,
+            vocab_size=model.config.vocab_size,
+            max_rows=16,
+            max_context=model.config.max_position_embeddings,
+        )
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.start()
@@ -85,10 +107,21 @@ class FakeServer:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 target = head.split()[1].decode()
-                length = next((int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0)
+                length = next(
+                    (
+                        int(line.split(b":")[1])
+                        for line in head.split(b"\r\n")
+                        if line.lower().startswith(b"content-length")
+                    ),
+                    0,
+                )
                 status, body = await self._answer(target, await reader.readexactly(length), reader)
                 data = json.dumps(body).encode()
-                writer.write(b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (status, len(data)) + data)
+                writer.write(
+                    b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                    % (status, len(data))
+                    + data
+                )
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
@@ -96,11 +129,17 @@ class FakeServer:
             self._connections.pop(asyncio.current_task(), None)
             writer.close()
 
-    async def _answer(self, target: str, data: bytes, reader: asyncio.StreamReader) -> tuple[int, dict]:
+    async def _answer(
+        self, target: str, data: bytes, reader: asyncio.StreamReader
+    ) -> tuple[int, dict]:
         if target not in ("/v1/models", "/v1/completions"):
             return 404, {}
         if target == "/v1/models":
-            return 200, {"data": [{"id": self.name, "owned_by": "fake", "max_model_len": self.engine.max_context}]}
+            return 200, {
+                "data": [
+                    {"id": self.name, "owned_by": "fake", "max_model_len": self.engine.max_context}
+                ]
+            }
         request = json.loads(data)
         self.requests.append(request)
         failure = self.fail(len(self.requests) - 2) if len(self.requests) > 1 else None
@@ -122,12 +161,14 @@ class FakeServer:
         if failure == "answer, then drop":
             raise ConnectionError
         choice = {"index": 0, "text": "some text", "finish_reason": "length"}
-        return 200, {"choices": [choice if self.text_only else {**choice, "token_ids": work.result()}]}
+        return 200, {
+            "choices": [choice if self.text_only else {**choice, "token_ids": work.result()}]
+        }
 
     async def _complete(self, request: dict) -> list[int]:
         banned = [int(token) for token in request.get("logit_bias") or {}]
         assert not banned or request["max_tokens"] == 1
-        completion = await self.engine.complete(
+        wanted = Request(
             request["prompt"],
             max_tokens=request["max_tokens"],
             stop=[(token,) for token in [*request["stop_token_ids"], *banned]],
@@ -135,4 +176,5 @@ class FakeServer:
             temperature=request["temperature"],
             seed=request.get("seed"),
         )
+        completion = await self.engine.complete(wanted)
         return [*completion.ids, *(completion.stop or ())]

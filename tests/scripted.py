@@ -1,18 +1,19 @@
-"""Stand-ins for tests of test-time methods: two small tokenizers and an engine that plays prepared or random traces.
+"""Stand-ins for tests of test-time methods: two tokenizers, and an engine that plays traces.
 
-    chat = char_chat()                                    # one token per character, delimiters one token each
-    chat = char_chat(spelled=True)                        # no special tokens: a delimiter is as many tokens as characters
+    chat = char_chat()                # one token per character, delimiters one token each
+    chat = char_chat(spelled=True)    # no special tokens: a delimiter is spelled in characters
     engine = ScriptedEngine(script(chat, "Q", {"": "abc<|im_start|>", "abcWait": "de<|im_end|>"}))
     engine = ScriptedEngine(random_traces(chat, 7))
 
-Every token is a function of all ids before it, so a request that continues another one goes on where that one was cut.
+Traces are prepared or random. Every token is a function of all ids before it, so a request that
+continues another one goes on where that one was cut.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -20,12 +21,17 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from s1lib.chat import END_OF_TEXT, IM_END, IM_START, ChatFormat
-from s1lib.engines.protocol import Completion, EngineError, TokenIds
+from s1lib.engines.protocol import Completion, EngineError, Request
 
 CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \n.,:?<|>_"
-TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{{ '<|im_start|>assistant\n' }}"
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{{ '<|im_start|>assistant\n' }}"
+)
 
-Policy = Callable[[tuple[int, ...], int | None], list[int]]  # (ids so far, seed) -> next tokens, the best first
+Policy = Callable[
+    [tuple[int, ...], int | None], list[int]
+]  # (ids so far, seed) -> next tokens, the best first
 
 
 def char_chat(*, spelled: bool = False) -> ChatFormat:
@@ -35,13 +41,15 @@ def char_chat(*, spelled: bool = False) -> ChatFormat:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r".|\n"), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", additional_special_tokens=special)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", additional_special_tokens=special
+    )
     fast.chat_template = TEMPLATE
     return ChatFormat(fast)
 
 
 @dataclass
-class Request:
+class Asked:
     """One call of `complete`, as it was made, and what it returned."""
 
     prompt_ids: list[int]
@@ -55,45 +63,49 @@ class Request:
 
 @dataclass
 class ScriptedEngine:
-    """Implements `s1lib.engines.protocol.Engine` exactly, one token at a time, and keeps every request."""
+    """Implements `s1lib.engines.protocol.Engine`, one token at a time, and keeps every request."""
 
     policy: Policy
     max_context: int = 100_000
     name: str = "scripted"
-    requests: list[Request] = field(default_factory=list)
+    requests: list[Asked] = field(default_factory=list)
 
     @property
     def decoded_tokens(self) -> int:
         return sum(request.completion.decoded_tokens for request in self.requests)
 
-    async def complete(
-        self,
-        prompt_ids: TokenIds,
-        *,
-        max_tokens: int,
-        stop: Sequence[TokenIds] = (),
-        min_tokens: int = 0,
-        temperature: float = 0.0,
-        seed: int | None = None,
-    ) -> Completion:
-        request = Request(list(prompt_ids), max_tokens, [tuple(s) for s in stop], min_tokens, temperature, seed)
-        self.requests.append(request)
-        assert max_tokens >= 1 and 0 <= min_tokens <= max_tokens
-        room = self.max_context - len(request.prompt_ids)
+    async def complete(self, request: Request) -> Completion:
+        asked = Asked(
+            list(request.prompt_ids),
+            request.max_tokens,
+            list(request.stop),
+            request.min_tokens,
+            request.temperature,
+            request.seed,
+        )
+        self.requests.append(asked)
+        assert request.max_tokens >= 1 and 0 <= request.min_tokens <= request.max_tokens
+        room = self.max_context - len(asked.prompt_ids)
         if room < 1:
-            raise EngineError(f"a prompt of {len(request.prompt_ids)} tokens leaves no room in a context of {self.max_context}")
-        for _ in range(random.Random(len(prompt_ids)).randrange(3)):  # requests finish in another order than they came
+            raise EngineError(
+                f"a prompt of {len(asked.prompt_ids)} tokens leaves no room in a context of "
+                f"{self.max_context}"
+            )
+        # Requests finish in another order than they came.
+        for _ in range(random.Random(len(asked.prompt_ids)).randrange(3)):
             await asyncio.sleep(0)
-        request.completion = self._decode(request, min(max_tokens, room))
-        return request.completion
+        asked.completion = self._decode(asked, min(request.max_tokens, room))
+        return asked.completion
 
-    def _decode(self, request: Request, limit: int) -> Completion:
+    def _decode(self, asked: Asked, limit: int) -> Completion:
         ids: list[int] = []
-        seed = request.seed if request.temperature > 0 else None
+        seed = asked.seed if asked.temperature > 0 else None
         while len(ids) < limit:
-            for token in self.policy((*request.prompt_ids, *ids), seed):
-                ended = next((s for s in request.stop if tuple([*ids, token][-len(s) :]) == s), None)
-                if not (ended and len(ids) + 1 - len(ended) < request.min_tokens):  # banned, not ignored: the next best is taken
+            for token in self.policy((*asked.prompt_ids, *ids), seed):
+                ended = next((s for s in asked.stop if tuple([*ids, token][-len(s) :]) == s), None)
+                if not (
+                    ended and len(ids) + 1 - len(ended) < asked.min_tokens
+                ):  # banned, not ignored: the next best is taken
                     break
             else:
                 raise AssertionError("the policy offers nothing but the end")
@@ -106,28 +118,49 @@ class ScriptedEngine:
         pass
 
 
-def script(chat: ChatFormat, question: str, thinking: dict[str, str], *, answer: str = "7") -> Policy:
-    """Plays prepared text: `thinking` maps what was thought so far to what comes next, delimiter included; "." once nothing fits.
+def script(
+    chat: ChatFormat, question: str, thinking: dict[str, str], *, answer: str = "7"
+) -> Policy:
+    """Plays prepared text, and "." once nothing fits.
 
-    Where several entries fit, the first one does unless its token is banned. Any closed thinking is answered with `answer`.
+    thinking: maps what was thought so far to what comes next, delimiter included. Where several
+    entries fit, the first one does unless its token is banned.
+    answer: of any closed thinking.
     """
     start = tuple(chat.prompt_ids(question))
-    lines = {(*start, *chat.encode(before)): chat.encode(after) for before, after in thinking.items()}
+    lines = {
+        (*start, *chat.encode(before)): chat.encode(after) for before, after in thinking.items()
+    }
     answers = chat.encode(answer + IM_END)
     dot = chat.encode(".")
 
     def policy(ids: tuple[int, ...], seed: int | None) -> list[int]:
         for size in range(len(ids), len(start), -1):
-            if any(ids[:size][-len(end) :] == end for end in (chat.final_answer, chat.answer_start)):
+            if any(
+                ids[:size][-len(end) :] == end for end in (chat.final_answer, chat.answer_start)
+            ):
                 return [*answers[len(ids) - size :][:1], *dot]
-        going = [(line, list(ids[len(before) :])) for before, line in lines.items() if ids[: len(before)] == before]
-        return [line[len(said)] for line, said in going if line[: len(said)] == said and len(said) < len(line)] + dot
+        going = [
+            (line, list(ids[len(before) :]))
+            for before, line in lines.items()
+            if ids[: len(before)] == before
+        ]
+        return [
+            line[len(said)]
+            for line, said in going
+            if line[: len(said)] == said and len(said) < len(line)
+        ] + dot
 
     return policy
 
 
-def random_traces(chat: ChatFormat, key: int, *, end: float = 0.15, letters: str = "ab\n") -> Policy:
-    """Random letters; with probability `end` a delimiter begins, and is finished most of the time. Another `key`, another model."""
+def random_traces(
+    chat: ChatFormat, key: int, *, end: float = 0.15, letters: str = "ab\n"
+) -> Policy:
+    """Plays random letters; another `key` is another model.
+
+    With probability `end` a delimiter begins, and is finished most of the time.
+    """
     alphabet = chat.encode(letters)
     delimiters = chat.thinking_stops
 
@@ -135,8 +168,19 @@ def random_traces(chat: ChatFormat, key: int, *, end: float = 0.15, letters: str
     def policy(ids: tuple[int, ...], seed: int | None) -> list[int]:
         rng = random.Random(repr((key, seed, ids)))
         others = rng.sample(alphabet, len(alphabet))
-        begun = max(size for stop in delimiters for size in range(len(stop)) if ids[len(ids) - size :] == stop[:size])
-        choices = sorted({stop[begun] for stop in delimiters if len(stop) > begun and ids[len(ids) - begun :] == stop[:begun]})
+        begun = max(
+            size
+            for stop in delimiters
+            for size in range(len(stop))
+            if ids[len(ids) - size :] == stop[:size]
+        )
+        choices = sorted(
+            {
+                stop[begun]
+                for stop in delimiters
+                if len(stop) > begun and ids[len(ids) - begun :] == stop[:begun]
+            }
+        )
         finish = rng.random() < (0.9 if begun else end)
         return [rng.choice(choices), *others] if finish else others
 

@@ -1,4 +1,4 @@
-"""The rules of budget forcing, one by one (s1_facts section 6; paper, section 3.1)."""
+"""The rules of budget forcing, one by one (paper, section 3.1; docs/official_rules.md)."""
 
 import asyncio
 import copy
@@ -11,12 +11,17 @@ from scripted import ScriptedEngine, char_chat, random_traces, script
 from s1lib.chat import ChatFormat
 from s1lib.grading import extract_answer
 from s1lib.keeping.hashes import derive_seed
-from s1lib.thinking.budget import Budget, BudgetError, Trace, force_budget
+from s1lib.thinking.budget import Budget, BudgetError, Trace
 from s1lib.thinking.show import show_trace
+from s1lib.thinking.thinker import Thinker
 
 CHATS = {"one token each": char_chat(), "spelled out": char_chat(spelled=True)}
 Q = "How many?"
-PLAIN = {"": "abc\n<|im_start|>", "abc\nWait": ",de\n<|im_end|>", "abc\nWait,de\nWait": "f<|im_start|>"}
+PLAIN = {
+    "": "abc\n<|im_start|>",
+    "abc\nWait": ",de\n<|im_end|>",
+    "abc\nWait,de\nWait": "f<|im_start|>",
+}
 
 
 @pytest.fixture(params=CHATS)
@@ -25,7 +30,7 @@ def chat(request):
 
 
 def run(engine, chat, budget, **options) -> Trace:
-    return asyncio.run(force_budget(engine, chat, Q, budget, **options))
+    return asyncio.run(Thinker(engine, chat, **options).force(Q, budget))
 
 
 def play(chat, thinking, budget, **options) -> tuple[Trace, ScriptedEngine]:
@@ -82,11 +87,17 @@ def test_wait_replaces_the_end_of_thinking_as_often_as_asked(chat):
     for waits, thinking in enumerate(["abc\n", "abc\nWait,de\n", "abc\nWait,de\nWaitf"]):
         trace, _ = play(chat, PLAIN, Budget(waits=waits))
         assert turn(trace, chat) == f"{thinking}<|im_start|>answer7"
-        assert (trace.finish, trace.waits_used, trace.forced_tokens) == ("natural", waits, 4 * waits)
+        assert (trace.finish, trace.waits_used, trace.forced_tokens) == (
+            "natural",
+            waits,
+            4 * waits,
+        )
 
 
 def test_the_cap_is_cumulative_over_all_waits(chat):
-    trace, _ = play(chat, PLAIN, Budget(max_thinking=14, waits=2))  # "abc\n" + "Wait" + ",de\n" = 12, no room for another Wait
+    trace, _ = play(
+        chat, PLAIN, Budget(max_thinking=14, waits=2)
+    )  # "abc\n" + "Wait" + ",de\n" = 12, no room for another Wait
     assert turn(trace, chat) == "abc\nWait,de\n<|im_start|>answer7"
     trace, _ = play(chat, PLAIN, Budget(max_thinking=10, waits=2))
     assert turn(trace, chat) == "abc\nWait,d\n<|im_start|>answer\nFinal Answer:7"
@@ -106,14 +117,20 @@ def test_a_wait_that_leaves_no_room_to_think_is_not_appended(chat):
 
 
 def test_the_end_of_thinking_is_banned_as_the_first_thing_after_a_wait(chat):
-    trace, engine = play(chat, {"": "abc\n<|im_start|>", "abc\nWait": "<|im_end|>"}, Budget(waits=1, max_thinking=30))
+    trace, engine = play(
+        chat, {"": "abc\n<|im_start|>", "abc\nWait": "<|im_end|>"}, Budget(waits=1, max_thinking=30)
+    )
     assert [request.min_tokens for request in engine.requests] == [0, 1, 0]
     assert not trace.texts(chat)[0].endswith("Wait")
 
 
 def test_an_empty_wait_string_ignores_the_end_without_a_word():
     chat = CHATS["one token each"]
-    trace, _ = play(chat, {"": "abc\n<|im_start|>", "abc\n": "de<|im_start|>"}, Budget(max_thinking=30, waits=1, wait=""))
+    trace, _ = play(
+        chat,
+        {"": "abc\n<|im_start|>", "abc\n": "de<|im_start|>"},
+        Budget(max_thinking=30, waits=1, wait=""),
+    )
     assert turn(trace, chat) == "abc\nde<|im_start|>answer7"
     assert (trace.waits_used, trace.forced_tokens) == (1, 0)
 
@@ -146,15 +163,22 @@ def test_cap_0_answers_at_once(chat):
     assert (trace.finish, len(engine.requests)) == ("forced", 1)
 
 
-def test_a_context_that_ends_before_the_budget_ends_thinking_and_still_leaves_the_answer(chat):
+def test_a_context_that_ends_before_the_budget_still_leaves_the_answer_its_tokens(chat):
     reserved = len(chat.newline) + len(chat.final_answer) + 20
     window = len(chat.prompt_ids(Q)) + 6 + reserved
     for cap in (None, 50):
-        trace, engine = play(chat, {"": "abcdefgh" * 9}, Budget(max_thinking=cap, answer_tokens=20), max_context=window)
+        trace, engine = play(
+            chat,
+            {"": "abcdefgh" * 9},
+            Budget(max_thinking=cap, answer_tokens=20),
+            max_context=window,
+        )
         assert (trace.finish, trace.thinking_tokens) == ("context", 6)
         assert engine.requests[-1].max_tokens == 20
         assert len(engine.requests[-1].prompt_ids) + 20 <= window
-    trace, _ = play(chat, {"": "abcdefgh" * 9}, Budget(max_thinking=6, answer_tokens=20), max_context=window)
+    trace, _ = play(
+        chat, {"": "abcdefgh" * 9}, Budget(max_thinking=6, answer_tokens=20), max_context=window
+    )
     assert trace.finish == "forced"  # the cap was reached as well: it is named
 
 
@@ -190,7 +214,7 @@ def test_a_wait_string_that_the_tokenizer_cannot_write_is_refused_before_decodin
     assert engine.requests == []
 
 
-def test_a_wait_string_with_another_tokenizers_end_of_text_is_refused_before_decoding(chat):
+def test_a_wait_string_with_a_special_token_is_refused_before_decoding(chat):
     tokenizer = copy.deepcopy(chat.tokenizer)
     tokenizer.add_special_tokens({"extra_special_tokens": ["<|im_start|>", "</s>"]})
     chat = ChatFormat(tokenizer)
@@ -202,7 +226,7 @@ def test_a_wait_string_with_another_tokenizers_end_of_text_is_refused_before_dec
 
 def test_prompt_ids_serve_as_the_question(chat):
     engine = ScriptedEngine(script(chat, Q, PLAIN))
-    by_ids = asyncio.run(force_budget(engine, chat, chat.prompt_ids(Q), Budget(waits=1)))
+    by_ids = asyncio.run(Thinker(engine, chat).force(chat.prompt_ids(Q), Budget(waits=1)))
     assert by_ids == run(engine, chat, Budget(waits=1))
 
 
@@ -229,7 +253,9 @@ def test_each_request_of_a_sample_has_a_seed_of_its_own():
 
 
 budgets = st.builds(
-    lambda cap, least, waits, wait, answer: Budget(cap, least if cap is None else min(least, cap), waits, wait, answer),
+    lambda cap, least, waits, wait, answer: Budget(
+        cap, least if cap is None else min(least, cap), waits, wait, answer
+    ),
     st.none() | st.integers(0, 40),
     st.integers(0, 30),
     st.integers(0, 4),
@@ -239,7 +265,12 @@ budgets = st.builds(
 
 
 @settings(max_examples=100, deadline=None)
-@given(kind=st.sampled_from(sorted(CHATS)), key=st.integers(0, 10**6), budget=budgets, room=st.integers(0, 60))
+@given(
+    kind=st.sampled_from(sorted(CHATS)),
+    key=st.integers(0, 10**6),
+    budget=budgets,
+    room=st.integers(0, 60),
+)
 def test_every_trace_obeys_every_rule(kind, key, budget, room):
     chat = CHATS[kind]
     reserved = len(chat.newline) + len(chat.final_answer) + budget.answer_tokens
@@ -270,14 +301,22 @@ def test_every_trace_obeys_every_rule(kind, key, budget, room):
     assert trace.decoded_tokens == engine.decoded_tokens
 
     # no delimiter inside thinking, and none at once after a Wait
-    assert not any(tuple(ids[i : i + len(stop)]) == stop for stop in chat.thinking_stops for i in range(len(ids)))
+    assert not any(
+        tuple(ids[i : i + len(stop)]) == stop
+        for stop in chat.thinking_stops
+        for i in range(len(ids))
+    )
     assert all(request.completion.ids for request in thinking[1:])
 
     # always closed as its end demands, always answered within the tokens kept for it
     newline = [] if chat.ends_with_newline(ids) else list(chat.newline)
-    assert trace.closing_ids == (list(chat.answer_start) if trace.finish == "natural" else [*newline, *chat.final_answer])
+    assert trace.closing_ids == (
+        list(chat.answer_start) if trace.finish == "natural" else [*newline, *chat.final_answer]
+    )
     assert last.prompt_ids == trace.prompt_ids + trace.thinking_ids + trace.closing_ids
-    assert last.max_tokens == budget.answer_tokens and len(last.prompt_ids) + last.max_tokens <= window
+    assert (
+        last.max_tokens == budget.answer_tokens and len(last.prompt_ids) + last.max_tokens <= window
+    )
     assert trace.answer_ids == last.completion.ids
 
 
@@ -291,7 +330,10 @@ class TestTheOfficialRules:
 
     def test_without_waits_it_is_the_same_method(self):
         for cap in range(1, 8):
-            assert self.play(PLAIN, max_thinking=cap)[0] == play(self.chat, PLAIN, Budget(max_thinking=cap))[0]
+            assert (
+                self.play(PLAIN, max_thinking=cap)[0]
+                == play(self.chat, PLAIN, Budget(max_thinking=cap))[0]
+            )
 
     def test_the_cap_applies_to_each_continuation_and_their_sum_is_cut_afterwards(self):
         trace, engine = self.play(PLAIN, max_thinking=9, waits=2)
@@ -304,7 +346,9 @@ class TestTheOfficialRules:
         assert (trace.finish, trace.closing_ids) == ("natural", list(self.chat.answer_start))
 
     def test_the_newline_rule_looks_at_the_text_before_the_cut(self):
-        trace, _ = self.play({"": "abc\n<|im_start|>", "abc\nWait": "efgh\n<|im_end|>"}, max_thinking=5, waits=1)
+        trace, _ = self.play(
+            {"": "abc\n<|im_start|>", "abc\nWait": "efgh\n<|im_end|>"}, max_thinking=5, waits=1
+        )
         assert self.chat.decode(trace.thinking_ids) == "abc\nW"
         assert trace.closing_ids == list(self.chat.final_answer)
 
@@ -327,4 +371,7 @@ class TestTheOfficialRules:
             engine = ScriptedEngine(random_traces(self.chat, key), max_context=window)
             trace = run(engine, self.chat, Budget(waits=9, answer_tokens=10, strict_s1=True))
             last = engine.requests[-1]
-            assert len(last.prompt_ids) + last.max_tokens <= window and trace.answer_ids == last.completion.ids
+            assert (
+                len(last.prompt_ids) + last.max_tokens <= window
+                and trace.answer_ids == last.completion.ids
+            )

@@ -1,4 +1,4 @@
-"""The s1 text format: delimiters as ids, examples and prompts, splitting a trace, finding the answer."""
+"""The s1 text format: delimiters as ids, examples, prompts, splitting a trace, the answer."""
 
 import pytest
 from hypothesis import given, settings
@@ -12,12 +12,17 @@ from s1lib.toy.tokenizer import build_tokenizer
 
 real_qwen = pytest.mark.skipif(not RANKS.exists(), reason="shared/data/qwen.tiktoken is not here")
 QUESTION = "How many coins?"
-WORDS = st.lists(st.sampled_from(["think", "answer", " 12", "\n", "\n\n", "Wait", " so", ".", "Answer:", "ß", "漢", " "]), max_size=12)
+WORDS = st.lists(
+    st.sampled_from(
+        ["think", "answer", " 12", "\n", "\n\n", "Wait", " so", ".", "Answer:", "ß", "漢", " "]
+    ),
+    max_size=12,
+)
 
 
 @pytest.fixture(scope="module", params=["toy", "spelled", pytest.param("qwen", marks=real_qwen)])
 def chat(request) -> ChatFormat:
-    """The toy's tokenizer, one whose delimiters are many tokens, and the real vocabulary of Qwen2.5."""
+    """The toy's tokenizer, one whose delimiters are many tokens, and Qwen2.5's real vocabulary."""
     if request.param == "spelled":
         return char_chat(spelled=True)
     return ChatFormat({"toy": build_tokenizer, "qwen": qwen_tokenizer}[request.param]())
@@ -37,14 +42,20 @@ def test_a_forced_stop_closes_thinking_and_asks_for_the_final_answer(chat):
 
 def test_every_stop_is_a_whole_delimiter(chat):
     texts = [chat.decode(list(stop)) for stop in chat.thinking_stops]
-    assert {"<|im_start|>", "<|im_end|>"} <= set(texts) <= {"<|im_start|>", "<|im_end|>", "<|endoftext|>"}
+    assert (
+        {"<|im_start|>", "<|im_end|>"}
+        <= set(texts)
+        <= {"<|im_start|>", "<|im_end|>", "<|endoftext|>"}
+    )
 
 
 def test_an_example_is_the_prompt_and_the_papers_completion(chat):
     example = chat.example(QUESTION, "07\n", "2")
     assert example["completion"] == f"{THINK}\n07\n{ANSWER}\nAnswer: 2{IM_END}"
     assert example["prompt"] + THINK == chat.decode(chat.prompt_ids(QUESTION))
-    assert chat.example(QUESTION, "07", "Answer: 2") == example  # "Answer: " is put before an answer without it
+    assert (
+        chat.example(QUESTION, "07", "Answer: 2") == example
+    )  # "Answer: " is put before an answer without it
     assert chat.example(QUESTION, "07", "Final Answer: 2")["completion"].count("Answer:") == 1
 
 
@@ -94,7 +105,7 @@ def test_a_tokenizer_that_cannot_carry_the_format_is_one_clear_line():
         ChatFormat(silent)
 
 
-# ---- text --------------------------------------------------------------------------------------------------------------
+# ---- text ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,33 +1,57 @@
-"""Evaluation: test sets as files, methods as records, shards that are never made twice, tables from the records."""
+"""Evaluation: methods as records, shards that are never made twice, tables from the records."""
 
 import asyncio
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from scripted import ScriptedEngine, char_chat, random_traces, script
 from synthetic_records import synthetic_records
 
-from s1lib.evaluation import report
-from s1lib.evaluation.benchmarks import BenchmarkError, Problem, checksum, load_benchmark
-from s1lib.evaluation.methods import Direct, Forcing, Sampling, plan
-from s1lib.evaluation.run import Subject, decode, evaluate, run_benchmark, write_records
-from s1lib.grading import grade
-from s1lib.keeping.files import write_jsonl
+from s1lib.evaluation import accuracy, audit
+from s1lib.evaluation.benchmarks import Problem
+from s1lib.evaluation.methods import Direct, Forcing, Sampling
+from s1lib.evaluation.model_methods import methods_for
+from s1lib.evaluation.run import EvaluatedModel, decode, evaluate, run_benchmark, write_records
 from s1lib.profile import Benchmark, EngineSettings, Evaluation, Profile, load_profile
-from s1lib.published.hub import HubError
-from s1lib.published.table_files import TableError
-from s1lib.thinking.budget import Budget, force_budget
+from s1lib.thinking.budget import Budget
+from s1lib.thinking.thinker import Thinker
 
 CHAT = char_chat()
 MATH = Benchmark("hard", "", "AIME24", "math")
 UNLIMITED = 60  # tokens
 NATURAL = Budget(max_thinking=UNLIMITED, answer_tokens=20)
-POINTS = (replace(NATURAL, max_thinking=8), NATURAL, *(replace(NATURAL, waits=n) for n in (1, 2)), replace(NATURAL, waits=1, wait="Hmm"))
-SHARED = {"benchmark", "role", "kind", "problem_id", "model", "seed", "gold", "engine", "extracted", "correct"}
-OWN = {"method", "parameters", "sample", "prompt_tokens", "thinking", "answer", "finish", "waits_used", "forced_spans", "steps_used"}
+POINTS = (
+    replace(NATURAL, max_thinking=8),
+    NATURAL,
+    *(replace(NATURAL, waits=n) for n in (1, 2)),
+    replace(NATURAL, waits=1, wait="Hmm"),
+)
+SHARED = {
+    "benchmark",
+    "role",
+    "kind",
+    "problem_id",
+    "model",
+    "seed",
+    "gold",
+    "engine",
+    "extracted",
+    "correct",
+}
+OWN = {
+    "method",
+    "parameters",
+    "sample",
+    "prompt_tokens",
+    "thinking",
+    "answer",
+    "finish",
+    "waits_used",
+    "forced_spans",
+    "steps_used",
+}
 TOKENS = {"thinking_tokens", "forced_tokens", "answer_tokens", "decoded_tokens"}
 
 
@@ -40,144 +64,35 @@ def traces(key: int):
     return random_traces(CHAT, key, letters="17\n")
 
 
-def subject(engine=None, name: str = "s1") -> Subject:
-    found = Subject(name, "nowhere", EngineSettings(max_rows=4))
+def evaluated(engine=None, name: str = "s1") -> EvaluatedModel:
+    found = EvaluatedModel(name, "nowhere", EngineSettings(max_rows=4))
     found.__dict__.update(chat=CHAT, weights="w0", **({"engine": engine} if engine else {}))
     return found
 
 
 def run(method, engine, some=None, directory=None, **more) -> list[dict]:
     silent = {"seed": 0, "directory": directory, "log": lambda _: None, **more}
-    return asyncio.run(run_benchmark(subject(engine), MATH, some or problems(3), method, **silent))
+    return asyncio.run(
+        run_benchmark(evaluated(engine), MATH, some or problems(3), method, **silent)
+    )
 
 
 def one(thinking: dict[str, str], answer: str = "Answer: 7") -> ScriptedEngine:
     return ScriptedEngine(script(CHAT, "Q0", thinking, answer=answer))
 
 
-# ---- test sets ---------------------------------------------------------------------------------------------------------
-
-
-def load(tmp_path, *rows: dict, **changes) -> list[Problem]:
-    write_jsonl(tmp_path / "b.jsonl", rows)
-    return load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "b.jsonl"), **changes))
-
-
-def test_a_test_set_keeps_its_order_and_its_first_problems(tmp_path):
-    rows = [{"id": i, "question": f"Q{i}", "answer": i + 1} for i in (5, 3, 4)]
-    assert load(tmp_path, *rows, limit=2) == [Problem("5", "Q5", "6", "math"), Problem("3", "Q3", "4", "math")]
-
-
-def test_options_are_listed_as_the_paper_lists_them(tmp_path):
-    row = {"id": "x", "question": "Which?", "answer": "B", "kind": "choice", "options": ["one", "two"]}
-    assert load(tmp_path, row) == [Problem("x", "Which?\n\nA) one\nB) two", "B", "choice")]
-
-
-@pytest.mark.parametrize(
-    ("rows", "complaint"),
-    [
-        ([{"id": "x", "question": "Q"}], "line 1: no 'answer'"),
-        ([{"id": "x", "question": " ", "answer": "1"}], "line 1: no 'question'"),
-        ([{"id": "x", "question": "Q", "answer": "1"}] * 2, "line 2: the id 'x' is there twice"),
-        ([{"id": "x", "question": "Q", "answer": "E", "kind": "choice", "options": ["1", "2"]}], "not the letter of one of its 2 options"),
-        ([{"id": "x", "question": "Q", "answer": "1", "kind": "essay"}], "unknown kind 'essay'"),
-        ([], "holds no problem"),
-    ],
-)
-def test_a_test_set_with_a_defect_is_one_clear_line(tmp_path, rows, complaint):
-    with pytest.raises(BenchmarkError) as error:
-        load(tmp_path, *rows)
-    assert complaint in str(error.value) and "\n" not in str(error.value)
-
-
-def test_a_missing_or_cut_test_set_is_one_clear_line(tmp_path):
-    with pytest.raises(TableError, match="does not exist"):
-        load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "none.jsonl")))
-    (tmp_path / "cut.jsonl").write_text('{"id": 1, "question": "Q", "answer": "1"}\n{"id": 2, "que')
-    with pytest.raises(TableError, match="line 2"):
-        load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "cut.jsonl")))
-
-
-# ---- the published ones ------------------------------------------------------------------------------------------------
-
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-GPQA = {
-    "Question": ["Which gas?\n", "Which metal?"],
-    "Correct Answer": [" argon", "iron"],
-    **{f"Incorrect Answer {n}": [f"gas {n}", f"metal {n}"] for n in (1, 2, 3)},
-}
-
-
-def on_the_hub(monkeypatch, folder: Path) -> None:
-    monkeypatch.setattr("s1lib.published.entries.local_copy", lambda kind, reference: folder if "@" in reference else Path(reference))
-
-
-def published(path: object, **changes) -> list[Problem]:
-    return load_benchmark(Profile("mine"), replace(MATH, path=str(path), **changes))
-
-
-def test_a_choice_of_the_hub_lists_its_options_in_an_order_that_rows_do_not_change(tmp_path, monkeypatch):
-    def save(order) -> None:
-        pd.DataFrame(GPQA).iloc[order].to_csv(tmp_path / "gpqa_diamond.csv", index=False)
-
-    on_the_hub(monkeypatch, tmp_path)
-    found = []
-    for order in ([0, 1], [1, 0]):
-        save(order)
-        with pytest.raises(BenchmarkError, match="holds 2 problems and should hold 198: correct `files`"):
-            published("Idavidrein/gpqa@abc123")
-        found.append(published(tmp_path))  # a local folder is told by its columns, and may hold any number
-    assert found[0] == found[1][::-1]
-    for problem, right in zip(found[0], ("argon", "iron"), strict=True):
-        stem, *options = problem.question.splitlines()[:1] + problem.question.splitlines()[2:]
-        assert stem in ("Which gas?", "Which metal?") and problem.kind == "choice"
-        assert [option[:3] for option in options] == ["A) ", "B) ", "C) ", "D) "]
-        assert options["ABCD".index(problem.gold)] == f"{problem.gold}) {right}"
-
-
-def test_a_test_set_of_another_version_is_refused_by_its_checksum(tmp_path):
-    rows = [{"id": "x", "question": "Q", "answer": "1"}]
-    known = checksum(load(tmp_path, *rows))
-    assert load(tmp_path, *rows, sha256=known)
-    assert load(tmp_path, *rows, {**rows[0], "id": "y"}, sha256=known, limit=1)  # of the problems that are asked
-    with pytest.raises(BenchmarkError, match=f"the profile says {known}"):
-        load(tmp_path, {**rows[0], "answer": "2"}, sha256=known)
-
-
-def test_what_the_hub_does_not_give_is_one_line(monkeypatch):
-    def unreachable(*_, **__):
-        raise OSError("no network here")
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
-    with pytest.raises(HubError, match="cannot fetch the dataset simplescaling/aime24_nofigures: no network here; run `make fetch`"):
-        published("simplescaling/aime24_nofigures@main")
-
-
-@pytest.mark.skipif(not DATA.exists(), reason="shared/data is not here")
-@pytest.mark.parametrize(
-    ("file", "hub", "count"),
-    [
-        ("aime24", "simplescaling/aime24_nofigures@main", 30),
-        ("aime25", "simplescaling/aime25_nofigures@main", 30),
-        ("math500", "simplescaling/openaimath@main", 500),
-    ],
-)
-def test_the_real_test_sets_load_from_a_file_and_as_a_copy_of_the_hub(tmp_path, monkeypatch, file, hub, count):
-    here = published(DATA / f"{file}.jsonl")
-    assert len(here) == count == len({problem.id for problem in here}) and {problem.kind for problem in here} == {"math"}
-    (tmp_path / "data").mkdir()
-    pd.read_json(DATA / f"{file}.jsonl", lines=True, dtype=False).to_parquet(tmp_path / "data" / "test-00000.parquet")
-    on_the_hub(monkeypatch, tmp_path)
-    assert published(hub) == here
-    assert all(grade(rf"so \boxed{{{problem.gold}}}", problem.gold).correct for problem in here[:30])
-
-
-# ---- methods as records ------------------------------------------------------------------------------------------------
+# ---- methods as records --------------------------------------------------------------------------
 
 
 def test_a_sweep_gives_one_record_per_point_and_counts_shared_tokens_once(tmp_path):
     first = "1 1 2\n3 4 7\n"
-    engine = one({"": f"{first}<|im_start|>", f"{first}Wait": ", 7\n<|im_start|>", f"{first}Wait, 7\nWait": "<|im_start|>"})
+    engine = one(
+        {
+            "": f"{first}<|im_start|>",
+            f"{first}Wait": ", 7\n<|im_start|>",
+            f"{first}Wait, 7\nWait": "<|im_start|>",
+        }
+    )
     rows = run(Forcing(POINTS[:4], UNLIMITED), engine, problems(1), tmp_path)
     assert all(set(row) == SHARED | OWN | TOKENS for row in rows)
     assert [row["parameters"] for row in rows] == [
@@ -188,7 +103,12 @@ def test_a_sweep_gives_one_record_per_point_and_counts_shared_tokens_once(tmp_pa
     ]
     assert [row["thinking_tokens"] for row in rows] == [8, 12, 20, 60]
     assert [row["forced_tokens"] for row in rows] == [0, 0, 4, 8]
-    assert [row["finish"] for row in rows] == ["forced", "natural", "natural", "forced"]  # the second Wait bans an end at once
+    assert [row["finish"] for row in rows] == [
+        "forced",
+        "natural",
+        "natural",
+        "forced",
+    ]  # the second Wait bans an end at once
     assert rows[0]["thinking"] == "1 1 2\n3 " and rows[0]["answer"].startswith("Final Answer:")
     assert sum(row["decoded_tokens"] for row in rows) == engine.decoded_tokens
 
@@ -199,17 +119,33 @@ def test_records_of_a_sweep_equal_separate_runs(tmp_path):
     for problem in problems(2):
         own = [row for row in together if row["problem_id"] == problem.id]
         for point, row in zip(POINTS, own, strict=True):
-            trace = asyncio.run(force_budget(ScriptedEngine(policy), CHAT, problem.question, point))
+            trace = asyncio.run(
+                Thinker(ScriptedEngine(policy), CHAT).force(problem.question, point)
+            )
             assert (row["thinking"], row["answer"]) == trace.texts(CHAT)
-            assert (row["thinking_tokens"], row["finish"], row["waits_used"]) == (trace.thinking_tokens, trace.finish, trace.waits_used)
+            assert (row["thinking_tokens"], row["finish"], row["waits_used"]) == (
+                trace.thinking_tokens,
+                trace.finish,
+                trace.waits_used,
+            )
 
 
 def test_direct_answers_have_no_thinking_and_only_the_answer_is_graded(tmp_path):
     start = tuple(CHAT.prompt_ids("Q0", think=False))
     text = CHAT.encode("so Answer: 7<|im_end|>")
-    engine = ScriptedEngine(lambda ids, seed: [text[len(ids) - len(start)]] if ids[: len(start)] == start else CHAT.encode("."))
+    engine = ScriptedEngine(
+        lambda ids, seed: (
+            [text[len(ids) - len(start)]] if ids[: len(start)] == start else CHAT.encode(".")
+        )
+    )
     (row,) = run(Direct(30), engine, problems(1), tmp_path)
-    assert (row["method"], row["thinking_tokens"], row["finish"], row["extracted"], row["correct"]) == ("direct", 0, "natural", "7", True)
+    assert (
+        row["method"],
+        row["thinking_tokens"],
+        row["finish"],
+        row["extracted"],
+        row["correct"],
+    ) == ("direct", 0, "natural", "7", True)
     (row,) = run(Direct(5), engine, problems(1), tmp_path)
     assert (row["finish"], row["extracted"], row["correct"]) == ("forced", None, False)
 
@@ -225,36 +161,74 @@ def test_samples_differ_are_reproducible_and_belong_to_their_problem(tmp_path):
 
 
 def test_rejection_takes_the_first_sample_that_fits_and_says_when_none_does(tmp_path):
-    rows = run(Sampling(NATURAL, 1.0, votes=8, caps=(0, 5, 59), tries=6), ScriptedEngine(traces(2)), directory=tmp_path)
+    rows = run(
+        Sampling(NATURAL, 1.0, votes=8, caps=(0, 5, 59), tries=6),
+        ScriptedEngine(traces(2)),
+        directory=tmp_path,
+    )
     for problem in problems(3):
         own = [row for row in rows if row["problem_id"] == problem.id]
         samples = [row for row in own if row["method"] == "majority"][:6]
         for row in (row for row in own if row["method"] == "rejection"):
             cap = row["parameters"]["cap"]
-            fitting = [s for s in samples if s["finish"] == "natural" and s["thinking_tokens"] <= cap]
+            fitting = [
+                s for s in samples if s["finish"] == "natural" and s["thinking_tokens"] <= cap
+            ]
             if fitting:
                 assert row["thinking"] == fitting[0]["thinking"] and row["finish"] == "natural"
             else:
-                assert (row["finish"], row["extracted"], row["correct"]) == ("rejected", None, False)
-    assert {row["finish"] for row in rows if row["method"] == "rejection"} == {"natural", "rejected"}
+                assert (row["finish"], row["extracted"], row["correct"]) == (
+                    "rejected",
+                    None,
+                    False,
+                )
+    assert {row["finish"] for row in rows if row["method"] == "rejection"} == {
+        "natural",
+        "rejected",
+    }
 
 
 def test_s1_gets_every_method_and_the_ablations_only_their_natural_stop():
-    settings = Evaluation(max_thinking=60, budgets=(8, 16, 80), waits=(1, 2), strings=("Wait", "Hmm", ""), votes=(1, 4))
+    settings = Evaluation(
+        max_thinking=60,
+        budgets=(8, 16, 80),
+        waits=(1, 2),
+        strings=("Wait", "Hmm", ""),
+        votes=(1, 4),
+    )
     profile = Profile("mine", evaluation=settings)
-    forcing, sampling, asked = plan(profile, "s1")
+    forcing, sampling, asked = methods_for(profile, "s1")
     settings = [(point.max_thinking, point.waits, point.wait) for point in forcing.points]
-    assert settings == [(8, 0, "Wait"), (16, 0, "Wait"), *[(60, n, "Wait") for n in (0, 1, 2)], (60, 2, "Hmm"), (60, 2, "")]
+    assert settings == [
+        (8, 0, "Wait"),
+        (16, 0, "Wait"),
+        *[(60, n, "Wait") for n in (0, 1, 2)],
+        (60, 2, "Hmm"),
+        (60, 2, ""),
+    ]
     assert asked.name == "class_conditional"
-    assert (sampling.votes, sampling.tries, sampling.caps) == (4, 16, profile.evaluation.rejection_caps)
-    assert [[method.name for method in plan(profile, model)] for model in ("base", "random")] == [["direct", "forcing"], ["forcing"]]
-    two = plan(replace(profile, evaluation=replace(profile.evaluation, vote_temperature=0.6)), "s1")[1:3]
-    assert [(m.temperature, m.votes, bool(m.caps)) for m in two] == [(0.6, 4, False), (1.0, 0, True)]
-    fewer = plan(replace(profile, evaluation=replace(profile.evaluation, sampled_problems=5)), "s1")
+    assert (sampling.votes, sampling.tries, sampling.caps) == (
+        4,
+        16,
+        profile.evaluation.rejection_caps,
+    )
+    assert [
+        [method.name for method in methods_for(profile, model)] for model in ("base", "random")
+    ] == [["direct", "forcing"], ["forcing"]]
+    two = methods_for(
+        replace(profile, evaluation=replace(profile.evaluation, vote_temperature=0.6)), "s1"
+    )[1:3]
+    assert [(m.temperature, m.votes, bool(m.caps)) for m in two] == [
+        (0.6, 4, False),
+        (1.0, 0, True),
+    ]
+    fewer = methods_for(
+        replace(profile, evaluation=replace(profile.evaluation, sampled_problems=5)), "s1"
+    )
     assert [method.problems for method in fewer] == [None, 5, 5]
 
 
-# ---- shards ------------------------------------------------------------------------------------------------------------
+# ---- shards --------------------------------------------------------------------------------------
 
 
 class Breaks(ScriptedEngine):
@@ -262,11 +236,11 @@ class Breaks(ScriptedEngine):
 
     left = 0
 
-    async def complete(self, *args, **kwargs):
+    async def complete(self, request):
         self.left -= 1
         if self.left < 0:
             raise RuntimeError("killed")
-        return await super().complete(*args, **kwargs)
+        return await super().complete(request)
 
 
 def test_an_interrupted_run_goes_on_and_repeats_no_finished_shard(tmp_path, monkeypatch):
@@ -282,15 +256,23 @@ def test_an_interrupted_run_goes_on_and_repeats_no_finished_shard(tmp_path, monk
     second, said = ScriptedEngine(policy), []
     assert run(method, second, some, tmp_path / "cut", log=said.append) == whole
     done_before = sum(len(path.read_text().splitlines()) for path in finished) // len(POINTS)
-    assert len({CHAT.decode(request.prompt_ids).split("<|im_end|>")[0] for request in second.requests}) == len(some) - done_before
-    assert {path: path.stat().st_mtime_ns for path in finished} == finished and len(said) == 3 - len(finished)
+    assert (
+        len({CHAT.decode(request.prompt_ids).split("<|im_end|>")[0] for request in second.requests})
+        == len(some) - done_before
+    )
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished and len(
+        said
+    ) == 3 - len(finished)
 
 
 def test_finished_shards_need_no_engine_and_another_setting_never_takes_them(tmp_path):
     method = Forcing(POINTS[:2], UNLIMITED)
     rows = run(method, ScriptedEngine(traces(5)), directory=tmp_path)
-    again = subject()  # opening an engine on "nowhere" would fail
-    assert asyncio.run(run_benchmark(again, MATH, problems(3), method, seed=0, directory=tmp_path)) == rows
+    again = evaluated()  # opening an engine on "nowhere" would fail
+    assert (
+        asyncio.run(run_benchmark(again, MATH, problems(3), method, seed=0, directory=tmp_path))
+        == rows
+    )
     for change in ({"seed": 1}, {"method": Forcing(POINTS[:1], UNLIMITED)}, {"some": problems(2)}):
         engine = ScriptedEngine(traces(5))
         run(**{"method": method, "engine": engine, "directory": tmp_path, **change})
@@ -302,17 +284,27 @@ def test_a_truncated_shard_is_set_aside_and_made_again(tmp_path):
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-20])
     said = []
-    assert run(Forcing(POINTS[:2], UNLIMITED), ScriptedEngine(traces(5)), directory=tmp_path, log=said.append) == rows
+    assert (
+        run(
+            Forcing(POINTS[:2], UNLIMITED),
+            ScriptedEngine(traces(5)),
+            directory=tmp_path,
+            log=said.append,
+        )
+        == rows
+    )
     assert "set aside" in said[0] and len(list(tmp_path.glob("*.corrupt"))) == 1
 
 
 def test_all_methods_and_benchmarks_of_a_model_end_in_files_of_their_own(tmp_path):
     few = {"votes": (2,), "rejection_caps": (9,), "rejection_tries": 2, "sampled_problems": 1}
-    settings = Evaluation(max_thinking=60, answer_tokens=20, budgets=(8,), waits=(1,), strings=(), **few)
+    settings = Evaluation(
+        max_thinking=60, answer_tokens=20, budgets=(8,), waits=(1,), strings=(), **few
+    )
     profile = Profile("mine", evaluation=settings)
     sets = {MATH: problems(2), replace(MATH, name="easy"): problems(1)}
     silent = {"directory": tmp_path / "shards", "log": lambda _: None}
-    rows = asyncio.run(evaluate(subject(ScriptedEngine(traces(5))), profile, sets, **silent))
+    rows = asyncio.run(evaluate(evaluated(ScriptedEngine(traces(5))), profile, sets, **silent))
     (tmp_path / "records").mkdir()
     (tmp_path / "records" / "hard-s1-old.jsonl").write_text("stale")
     names = [path.name for path in write_records(tmp_path / "records", rows)]
@@ -324,58 +316,87 @@ def test_all_methods_and_benchmarks_of_a_model_end_in_files_of_their_own(tmp_pat
         assert [json.loads(line)["problem_id"] for line in lines] == expected
 
 
-# ---- tables ------------------------------------------------------------------------------------------------------------
+# ---- tables --------------------------------------------------------------------------------------
 
 
 def test_every_run_of_every_method_has_its_own_setting_in_words():
-    table = report.frame(synthetic_records(problems=1, samples=2, benchmarks=("hard",)))
+    table = accuracy.frame(synthetic_records(problems=1, samples=2, benchmarks=("hard",)))
     runs = table.drop_duplicates(["model", "method", "setting"])
     assert len(runs) == len(table.assign(parameters=table["parameters"].map(str)).drop_duplicates(["model", "method", "parameters"]))
-    assert {"no thinking", "natural stop", "limit 32", "2 × nothing", "cap 60", "8 steps", "asked for long"} <= set(runs["setting"])
+    assert {"direct", "natural stop", "budget 32", "limit 32", "2 × nothing", "cap 60", "8 steps", "asked for long"} <= set(runs["setting"])
 
 
 def test_tables_count_every_record_once_and_name_what_could_not_be_read(tmp_path):
     rows = run(Forcing(POINTS, UNLIMITED), ScriptedEngine(traces(5)), directory=tmp_path)
-    table = report.frame(rows)
-    accuracy = report.accuracy(table)
-    assert list(accuracy["setting"]) == ["limit 8", "natural stop", "1 × Wait", "2 × Wait", "1 × Hmm"]
-    assert (accuracy["n"] == 3).all() and accuracy["decoded_tokens"].sum() == sum(row["decoded_tokens"] for row in rows)
-    lost = report.unread(table)
+    table = accuracy.frame(rows)
+    runs = accuracy.by_run(table)
+    assert list(runs["setting"]) == ["budget 8", "natural stop", "1 × Wait", "2 × Wait", "1 × Hmm"]
+    assert (runs["n"] == 3).all() and runs["decoded_tokens"].sum() == sum(row["decoded_tokens"] for row in rows)
+    assert (runs["accuracy"][0], runs["low"][0]) == (0, 0) and runs["high"][0] == pytest.approx(56.1, abs=0.1)
+    lost = audit.unread(table)
     assert lost["unread"].sum() == sum(row["extracted"] is None for row in rows) > 0
-    examples = report.unread_examples(table.assign(answer="<script>"))
-    page = report.page(examples, title="Unread")
+    examples = audit.unread_examples(table.assign(answer="<script>"))
+    page = audit.page(examples, title="Unread")
     assert len(examples) and "<script>" not in page and "&lt;script&gt;" in page
-    main = report.main_table(accuracy, runs=[("s1", "natural stop"), ("base", "no thinking")])
-    assert main.iloc[0, 2].startswith("0.0 [0.0, 56.1]") and pd.isna(main.iloc[1, 2])
-    assert report.ends(table)[list(report.ENDS)].sum(axis=1).to_list() == pytest.approx([100] * 5)
+    assert accuracy.ends(table)[accuracy.ENDS].sum(axis=1).to_list() == pytest.approx([100] * 5)
 
 
 def test_both_readings_of_a_choice_stand_side_by_side():
-    fixed = {"benchmark": "choice", "model": "s1", "method": "direct", "setting": "no thinking", "kind": "choice", "finish": "natural"}
+    fixed = {
+        "benchmark": "choice",
+        "model": "s1",
+        "method": "direct",
+        "setting": "no thinking",
+        "kind": "choice",
+        "finish": "natural",
+    }
     answers = [("A", "A"), (None, "A"), (None, "B"), ("B", "A")]
     table = pd.DataFrame([{**fixed, "extracted": found, "gold": gold, "correct": found == gold} for found, gold in answers])
-    row = report.choice_readings(table).iloc[0]
+    row = audit.choice_readings(table).iloc[0]
     assert (row["n"], row["ours"], row["official"], row["difference"], row["no letter, %"]) == (4, 25, 50, 25, 50)
 
 
 def test_disputed_answers_are_those_whose_text_and_grade_disagree():
     rows = [("7", "7", True), ("07", "7", True), ("7 apples", "7", False), ("8", "7", False), ("07", "7", True), (None, "7", False)]
     table = pd.DataFrame([{"benchmark": "b", "extracted": found, "gold": gold, "correct": right} for found, gold, right in rows])
-    shown = report.disputed(table)
+    shown = audit.disputed(table)
     assert shown[["extracted", "correct", "records"]].values.tolist() == [["07", True, 2], ["7 apples", False, 1]]
 
 
-def test_what_was_decoded_side_by_side_is_read_and_not_decoded_again(tiny_model_dir, tmp_path, monkeypatch):
+def test_what_was_decoded_side_by_side_is_read_and_not_decoded_again(
+    tiny_model_dir, tmp_path, monkeypatch
+):
     smoke = load_profile("smoke", outputs=tmp_path)
     profile = replace(smoke, threads=2, engine=replace(smoke.engine, max_rows=4))
-    sets = {MATH: [Problem(f"p{i}", f"Start with 0{i}. a: add 09. What is the result?", f"{i + 9:02d}", "math") for i in range(3)]}
+    sets = {
+        MATH: [
+            Problem(
+                f"p{i}", f"Start with 0{i}. a: add 09. What is the result?", f"{i + 9:02d}", "math"
+            )
+            for i in range(3)
+        ]
+    }
     names = ("random", "full")
 
     def records(directory) -> list[dict]:
-        runs = [evaluate(Subject(name, tiny_model_dir, profile.engine), profile, sets, directory=directory) for name in names]
+        runs = [
+            evaluate(
+                EvaluatedModel(name, tiny_model_dir, profile.engine),
+                profile,
+                sets,
+                directory=directory,
+            )
+            for name in names
+        ]
         return [row for rows in runs for row in asyncio.run(rows)]
 
     expected = records(tmp_path / "alone")
-    decode(dict.fromkeys(names, tiny_model_dir), profile, sets, directory=tmp_path / "pair", log=lambda _: None)
+    decode(
+        dict.fromkeys(names, tiny_model_dir),
+        profile,
+        sets,
+        directory=tmp_path / "pair",
+        log=lambda _: None,
+    )
     monkeypatch.setattr("s1lib.evaluation.run.open_engine", None)  # an engine would fail now
     assert records(tmp_path / "pair") == expected

@@ -1,4 +1,4 @@
-"""Tree search (REBASE): the width is shared out by reward, every path ends in an answer, and all tokens are counted."""
+"""Tree search (REBASE): the width goes by reward, every path is answered, all tokens count."""
 
 import asyncio
 from dataclasses import replace
@@ -18,16 +18,16 @@ from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.methods import TreeSearch
 from s1lib.thinking.budget import Budget, BudgetError
 from s1lib.thinking.reward_model import RewardModel
+from s1lib.thinking.thinker import Thinker
 from s1lib.thinking.tree_search import allocate, rebase
 from s1lib.toy.reward_training import TEMPLATE
 
 CHAT = char_chat()
 BUDGET = Budget(max_thinking=60, answer_tokens=5)
-OPTIONS = {"separator": "\n", "temperature": 1.0, "seed": 0}
 
 
 class Likes:
-    """Rewards a path by how many of its last step's letters are `letter`; keeps what it was asked."""
+    """Rewards a path by the share of `letter` in its last step, and keeps what it was asked."""
 
     def __init__(self, letter: str = "a") -> None:
         self.letter, self.asked = letter, []
@@ -37,17 +37,31 @@ class Likes:
         return [path[-1].count(self.letter) / max(1, len(path[-1])) for path in paths]
 
 
-def search(engine, width=4, budget=BUDGET, reward=None, **more):
-    return asyncio.run(rebase(engine, CHAT, "Q", width, budget, reward=reward or Likes(), **{**OPTIONS, **more}))
+def search(engine, width=4, budget=BUDGET, reward=None, *, temperature=1.0, seed=0):
+    thinker = Thinker(engine, CHAT, temperature, seed)
+    grown = rebase(thinker, "Q", width, budget, reward=reward or Likes(), separator="\n")
+    return asyncio.run(grown)
 
 
-@given(scores=st.lists(st.floats(0, 1), min_size=1, max_size=12), count=st.integers(0, 40), balance=st.floats(0.02, 2))
-def test_the_width_is_shared_out_whole_and_more_goes_where_the_reward_is_higher(scores, count, balance):
+@given(
+    scores=st.lists(st.floats(0, 1), min_size=1, max_size=12),
+    count=st.integers(0, 40),
+    balance=st.floats(0.02, 2),
+)
+def test_the_width_is_shared_out_whole_and_more_goes_where_the_reward_is_higher(
+    scores, count, balance
+):
     shares = allocate(scores, count, balance=balance)
     assert sum(shares) == count and min(shares) >= 0
-    exact = count * np.exp((np.array(scores) - max(scores)) / balance) / np.exp((np.array(scores) - max(scores)) / balance).sum()
+    exact = (
+        count
+        * np.exp((np.array(scores) - max(scores)) / balance)
+        / np.exp((np.array(scores) - max(scores)) / balance).sum()
+    )
     assert np.all(np.abs(np.array(shares) - exact) < 1 + 1e-9)
-    for better, worse in ((i, j) for i in range(len(scores)) for j in range(len(scores)) if scores[i] > scores[j]):
+    for better, worse in (
+        (i, j) for i in range(len(scores)) for j in range(len(scores)) if scores[i] > scores[j]
+    ):
         assert shares[better] >= shares[worse]
 
 
@@ -59,7 +73,11 @@ def test_as_many_traces_end_as_the_width_and_each_has_an_answer_phase(key, width
     for trace, _ in tree.leaves:
         assert trace.thinking_tokens <= cap and trace.finish in ("natural", "forced")
         text = CHAT.decode(trace.closing_ids)
-        assert text == "<|im_start|>answer" if trace.finish == "natural" else text.endswith("<|im_start|>answer\nFinal Answer:")
+        assert (
+            text == "<|im_start|>answer"
+            if trace.finish == "natural"
+            else text.endswith("<|im_start|>answer\nFinal Answer:")
+        )
     assert tree.decoded_tokens == engine.decoded_tokens == tree.best.decoded_tokens
 
 
@@ -68,7 +86,10 @@ def test_children_continue_their_parent_and_a_step_ends_at_the_separator():
     tree = search(engine)
     start = CHAT.prompt_ids("Q")
     thinking = engine.requests[:-4]  # the last four are the answers
-    grown = {tuple(start)} | {(*request.prompt_ids, *request.completion.ids, *(request.completion.stop or ())) for request in thinking}
+    grown = {tuple(start)} | {
+        (*request.prompt_ids, *request.completion.ids, *(request.completion.stop or ()))
+        for request in thinking
+    }
     assert all(tuple(request.prompt_ids) in grown for request in thinking)
     assert any(request.prompt_ids[-1] == CHAT.newline[0] for request in thinking)
     assert len(tree.leaves) == 4
@@ -77,7 +98,9 @@ def test_children_continue_their_parent_and_a_step_ends_at_the_separator():
 def test_the_reward_model_sees_the_steps_of_each_path_and_never_the_delimiters():
     reward = Likes()
     search(ScriptedEngine(random_traces(CHAT, 5)), reward=reward)
-    assert reward.asked and all("<|im_start|>" not in step and "\n" not in step for path in reward.asked for step in path)
+    assert reward.asked and all(
+        "<|im_start|>" not in step and "\n" not in step for path in reward.asked for step in path
+    )
 
 
 def test_the_answer_with_the_largest_sum_of_rewards_wins():
@@ -96,7 +119,9 @@ def test_the_answer_with_the_largest_sum_of_rewards_wins():
             return [0.9 if path[-1].startswith("a") else 0.6 for path in paths]
 
     for seed in range(40):
-        tree = search(ScriptedEngine(policy), 3, Budget(max_thinking=20, answer_tokens=30), Fixed(), seed=seed)
+        tree = search(
+            ScriptedEngine(policy), 3, Budget(max_thinking=20, answer_tokens=30), Fixed(), seed=seed
+        )
         firsts = sorted(CHAT.decode(trace.thinking_ids)[0] for trace, _ in tree.leaves)
         winner = CHAT.decode(tree.best.thinking_ids)[0]
         assert winner == ("b" if firsts.count("b") >= 2 else "a")
@@ -105,7 +130,10 @@ def test_the_answer_with_the_largest_sum_of_rewards_wins():
     raise AssertionError("no seed gave the case that this is about")
 
 
-@pytest.mark.parametrize(("width", "options", "message"), [(0, {}, "width is 0"), (2, {"temperature": 0.0}, "temperature 0.0")])
+@pytest.mark.parametrize(
+    ("width", "options", "message"),
+    [(0, {}, "width is 0"), (2, {"temperature": 0.0}, "temperature 0.0")],
+)
 def test_a_search_that_cannot_work_is_refused_before_anything_is_decoded(width, options, message):
     engine = ScriptedEngine(random_traces(CHAT, 1))
     with pytest.raises(BudgetError, match=message):
@@ -120,7 +148,7 @@ def test_a_step_ends_at_every_token_that_carries_the_separator():
     assert {"\n\n", ".\n\n", ")\n\n"} <= ends and all(text.endswith("\n\n") for text in ends)
 
 
-# ---- the reward model --------------------------------------------------------------------------------------------------
+# ---- the reward model ----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +158,13 @@ def reward(tiny_model_dir):
     return RewardModel(AutoModelForCausalLM.from_pretrained(tiny_model_dir), tokenizer)
 
 
-def test_a_score_is_the_share_of_plus_after_the_last_step_whatever_else_is_in_the_batch(reward):
+def test_a_score_is_the_share_of_plus_after_the_last_step_in_any_batch(reward):
     paths = [["a: 34+39=73"], ["a: 34+39=73", "b: 73*17=31", "c: 31-60=71"], ["a: 34+39=72"]]
     scores = asyncio.run(reward.scores("Start with 34. a: add 39.", paths))
     for path, score in zip(paths, scores, strict=True):
-        ids = reward.tokenizer.encode("Start with 34. a: add 39.\n" + "+\n".join(path), return_tensors="pt")
+        ids = reward.tokenizer.encode(
+            "Start with 34. a: add 39.\n" + "+\n".join(path), return_tensors="pt"
+        )
         logits = reward.model(ids).logits[0, -1][reward.verdicts]
         assert score == pytest.approx(torch.softmax(logits, 0)[0].item(), abs=1e-5)
     assert asyncio.run(reward.scores("Q", [])) == []
@@ -150,7 +180,7 @@ def test_a_record_of_a_search_counts_the_tokens_of_the_whole_tree(monkeypatch):
     monkeypatch.setattr("s1lib.evaluation.methods._reward_model", lambda reference: Likes())
     engine = ScriptedEngine(random_traces(CHAT, 9))
     method = TreeSearch((1, 3), BUDGET, 1.0, "nowhere", "w0", "\n")
-    rows = asyncio.run(method(engine, CHAT, Problem("p", "Q", "7", "math"), seed=0))
+    rows = asyncio.run(method(Thinker(engine, CHAT), Problem("p", "Q", "7", "math"), seed=0))
     assert [row["parameters"]["width"] for row in rows] == [1, 3]
     assert sum(row["decoded_tokens"] for row in rows) == engine.decoded_tokens
     assert all(row["decoded_tokens"] > row["thinking_tokens"] >= 0 for row in rows)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scripted import ScriptedEngine, char_chat, random_traces
 
 from s1lib.thinking.budget import Budget, BudgetError
+from s1lib.thinking.thinker import Thinker
 from s1lib.thinking.voting import expected_accuracy, majority, sample_traces
 
 CHAT = char_chat()
@@ -31,14 +32,19 @@ def by_counting(answers, right, k):
 @given(answer_lists, st.sets(st.sampled_from(["1", "2", "3", "4"])))
 def test_the_expectation_is_the_mean_over_all_subsets(answers, right):
     curve = expected_accuracy(answers, [answer in right for answer in answers])
-    assert curve == pytest.approx([by_counting(answers, right, k) for k in range(1, len(answers) + 1)])
+    assert curve == pytest.approx(
+        [by_counting(answers, right, k) for k in range(1, len(answers) + 1)]
+    )
 
 
 @settings(max_examples=50, deadline=None)
 @given(answer_lists, st.randoms())
 def test_the_order_of_the_samples_does_not_matter(answers, random):
     shuffled = random.sample(answers, len(answers))
-    one, other = (expected_accuracy(order, [answer == "1" for answer in order]) for order in (answers, shuffled))
+    one, other = (
+        expected_accuracy(order, [answer == "1" for answer in order])
+        for order in (answers, shuffled)
+    )
     assert one == pytest.approx(other)
 
 
@@ -62,7 +68,9 @@ def test_a_sample_without_an_answer_never_wins():
 
 def test_sixty_four_votes_stay_exact():
     answers = [str(i % 7) for i in range(64)]
-    curve = expected_accuracy(answers, [a == "0" for a in answers])  # "0" has 10 votes, the others 9
+    curve = expected_accuracy(
+        answers, [a == "0" for a in answers]
+    )  # "0" has 10 votes, the others 9
     assert curve[0] == pytest.approx(10 / 64)
     assert curve[-1] == pytest.approx(1.0)
     assert ((curve > 0) & (curve <= 1 + 1e-9)).all()
@@ -82,7 +90,8 @@ def test_the_official_reading_breaks_ties_by_first_sight():
 def test_samples_differ_repeat_and_begin_like_fewer_samples():
     def draw(n, seed):
         engine = ScriptedEngine(random_traces(CHAT, 1, end=0.05))
-        traces = asyncio.run(sample_traces(engine, CHAT, "Q", n, Budget(answer_tokens=9), temperature=1.0, seed=seed))
+        thinker = Thinker(engine, CHAT, temperature=1.0, seed=seed)
+        traces = asyncio.run(sample_traces(thinker, "Q", n, Budget(answer_tokens=9)))
         return [CHAT.decode(trace.thinking_ids) for trace in traces]
 
     assert len(set(draw(8, seed=0))) == 8
@@ -92,4 +101,5 @@ def test_samples_differ_repeat_and_begin_like_fewer_samples():
 
 def test_sampling_at_temperature_0_is_refused():
     with pytest.raises(BudgetError, match="above 0"):
-        asyncio.run(sample_traces(ScriptedEngine(random_traces(CHAT, 1)), CHAT, "Q", 2, Budget(), temperature=0.0, seed=0))
+        thinker = Thinker(ScriptedEngine(random_traces(CHAT, 1)), CHAT, temperature=0.0, seed=0)
+        asyncio.run(sample_traces(thinker, "Q", 2, Budget()))

@@ -1,13 +1,15 @@
-"""The s1 text format <-> token ids: the only place that knows the delimiters (paper, section 3.1 and appendix C).
+"""The s1 text format and its token ids: the one place that knows the delimiters.
 
-A training example is the tokenizer's own chat template with the assistant's turn
+(Paper, section 3.1 and appendix C.) A training example is the tokenizer's own chat template with
+the assistant's turn
 
     <|im_start|>think
     {trace}
     <|im_start|>answer
     {answer}<|im_end|>
 
-Every delimiter is kept as a *sequence* of ids, so tokenizers that spell it with several tokens work as well.
+Every delimiter is kept as a *sequence* of ids, so that tokenizers that spell it with several tokens
+work as well.
 """
 
 from __future__ import annotations
@@ -28,12 +30,12 @@ WAIT = "Wait"
 
 
 class ChatFormatError(S1Error):
-    """The tokenizer cannot carry the s1 format; the message says what is missing."""
+    """The tokenizer cannot carry the s1 format, and the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class ChatFormat:
-    """The s1 format bound to one tokenizer; all ids below are that tokenizer's."""
+    """The s1 format bound to one tokenizer, whose ids all of its ids are."""
 
     tokenizer: Any
 
@@ -42,22 +44,33 @@ class ChatFormat:
         for delimiter in (THINK, ANSWER, IM_END):
             ids = self.encode(delimiter)
             if not ids or (unknown is not None and unknown in ids):
-                raise ChatFormatError(f"the tokenizer cannot write {delimiter!r}: add it to its vocabulary")
+                raise ChatFormatError(
+                    f"the tokenizer cannot write {delimiter!r}: add it to its vocabulary"
+                )
+
         if not self.tokenizer.chat_template:
-            raise ChatFormatError("the tokenizer has no chat template: use an Instruct model's tokenizer or set one")
+            raise ChatFormatError(
+                "the tokenizer has no chat template: use an Instruct model's tokenizer or set one"
+            )
+
         for text in ("\n", FINAL_ANSWER):
             if self.decode(self.encode(text)) != text:
-                raise ChatFormatError(f"the tokenizer cannot write {text!r}, which budget forcing appends: use another one")
+                raise ChatFormatError(
+                    f"the tokenizer cannot write {text!r}, which budget forcing appends: "
+                    "use another one"
+                )
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text` as it stands: nothing is added in front or behind."""
         return self.tokenizer.encode(text, add_special_tokens=False)
 
     def decode(self, ids: list[int]) -> str:
-        """Text of `ids`, delimiters included; for display and grading only, never to be fed back."""
-        return self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        """Text of `ids`, delimiters included, to show and to grade but never to feed back."""
+        return self.tokenizer.decode(
+            ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
 
-    # ---- delimiters, as ids --------------------------------------------------------------------------------------
+    # ---- delimiters, as ids ----------------------------------------------------------------------
 
     @cached_property
     def think_start(self) -> tuple[int, ...]:
@@ -69,7 +82,7 @@ class ChatFormat:
 
     @cached_property
     def final_answer(self) -> tuple[int, ...]:
-        """What a forced stop appends after the newline: end of thinking, then "Final Answer:"."""
+        """What a forced stop appends after its newline: end of thinking and "Final Answer:"."""
         return tuple(self.encode(f"{ANSWER}\n{FINAL_ANSWER}"))
 
     @cached_property
@@ -78,7 +91,7 @@ class ChatFormat:
 
     @cached_property
     def segment_ends(self) -> list[tuple[int, ...]]:
-        """The start of any new segment, the end of the turn, or the end of the text (where the vocabulary has one)."""
+        """The start of a new segment, the end of the turn and, where there is one, of the text."""
         known = self.tokenizer.get_vocab()
         ends = [text for text in (END_OF_TEXT, self.tokenizer.eos_token) if text in known]
         return list(dict.fromkeys(tuple(self.encode(text)) for text in (IM_START, IM_END, *ends)))
@@ -90,15 +103,16 @@ class ChatFormat:
 
     @property
     def answer_stops(self) -> list[tuple[int, ...]]:
-        """What ends the answer: the same; a segment after the answer is not part of it."""
+        """What ends the answer: the same, as a segment after the answer is not part of it."""
         return self.segment_ends
 
     def step_ends(self, separator: str) -> list[tuple[int, ...]]:
-        """Ids at which a text ends with `separator`: it alone, and every token that carries it behind something else (".\n\n")."""
+        """Ids at which a text ends with `separator`: it alone, and each token that ends with it."""
         if separator not in self._step_ends:
             texts = self.tokenizer.batch_decode([[token] for token in range(len(self.tokenizer))])
             carried = [(token,) for token, text in enumerate(texts) if text.endswith(separator)]
-            self._step_ends[separator] = list(dict.fromkeys([tuple(self.encode(separator)), *carried]))
+            alone = tuple(self.encode(separator))
+            self._step_ends[separator] = list(dict.fromkeys([alone, *carried]))
         return self._step_ends[separator]
 
     @cached_property
@@ -108,34 +122,33 @@ class ChatFormat:
     def ends_with_newline(self, ids: list[int]) -> bool:
         return bool(ids) and self.decode(ids[-1:]).endswith("\n")
 
-    def closing(self, thinking: list[int], *, natural: bool) -> list[int]:
-        """What ends `thinking`: its delimiter alone after a natural stop; a cut one also gets "Final Answer:", and a newline before."""
-        if natural:
-            return list(self.answer_start)
-        return [*(() if self.ends_with_newline(thinking) else self.newline), *self.final_answer]
-
-    # ---- prompts and examples ------------------------------------------------------------------------------------
+    # ---- prompts and examples --------------------------------------------------------------------
 
     def prompt_text(self, question: str) -> str:
         """The chat template up to and including the line that opens the assistant's turn."""
         messages = [{"role": "user", "content": question}]
-        return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
 
     def prompt_ids(self, question: str, *, think: bool = True) -> list[int]:
-        """Ids that open the assistant's turn; with `think`, also `<|im_start|>think` (no newline: the model writes it)."""
+        """Ids that open the assistant's turn; `think` adds those of `<|im_start|>think`.
+
+        No newline follows, because the model writes it itself.
+        """
         ids = self.encode(self.prompt_text(question))
         return ids + list(self.think_start) if think else ids
 
     def example(self, question: str, trace: str, answer: str) -> dict[str, str]:
-        """One training example as plain strings: the loss is on "completion" alone."""
-        if not answer.lstrip().startswith((ANSWER_PREFIX, FINAL_ANSWER)) and ANSWER_PREFIX not in answer:
+        """One training example as plain strings, of which "completion" alone has a loss."""
+        if ANSWER_PREFIX not in answer:
             answer = f"{ANSWER_PREFIX} {answer}"
         completion = f"{THINK}\n{trace.strip()}\n{ANSWER}\n{answer.strip()}{IM_END}"
         return {"prompt": self.prompt_text(question), "completion": completion}
 
 
 def split_trace(text: str) -> tuple[str, str]:
-    """(thinking, answer) of an assistant's turn; the answer is what follows the *last* answer delimiter."""
+    """(thinking, answer) of an assistant's turn, split at the *last* answer delimiter."""
     thinking, delimiter, answer = text.rpartition(ANSWER)
     if not delimiter:
         thinking, answer = text, ""
@@ -144,5 +157,8 @@ def split_trace(text: str) -> tuple[str, str]:
 
 
 def lettered(options: Iterable[str]) -> str:
-    """Options as the paper's GPQA prompts list them, below the question (s1_facts section 6, rule 8)."""
-    return "\n\n" + "\n".join(f"{letter}) {option}" for letter, option in zip(ascii_uppercase, options, strict=False))
+    """Options below the question, as in the paper (docs/official_rules.md, M1)."""
+    lines = [
+        f"{letter}) {option}" for letter, option in zip(ascii_uppercase, options, strict=False)
+    ]
+    return "\n\n" + "\n".join(lines)

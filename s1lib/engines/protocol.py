@@ -1,8 +1,9 @@
 """The one interface between a test-time method and whatever decodes: token ids in, token ids out.
 
-A method (`s1lib.thinking`) is an async function of one problem; batching is the engine's job.
+A method (`s1lib.thinking`) is an async function of one problem. Batching is the engine's job.
 
-    completion = await engine.complete(prompt_ids, max_tokens=256, stop=[(im_start,), (im_end,)])
+    request = Request(prompt_ids, max_tokens=256, stop=[(im_start,), (im_end,)])
+    completion = await engine.complete(request)
 """
 
 from __future__ import annotations
@@ -17,7 +18,33 @@ TokenIds = Sequence[int]
 
 
 class EngineError(S1Error):
-    """A request that no retry can mend; the message says what to change."""
+    """A request that no retry can mend, or an engine that cannot start."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a method asks an engine for.
+
+    prompt_ids: the ids to continue.
+    max_tokens: tokens to sample at most, a stop sequence included.
+    stop: sequences of ids of any length. The first one that is produced ends the completion.
+    min_tokens: tokens there must be before a stop sequence. A token that would complete one
+        sooner is banned, so that the next best is sampled in its place.
+    temperature: 0 is greedy, otherwise the softmax of logits / temperature is sampled from.
+    seed: makes sampling reproducible for this request, whatever else is in the batch.
+    """
+
+    prompt_ids: TokenIds
+    max_tokens: int
+    stop: Sequence[TokenIds] = ()
+    min_tokens: int = 0
+    temperature: float = 0.0
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        # Tuples, so that equal requests are equal and can be keys of a dictionary.
+        object.__setattr__(self, "prompt_ids", tuple(self.prompt_ids))
+        object.__setattr__(self, "stop", tuple(tuple(sequence) for sequence in self.stop))
 
 
 @dataclass(frozen=True)
@@ -26,7 +53,7 @@ class Completion:
 
     ids: sampled tokens, without the stop sequence that ended them.
     finish: "stop" (a stop sequence was produced) or "length" (max_tokens, or the context, ran out).
-    stop: the stop sequence that ended it, as ids; None when finish is "length".
+    stop: the stop sequence that ended it, as ids. None when finish is "length".
     """
 
     ids: list[int] = field(default_factory=list)
@@ -49,26 +76,18 @@ class Engine(Protocol):
     name: str
     max_context: int
 
-    async def complete(
-        self,
-        prompt_ids: TokenIds,
-        *,
-        max_tokens: int,
-        stop: Sequence[TokenIds] = (),
-        min_tokens: int = 0,
-        temperature: float = 0.0,
-        seed: int | None = None,
-    ) -> Completion:
-        """Continue `prompt_ids` by at most `max_tokens` sampled tokens, a stop sequence included (`decoded_tokens`).
+    async def complete(self, request: Request) -> Completion:
+        """Continue the request's prompt. Ids outside the tokenizer are never produced.
 
-        stop: sequences of ids of any length; the first one produced ends the completion.
-        min_tokens: tokens there must be before a stop sequence: the token that would complete one sooner is banned, not ignored.
-        temperature: 0 is greedy; otherwise sampling from the softmax of logits / temperature.
-        seed: makes sampling reproducible per request, whatever else is in the batch.
-        Ids outside the tokenizer are never produced. Raises EngineError when the prompt leaves no room.
+        Raises EngineError when the prompt leaves no tokens of the context to sample.
         """
         ...
 
     async def aclose(self) -> None:
-        """Free the engine's resources; pending requests are cancelled."""
+        """Cancel pending requests and free the engine's resources."""
         ...
+
+
+def one_line(error: BaseException) -> str:
+    """Another library's error as part of one of our messages, cut to 300 characters."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -1,30 +1,32 @@
-"""What is done with one problem: each method decodes it and returns the beginnings of its evaluation records.
+"""What is done with one problem: each method decodes it and returns the fields of its records.
 
-    methods = plan(profile, "s1")            # Forcing(...), Sampling(...)
-    rows = await methods[0](engine, chat, problem, seed=0)
+    method = Forcing(grid([16, 32], waits=[1, 2]), unlimited=60)
+    rows = await method(Thinker(engine, chat), problem, seed=0)
 
-A method is a frozen dataclass, so that its fields name its shards; calling it is the async function of one problem.
-`run` adds what all records share, and the grade.
+A method is a frozen dataclass, because its fields are in the keys of its shards. Calling it is the
+async function of one problem.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
-from s1lib.chat import ChatFormat
 from s1lib.chat.length_control import CLASSES
-from s1lib.engines.protocol import Engine
 from s1lib.evaluation.benchmarks import Problem
-from s1lib.keeping.hashes import derive_seed, hash_of_model
-from s1lib.profile import Profile
+from s1lib.evaluation.record_fields import record_fields
+from s1lib.keeping.hashes import derive_seed
 from s1lib.thinking.budget import Budget, Trace
-from s1lib.thinking.conditional import StepChat, class_conditional, step_conditional, token_conditional
+from s1lib.thinking.conditional import (
+    StepChat,
+    class_conditional,
+    step_conditional,
+    token_conditional,
+)
 from s1lib.thinking.rejection import first_within
-from s1lib.thinking.sweep import grid, sweep
+from s1lib.thinking.sweep import sweep
+from s1lib.thinking.thinker import Thinker
 from s1lib.thinking.tree_search import rebase
 from s1lib.thinking.voting import sample_traces
 
@@ -33,15 +35,16 @@ if TYPE_CHECKING:
 
 
 class Method(Protocol):
-    """name: of its shards. problems: so many of each benchmark, the first ones; None = all.
+    """What an evaluation does with each problem.
 
-    The rows hold method, parameters, sample and everything about the decoding.
+    name: of its shards. problems: so many of each benchmark, the first ones; None is all of them.
+    Called with a greedy thinker; what samples draws from `seed`.
     """
 
     name: str
     problems: int | None
 
-    async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]: ...
+    async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]: ...
 
 
 @dataclass(frozen=True)
@@ -52,19 +55,21 @@ class Direct:
     name: str = "direct"
     problems: int | None = None
 
-    async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]:
+    async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]:
+        chat, limit = thinker.chat, self.max_tokens
         prompt = chat.prompt_ids(problem.question, think=False)
-        completion = await engine.complete(prompt, max_tokens=self.max_tokens, stop=chat.answer_stops)
-        finish = "natural" if completion.finish == "stop" else "forced"
-        trace = Trace(prompt, [], [], [], finish, completion.ids, decoded_tokens=completion.decoded_tokens)
-        return [{**_row(chat, trace, "direct", {}), "thinking": "", "answer": chat.decode(completion.ids)}]
+        part = await thinker.complete(prompt, ("direct",), max_tokens=limit, stop=chat.answer_stops)
+        finish = "natural" if part.finish == "stop" else "forced"
+        trace = Trace(prompt, [], [], [], finish, part.ids, decoded_tokens=part.decoded_tokens)
+        fields = record_fields(chat, trace, "direct", {})
+        return [{**fields, "thinking": "", "answer": chat.decode(part.ids)}]
 
 
 @dataclass(frozen=True)
 class Forcing:
     """Budget forcing at several points in one greedy pass (figures 1 and 4a, tables 1, 2 and 4).
 
-    unlimited: the cap that stands for "no limit"; recorded as null.
+    unlimited: the cap that stands for "no limit" and is recorded as null.
     """
 
     points: tuple[Budget, ...]
@@ -72,9 +77,12 @@ class Forcing:
     name: str = "forcing"
     problems: int | None = None
 
-    async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]:
-        traces = await sweep(engine, chat, problem.question, self.points)
-        return [_row(chat, trace, "budget_forcing", self._parameters(point)) for point, trace in traces.items()]
+    async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]:
+        traces = await sweep(thinker, problem.question, self.points)
+        return [
+            record_fields(thinker.chat, trace, "budget_forcing", self._parameters(point))
+            for point, trace in traces.items()
+        ]
 
     def _parameters(self, point: Budget) -> dict:
         limit = None if point.max_thinking == self.unlimited else point.max_thinking
@@ -83,10 +91,13 @@ class Forcing:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Whole traces at a temperature: `votes` of them for majority votes (figures 4b and 7), rejection sampling for each cap (figure 6).
+    """Whole traces at a temperature, for majority votes and for rejection sampling.
 
-    Both draw from the same samples, as the paper's two readings of one set would. decoded_tokens of a rejection record are
-    those that rejection sampling alone takes.
+    votes: how many traces for the votes (figures 4b and 7).
+    caps, tries: of rejection sampling (figure 6).
+
+    Both draw from the same samples, as the paper's two readings of one set would. A rejection
+    record's decoded_tokens are those that rejection sampling alone takes.
     """
 
     budget: Budget
@@ -97,16 +108,23 @@ class Sampling:
     problems: int | None = None
     name: str = "sampling"
 
-    async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]:
-        count = max(self.votes, self.tries if self.caps else 0)
+    async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]:
         own = derive_seed(seed, problem.id)
-        traces = await sample_traces(engine, chat, problem.question, count, self.budget, temperature=self.temperature, seed=own)
-        voting = {"temperature": self.temperature}
-        rows = [_row(chat, trace, "majority", voting, sample=index) for index, trace in enumerate(traces[: self.votes])]
+        sampler = replace(thinker, temperature=self.temperature, seed=own)
+        count = max(self.votes, self.tries if self.caps else 0)
+        traces = await sample_traces(sampler, problem.question, count, self.budget)
+
+        parameters = {"temperature": self.temperature}
+        rows = [
+            record_fields(thinker.chat, trace, "majority", parameters, sample=index)
+            for index, trace in enumerate(traces[: self.votes])
+        ]
+
+        # A rejected problem has a record without a trace.
+        silent = Trace(traces[0].prompt_ids, [], [], [], "natural")
         for cap, outcome in first_within(self.caps, traces[: self.tries]).items():
             parameters = {"cap": cap, "tries": self.tries, "temperature": self.temperature}
-            silent = Trace(traces[0].prompt_ids, [], [], [], "natural")
-            row = _row(chat, outcome.trace or silent, "rejection", parameters)
+            row = record_fields(thinker.chat, outcome.trace or silent, "rejection", parameters)
             row["decoded_tokens"] = outcome.decoded_tokens
             if outcome.rejected:
                 row["finish"] = "rejected"
@@ -123,29 +141,33 @@ class TokenConditional:
     name: str = "token_conditional"
     problems: int | None = None
 
-    async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]:
+    async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]:
         rows = []
         for limit in self.limits:
-            traces = await token_conditional(engine, chat, problem.question, limit, self.budget)
-            rows += [_row(chat, trace, name, {"max_thinking": limit}) for name, trace in zip(_both(self.name), traces, strict=True)]
+            traces = await token_conditional(thinker, problem.question, limit, self.budget)
+            for name, trace in zip(_alone_and_forced(self.name), traces, strict=True):
+                rows.append(record_fields(thinker.chat, trace, name, {"max_thinking": limit}))
         return rows
 
 
 @dataclass(frozen=True)
 class StepConditional:
-    """ "Think for up to N steps." for each limit, alone and with the limit forced (table 13); the countdown is not counted as thinking."""
+    """ "Think for up to N steps." for each limit, alone and with the limit forced (table 13).
+
+    The countdown is not counted as thinking.
+    """
 
     limits: tuple[int, ...]
     budget: Budget
     name: str = "step_conditional"
     problems: int | None = None
 
-    async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]:
-        rows, counting = [], StepChat(chat.tokenizer)
+    async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]:
+        rows, counting = [], StepChat(thinker.chat.tokenizer)
         for limit in self.limits:
-            traces = await step_conditional(engine, chat, problem.question, limit, self.budget)
-            for name, trace in zip(_both(self.name), traces, strict=True):
-                row = _row(chat, trace, name, {"steps": limit})
+            traces = await step_conditional(thinker, problem.question, limit, self.budget)
+            for name, trace in zip(_alone_and_forced(self.name), traces, strict=True):
+                row = record_fields(thinker.chat, trace, name, {"steps": limit})
                 row["steps_used"] = counting.steps(trace.thinking_ids)
                 row["thinking_tokens"] -= counting.delimiter_tokens(trace.thinking_ids)
                 rows.append(row)
@@ -154,122 +176,65 @@ class StepConditional:
 
 @dataclass(frozen=True)
 class ClassConditional:
-    """Asked to think for a short time, a long time, or without such a sentence (table 14)."""
+    """Asked to think for a short or a long time, or without such a sentence (table 14)."""
 
     budget: Budget
     name: str = "class_conditional"
     problems: int | None = None
 
-    async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]:
-        traces = {length: await class_conditional(engine, chat, problem.question, length, self.budget) for length in CLASSES}
-        return [_row(chat, trace, self.name, {"length": length}) for length, trace in traces.items()]
+    async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]:
+        rows = []
+        for length in CLASSES:
+            trace = await class_conditional(thinker, problem.question, length, self.budget)
+            rows.append(record_fields(thinker.chat, trace, self.name, {"length": length}))
+        return rows
 
 
 @dataclass(frozen=True)
 class TreeSearch:
-    """REBASE at each width (figure 7): one record per search, its text the best trace, its tokens those of the whole tree."""
+    """REBASE at each width (figure 7), with one record per search.
+
+    reward: checkpoint of the process reward model. weights: their hash.
+    A record's text is that of the best trace, its tokens are those of the whole tree.
+    """
 
     widths: tuple[int, ...]
     budget: Budget
     temperature: float
-    reward: str  # checkpoint of the process reward model
-    weights: str  # hash of its weights
+    reward: str
+    weights: str
     separator: str
     problems: int | None = None
     name: str = "tree_search"
 
-    async def __call__(self, engine: Engine, chat: ChatFormat, problem: Problem, *, seed: int) -> list[dict]:
-        rows = []
+    async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]:
+        rows, reward = [], _reward_model(self.reward)
         for width in self.widths:
-            options = {"reward": _reward_model(self.reward), "separator": self.separator, "temperature": self.temperature}
             own = derive_seed(seed, problem.id, width)
-            tree = await rebase(engine, chat, problem.question, width, self.budget, seed=own, **options)
-            row = _row(chat, tree.best, self.name, {"width": width, "temperature": self.temperature})
-            rows.append({**row, "thinking_tokens": tree.thinking_tokens, "answer_tokens": tree.answer_tokens})
+            tree = await rebase(
+                replace(thinker, temperature=self.temperature, seed=own),
+                problem.question,
+                width,
+                self.budget,
+                reward=reward,
+                separator=self.separator,
+            )
+            parameters = {"width": width, "temperature": self.temperature}
+            row = record_fields(thinker.chat, tree.best, self.name, parameters)
+            row["thinking_tokens"] = tree.thinking_tokens
+            row["answer_tokens"] = tree.answer_tokens
+            rows.append(row)
         return rows
 
 
 @lru_cache(maxsize=1)
 def _reward_model(reference: str) -> RewardModel:
-    from s1lib.thinking.reward_model import RewardModel  # imports torch, which only decoding needs
+    # Here because it imports torch, which only decoding needs.
+    from s1lib.thinking.reward_model import RewardModel
 
     return RewardModel.from_pretrained(reference)
 
 
-def _both(method: str) -> tuple[str, str]:
+def _alone_and_forced(method: str) -> tuple[str, str]:
     """The names of a conditional method alone and with budget forcing."""
     return method, f"{method}_forced"
-
-
-def _row(chat: ChatFormat, trace: Trace, method: str, parameters: dict, *, sample: int = 0) -> dict:
-    thinking, answer = trace.texts(chat)
-    return {
-        "method": method,
-        "parameters": parameters,
-        "sample": sample,
-        "prompt_tokens": len(trace.prompt_ids),
-        "thinking": thinking,
-        "answer": answer,
-        "thinking_tokens": trace.thinking_tokens,
-        "forced_tokens": trace.forced_tokens,
-        "answer_tokens": len(trace.answer_ids),
-        "decoded_tokens": trace.decoded_tokens,
-        "finish": trace.finish,
-        "waits_used": trace.waits_used,
-        "steps_used": None,
-        "forced_spans": _forced_spans(chat, trace, thinking),
-    }
-
-
-def _forced_spans(chat: ChatFormat, trace: Trace, thinking: str) -> list[list[int]]:
-    """Where in the thinking text the appended tokens stand: [start, end) in characters."""
-    whole = chat.decode(trace.thinking_ids)
-    at, spans = -(len(whole) - len(whole.lstrip("\n"))), []  # the text begins after its blank lines
-    for forced, group in groupby(zip(trace.thinking_ids, trace.forced, strict=True), key=itemgetter(1)):
-        end = at + len(chat.decode([token for token, _ in group]))
-        if forced and at < len(thinking):
-            spans.append([max(at, 0), min(end, len(thinking))])
-        at = end
-    return spans
-
-
-def plan(profile: Profile, model: str) -> list[Method]:
-    """The methods that each model gets: the base model with and without thinking, the ablations at their natural stop,
-    published sets also with Waits (Table 5), s1 all.
-
-    A model trained for conditional control gets that alone; without one for classes s1 itself is asked, as in the paper.
-    """
-    settings = profile.evaluation
-    natural = Budget(max_thinking=settings.max_thinking, answer_tokens=settings.answer_tokens)
-    some = settings.sampled_problems
-    conditional = {
-        "token": TokenConditional(settings.token_limits, natural, problems=some),
-        "step": StepConditional(settings.step_limits, natural, problems=some),
-        "class": ClassConditional(natural, problems=some),
-    }
-    if model in profile.sft.conditional:
-        return [conditional[model]]
-    published = model in [one.name for one in profile.sft.published]
-    if model != "s1" and not published:
-        direct = [Direct(profile.curation.attempt_tokens)] if model == "base" else []
-        return [*direct, Forcing((natural,), settings.max_thinking)]
-    budgets = () if published else settings.budgets
-    points = grid(budgets, settings.waits, max_thinking=settings.max_thinking, answer_tokens=settings.answer_tokens)
-    if published:
-        return [Forcing(tuple(points), settings.max_thinking)]
-    points += [
-        Budget(max_thinking=settings.max_thinking, waits=settings.string_waits, wait=string, answer_tokens=settings.answer_tokens)
-        for string in settings.strings
-    ]
-    votes, caps, tries = max(settings.votes), settings.rejection_caps, settings.rejection_tries
-    vote, reject = settings.vote_temperature, settings.rejection_temperature
-    if vote == reject:
-        sampling = [Sampling(natural, vote, votes, caps, tries, some)]
-    else:
-        sampling = [Sampling(natural, vote, votes=votes, problems=some), Sampling(natural, reject, caps=caps, tries=tries, problems=some)]
-    if settings.reward:
-        reward = profile.resolve(settings.reward)
-        tree = TreeSearch(settings.tree_widths, natural, vote, reward, hash_of_model(reward), profile.sft.step_separator, some)
-        sampling.append(tree)
-    asked = [] if "class" in profile.sft.conditional else [conditional["class"]]
-    return [Forcing(tuple(dict.fromkeys(points)), settings.max_thinking), *sampling, *asked]

@@ -1,12 +1,13 @@
 """Decode, grade, record: one JSON line per sample, in shards that are never made twice.
 
-    subject = Subject("s1", profile.stage("02_sft") / "models" / "s1", profile.engine)
-    rows = await evaluate(subject, profile, {benchmark: load_benchmark(profile, benchmark)}, directory=out / "shards")
+    model = EvaluatedModel("s1", profile.stage("02_sft") / "models" / "s1", profile.engine)
+    problems = {benchmark: load_benchmark(profile, benchmark)}
+    rows = await evaluate(model, profile, problems, directory=out / "shards")
     write_records(out / "records", rows)
 
-All problems of a model, whatever the benchmark and method, are decoded side by side: a long trace delays nobody. They
-are admitted in order, as many as the engine has rows, so that shards finish one after the other and an interruption
-costs the unfinished ones alone.
+All problems of a model, whatever the benchmark and method, are decoded side by side, so that a long
+trace delays nobody. They are admitted in order, as many as the engine has rows, so that shards
+finish one after the other and an interruption costs the unfinished ones alone.
 """
 
 from __future__ import annotations
@@ -23,20 +24,25 @@ from pathlib import Path
 from s1lib.chat import ChatFormat
 from s1lib.engines import Engine, open_engine
 from s1lib.evaluation.benchmarks import Problem
-from s1lib.evaluation.methods import Method, plan
+from s1lib.evaluation.methods import Method
+from s1lib.evaluation.model_methods import methods_for
 from s1lib.grading import grade_many
 from s1lib.keeping.files import write_jsonl
 from s1lib.keeping.hashes import hash_of, hash_of_model
 from s1lib.keeping.shards import shard_async
 from s1lib.keeping.side_by_side import side_by_side, workers
 from s1lib.profile import Benchmark, EngineSettings, Profile, split_revision
+from s1lib.thinking.thinker import Thinker
 
-SHARD = 100  # problems
+SHARD = 100  # problems of a shard
 
 
 @dataclasses.dataclass
-class Subject:
-    """A model under evaluation: its name in the records and its checkpoint. The engine is opened when something must be decoded."""
+class EvaluatedModel:
+    """A model under evaluation: its name in the records, its checkpoint, what decodes it.
+
+    The engine is opened only when something must be decoded.
+    """
 
     name: str
     path: str | Path
@@ -68,24 +74,27 @@ class Subject:
 
 
 async def evaluate(
-    subject: Subject,
+    model: EvaluatedModel,
     profile: Profile,
     benchmarks: Mapping[Benchmark, Sequence[Problem]],
     *,
     directory: Path | str,
     log: Callable[[str], None] = print,
 ) -> list[dict]:
-    """Every method that `plan` gives the model, on every benchmark; records in a fixed order. Closes the engine."""
+    """Records of every method that the model gets, on every benchmark, in a fixed order.
+
+    Closes the engine.
+    """
+    same = {"seed": profile.evaluation.seed, "directory": directory, "log": log}
     try:
-        same = {"seed": profile.evaluation.seed, "directory": directory, "log": log}
         runs = [
-            run_benchmark(subject, benchmark, problems[: method.problems], method, **same)
+            run_benchmark(model, benchmark, problems[: method.problems], method, **same)
             for benchmark, problems in benchmarks.items()
-            for method in plan(profile, subject.name)
+            for method in methods_for(profile, model.name)
         ]
         return [row for rows in await _all(runs) for row in rows]
     finally:
-        await subject.aclose()
+        await model.aclose()
 
 
 def decode(
@@ -96,12 +105,15 @@ def decode(
     directory: Path | str,
     log: Callable[[str], None] = print,
 ) -> None:
-    """On a CPU with several cores: fill the shards of every model and benchmark side by side, for `evaluate` to read.
+    """Fill the shards of every model and benchmark side by side, for `evaluate` to read.
 
-    Elsewhere nothing is done: one engine has all of the machine then.
+    That is for a CPU with several cores. Elsewhere nothing is done, because one engine has all of
+    the machine then.
     """
     tasks = [
-        (name, path, profile, benchmark, problems, directory) for name, path in models.items() for benchmark, problems in benchmarks.items()
+        (name, path, profile, benchmark, problems, directory)
+        for name, path in models.items()
+        for benchmark, problems in benchmarks.items()
     ]
     number = min(workers(profile), len(tasks))
     if number > 1:
@@ -111,11 +123,12 @@ def decode(
 
 def _decode_one(task: tuple, log: Callable[[str], None]) -> None:
     name, path, profile, benchmark, problems, directory = task
-    asyncio.run(evaluate(Subject(name, path, profile.engine), profile, {benchmark: problems}, directory=directory, log=log))
+    model = EvaluatedModel(name, path, profile.engine)
+    asyncio.run(evaluate(model, profile, {benchmark: problems}, directory=directory, log=log))
 
 
 async def run_benchmark(
-    subject: Subject,
+    model: EvaluatedModel,
     benchmark: Benchmark,
     problems: Sequence[Problem],
     method: Method,
@@ -126,33 +139,62 @@ async def run_benchmark(
 ) -> list[dict]:
     """Records of one method on one benchmark, in the order of `problems`.
 
-    A shard is keyed by the weights, what decodes them, the method with its parameters, the seed and its problems; a
-    finished one is read instead of decoded.
+    A shard that is finished under the same key (see `shard_key`) is read instead of decoded.
     """
-    decoding = (subject.settings.kind, subject.settings.dtype, subject.settings.max_context)
-    if subject.settings.kind == "vllm" and os.environ.get("VLLM_BATCH_INVARIANT") == "1":
-        decoding += ("batch invariant",)
 
     async def part(start: int) -> list[dict]:
         some = problems[start : start + SHARD]
-        shared = {"benchmark": benchmark.name, "role": benchmark.role, "model": subject.name, "seed": seed}
-        key = hash_of(shared, subject.weights, decoding, method, [dataclasses.asdict(problem) for problem in some])
-        name = f"{subject.name}-{method.name}-{benchmark.name}-{start:05d}"
-        return await shard_async(directory, name, key, lambda: _records(subject, some, method, shared), log=log)
+        shared = {
+            "benchmark": benchmark.name,
+            "role": benchmark.role,
+            "model": model.name,
+            "seed": seed,
+        }
+        name = f"{model.name}-{method.name}-{benchmark.name}-{start:05d}"
+        key = shard_key(model, method, some, shared)
+        return await shard_async(
+            directory, name, key, lambda: _records(model, some, method, shared), log=log
+        )
 
-    return [row for rows in await _all(part(start) for start in range(0, len(problems), SHARD)) for row in rows]
+    shards = await _all(part(start) for start in range(0, len(problems), SHARD))
+    return [row for rows in shards for row in rows]
 
 
-async def _records(subject: Subject, problems: Sequence[Problem], method: Method, shared: dict) -> list[dict]:
+def shard_key(
+    model: EvaluatedModel, method: Method, problems: Sequence[Problem], shared: dict
+) -> str:
+    """A key of all that decides a shard's records.
+
+    That is the fields that they share (the seed among them), the model's weights, what decodes
+    them, the method with its parameters, and the problems.
+    """
+    decoding = (model.settings.kind, model.settings.dtype, model.settings.max_context)
+    # With vLLM's batch invariance other problems in the batch no longer change the last digits.
+    if model.settings.kind == "vllm" and os.environ.get("VLLM_BATCH_INVARIANT") == "1":
+        decoding += ("batch invariant",)
+    asked = [dataclasses.asdict(problem) for problem in problems]
+    return hash_of(shared, model.weights, decoding, method, asked)
+
+
+async def _records(
+    model: EvaluatedModel, problems: Sequence[Problem], method: Method, shared: dict
+) -> list[dict]:
     async def decode(problem: Problem) -> list[dict]:
-        async with subject.places:
-            rows = await method(subject.engine, subject.chat, problem, seed=shared["seed"])
+        async with model.places:
+            thinker = Thinker(model.engine, model.chat)
+            rows = await method(thinker, problem, seed=shared["seed"])
         about = {"kind": problem.kind, "problem_id": problem.id, "gold": problem.gold}
-        return [{**shared, **about, **row, "engine": subject.engine.name} for row in rows]
+        return [{**shared, **about, **row, "engine": model.engine.name} for row in rows]
 
     rows = [row for rows in await _all(map(decode, problems)) for row in rows]
-    grades = await asyncio.to_thread(grade_many, [(row["answer"], row["gold"], row["kind"]) for row in rows])
-    return [{**row, "extracted": grade.extracted, "correct": grade.correct} for row, grade in zip(rows, grades, strict=True)]
+
+    # In a thread, so that other shards go on decoding.
+    answers = [(row["answer"], row["gold"], row["kind"]) for row in rows]
+    grades = await asyncio.to_thread(grade_many, answers)
+    return [
+        {**row, "extracted": grade.extracted, "correct": grade.correct}
+        for row, grade in zip(rows, grades, strict=True)
+    ]
 
 
 async def _all(work: Iterable) -> list:
@@ -168,10 +210,14 @@ async def _all(work: Iterable) -> list:
 
 
 def write_records(directory: Path | str, rows: Iterable[dict]) -> list[Path]:
-    """`rows` as directory/<benchmark>-<model>-<method>.jsonl, and nothing else in there: what `scaling` reads."""
+    """Write `rows` as directory/<benchmark>-<model>-<method>.jsonl, which `scaling` reads.
+
+    Nothing else is left in the directory.
+    """
     directory, group = Path(directory), itemgetter("benchmark", "model", "method")
     written = []
-    for names, some in groupby(sorted(rows, key=group), key=group):  # a stable sort: problems and samples keep their order
+    # The sort is stable, so problems and samples keep their order.
+    for names, some in groupby(sorted(rows, key=group), key=group):
         written.append(directory / f"{'-'.join(names)}.jsonl")
         write_jsonl(written[-1], some)
     for path in directory.iterdir():

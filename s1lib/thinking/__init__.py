@@ -1,1 +1,1 @@
-"""Notebook 03: test-time methods (paper, sections 3 and 4): each an async function of one problem."""
+"""Test-time methods (paper, sections 3 and 4): each is an async function of one problem."""

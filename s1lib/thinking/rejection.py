@@ -1,10 +1,11 @@
-"""Rejection sampling (paper, section 3.2 and figure 6): sample whole traces until one happens to fit the cap.
+"""Rejection sampling (paper, section 3.2 and figure 6): sample whole traces until one fits the cap.
 
-    outcome = await rejection_sample(engine, chat, question, 64, tries=16, temperature=1.0, seed=0)
-    outcomes = first_within([48, 64, 96], traces)     # the same for several caps, from traces that were sampled once
+    thinker = Thinker(engine, chat, temperature=1.0, seed=0)
+    outcome = await rejection_sample(thinker, question, 64, tries=16)
+    outcomes = first_within([48, 64, 96], traces)     # for several caps, from traces sampled once
 
-The official code goes on for ever when nothing fits and hands a slot what another one drew; here a number of tries ends
-it, every problem keeps its own samples, and "rejected" is an outcome.
+The official code goes on for ever when nothing fits and hands a slot what another one drew. Here a
+number of tries ends it, every problem keeps its own samples, and "rejected" is an outcome.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from s1lib.chat import ChatFormat
-from s1lib.engines.protocol import Engine
-from s1lib.thinking.budget import Budget, BudgetError, Trace, answer, sampling, think
+from s1lib.engines.protocol import TokenIds
+from s1lib.thinking.budget import Budget, BudgetError, Trace
+from s1lib.thinking.thinker import Thinker
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """trace: the first one within the cap; None when all were rejected. decoded_tokens: of all tries, the rejected included."""
+    """What rejection sampling came to.
+
+    trace: the first one within the cap; None when all were rejected.
+    decoded_tokens: of all tries, the rejected ones included.
+    """
 
     trace: Trace | None
     tries: int
@@ -31,29 +36,28 @@ class Outcome:
 
 
 async def rejection_sample(
-    engine: Engine,
-    chat: ChatFormat,
-    question: str | Sequence[int],
+    thinker: Thinker,
+    question: str | TokenIds,
     cap: int,
     *,
     tries: int,
     answer_tokens: int = 512,
-    temperature: float = 1.0,
-    seed: int | None = None,
 ) -> Outcome:
-    """Think afresh, at most `tries` times, until the model itself ends its thinking within `cap` tokens; then answer.
+    """Think afresh until the model itself ends its thinking within `cap` tokens, then answer.
 
-    A try is given up as soon as it exceeds the cap. Try i is sample i of `sample_traces` with the same seed.
+    tries: at most so many. Each is given up as soon as it exceeds the cap; try i is sample i of
+    `sample_traces` with the same thinker.
     """
     if cap < 0 or tries < 1:
         raise BudgetError(f"cap is {cap} tokens and tries {tries}: at least 0 and 1 are needed")
-    budget = Budget(max_thinking=cap + 1, answer_tokens=answer_tokens)  # one more, to see whether it ends right at the cap
+    # One token more than the cap, to see whether the thinking ends right at it.
+    budget = Budget(max_thinking=cap + 1, answer_tokens=answer_tokens)
     decoded = 0
     for index in range(tries):
-        own = sampling(index, temperature=temperature, seed=seed)
-        thought = await think(engine, chat, question, budget, **own)
+        sampler = thinker.sample(index)
+        thought = await sampler.think(question, budget)
         if fits(thought, cap):
-            trace = await answer(engine, chat, thought, budget, **own)
+            trace = await sampler.answer(thought, budget)
             return Outcome(trace, index + 1, decoded + trace.decoded_tokens)
         decoded += thought.decoded_tokens
     return Outcome(None, tries, decoded)
@@ -64,10 +68,10 @@ def fits(trace: Trace, cap: int) -> bool:
 
 
 def first_within(caps: Sequence[int], traces: Sequence[Trace]) -> dict[int, Outcome]:
-    """What `rejection_sample` would have returned for each cap, from one problem's `sample_traces` (paper, figure 6).
+    """What `rejection_sample` would have returned for each cap, from one problem's samples.
 
-    Each outcome's decoded_tokens are those of sampling for that cap alone, where a try is given up one token after the cap
-    (one more for every further token of the delimiters).
+    Each outcome's decoded_tokens are those of sampling for that cap alone, where a try is given up
+    one token after the cap (one more for every further token of the delimiters).
     """
     outcomes = {}
     for cap in caps:
@@ -76,5 +80,6 @@ def first_within(caps: Sequence[int], traces: Sequence[Trace]) -> dict[int, Outc
         if place is None:
             outcomes[cap] = Outcome(None, len(traces), rejected)
         else:
-            outcomes[cap] = Outcome(traces[place], place + 1, rejected + traces[place].decoded_tokens)
+            accepted = traces[place]
+            outcomes[cap] = Outcome(accepted, place + 1, rejected + accepted.decoded_tokens)
     return outcomes

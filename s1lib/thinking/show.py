@@ -1,4 +1,4 @@
-"""Traces to look at: one with what was appended standing out, many as a table, a sweep as a curve (figure 4a)."""
+"""Traces to look at: one in colour, many as a table, a sweep as a curve (figure 4a)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,25 @@ from s1lib.chat import ChatFormat
 from s1lib.drawing.plots import BLUE, ORANGE, YELLOW, note, token_axis
 from s1lib.thinking.budget import Budget, Trace
 
-BOX = "white-space:pre-wrap;font-family:monospace;line-height:1.5;padding:8px 12px;border-left:4px solid #888"
+BOX = "white-space:pre-wrap;font-family:monospace;line-height:1.5;padding:8px 12px;"
+BOX += "border-left:4px solid #888"
 MARK = f"background:{YELLOW};color:#000;padding:0 2px;border-radius:3px"
 
 
 def show_trace(trace: Trace, chat: ChatFormat) -> HTML:
-    """The assistant's turn with everything that budget forcing appended on yellow, and a line of its counts."""
-    pieces = [f'<mark style="{MARK}">{escape(text)}</mark>' if forced else escape(text) for text, forced in trace.spans(chat)]
+    """The assistant's turn, what budget forcing appended on yellow, and a line of its counts."""
+    pieces = [
+        f'<mark style="{MARK}">{escape(text)}</mark>' if appended else escape(text)
+        for text, appended in trace.spans(chat)
+    ]
     tokens = f"{trace.thinking_tokens} thinking tokens, {trace.forced_tokens} of them appended"
     counts = f"{tokens}; Waits: {trace.waits_used}; end: {trace.finish}"
-    return HTML(f'<div style="{BOX}">{"".join(pieces)}</div><div style="color:#666">{counts}</div>')
+    turn = f'<div style="{BOX}">{"".join(pieces)}</div>'
+    return HTML(f'{turn}<div style="color:#666">{counts}</div>')
 
 
 def tabulate(sweeps: Sequence[dict[Budget, Trace]], chat: ChatFormat) -> pd.DataFrame:
-    """One row per problem (numbered) and point of its sweep; tokens as in `Trace`, `answer` the text to grade."""
+    """One row per problem (numbered) and point of its sweep; `answer` is the text to grade."""
     return pd.DataFrame(
         {
             "problem": number,
@@ -43,19 +48,34 @@ def tabulate(sweeps: Sequence[dict[Budget, Trace]], chat: ChatFormat) -> pd.Data
 
 
 def draw_sweep(points: pd.DataFrame, ax: Axes) -> Axes:
-    """Figure 4a: accuracy against average thinking tokens; budgets as a line, Waits beyond the last of them, intervals where given.
+    """Figure 4a: accuracy against average thinking tokens, budgets and Waits as two lines.
 
-    points: thinking_tokens, accuracy (%), waits (0 = a budget), optionally low and high (%); thinking_tokens above 0 are drawn.
+    points: thinking_tokens (only those above 0 are drawn), accuracy (%), waits (0 is a budget),
+    and where there are intervals their low and high (%).
     """
     points = points[points["thinking_tokens"] > 0].sort_values("thinking_tokens")
-    for waits, colour, marker, label in ((False, BLUE, "o", "budgets"), (True, ORANGE, "^", "Waits")):
+    kinds = ((False, BLUE, "o", "budgets"), (True, ORANGE, "^", "Waits"))
+    for waits, colour, marker, label in kinds:
         some = points[(points["waits"] > 0) == waits]
-        around = [some["accuracy"] - some["low"], some["high"] - some["accuracy"]] if "low" in some else None
+        around = None
+        if "low" in some:
+            around = [some["accuracy"] - some["low"], some["high"] - some["accuracy"]]
         ax.errorbar(
-            some["thinking_tokens"], some["accuracy"], yerr=around, color=colour, marker=marker, capsize=2, elinewidth=0.9, label=label
+            some["thinking_tokens"],
+            some["accuracy"],
+            yerr=around,
+            color=colour,
+            marker=marker,
+            capsize=2,
+            elinewidth=0.9,
+            label=label,
         )
+
+    # Their labels stand above and below the line in turn, so that they do not meet.
     for place, point in enumerate(points[points["waits"] > 0].itertuples()):
-        note(ax, f"{point.waits:.0f}×", point.thinking_tokens, point.accuracy, offset=(0, 10 if place % 2 == 0 else -12))
+        offset = (0, 10 if place % 2 == 0 else -12)
+        note(ax, f"{point.waits:.0f}×", point.thinking_tokens, point.accuracy, offset=offset)
+
     ax.set(ylim=(-3, 103), ylabel="accuracy (%)")
     ax.legend(loc="upper left")
     return token_axis(ax)

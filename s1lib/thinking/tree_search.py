@@ -1,11 +1,12 @@
-"""Tree search with REBASE (Wu et al. 2024; paper, figure 7): thinking grows step by step where a reward model likes it.
+"""Tree search with REBASE (Wu et al. 2024; paper, figure 7), which follows a reward model.
 
-    tree = await rebase(engine, chat, question, 16, budget, reward=reward, separator="\n\n", temperature=1.0, seed=0)
+    thinker = Thinker(engine, chat, temperature=1.0, seed=0)
+    tree = await rebase(thinker, question, 16, budget, reward=reward, separator="\\n\\n")
     tree.best.texts(chat)       # the answer with the largest sum of rewards, by its best trace
 
-The `width` is shared out anew after every step: a partial trace with reward r gets a share in proportion to
-exp(r / balance), and what has ended keeps its place. Shares are rounded by largest remainder, so that they always add up
-(the authors round each one by itself and mend the sum).
+The `width` is shared out anew after every step: a partial trace with reward r gets a share in
+proportion to exp(r / balance), and what has ended keeps its place. Shares are rounded by largest
+remainder, so that they always add up (the authors round each one by itself and mend the sum).
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import numpy as np
 
 from s1lib.chat import ChatFormat
 from s1lib.chat.length_control import split_steps
-from s1lib.engines.protocol import Engine, TokenIds
 from s1lib.grading import extract_answer
 from s1lib.keeping.hashes import derive_seed
-from s1lib.thinking.budget import Budget, BudgetError, Trace, answer, reserved_tokens
+from s1lib.thinking.budget import Budget, BudgetError, Trace, reserved_tokens
+from s1lib.thinking.forcing import closing_ids
+from s1lib.thinking.thinker import Thinker
 
 BALANCE = 0.1  # REBASE's balance temperature
 
@@ -36,7 +38,10 @@ class Reward(Protocol):
 
 @dataclass(frozen=True)
 class Tree:
-    """leaves: complete traces with the reward of their last step. Tokens are those of the whole tree, each decoded once."""
+    """A finished search; tokens are those of the whole tree, each decoded once.
+
+    leaves: complete traces with the reward of their last step.
+    """
 
     leaves: list[tuple[Trace, float]]
     best: Trace
@@ -45,101 +50,153 @@ class Tree:
     decoded_tokens: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Node:
+    """A partial trace. finish: None while it may grow. decoded_tokens: of its last step."""
+
     ids: list[int] = field(default_factory=list)
     finish: str | None = None
+    decoded_tokens: int = 0
 
 
 async def rebase(
-    engine: Engine,
-    chat: ChatFormat,
+    thinker: Thinker,
     question: str,
     width: int,
     budget: Budget,
     *,
     reward: Reward,
     separator: str,
-    temperature: float,
-    seed: int | None = None,
     balance: float = BALANCE,
 ) -> Tree:
-    """Search until `width` traces have ended, by themselves or at `budget.max_thinking` tokens of their path; then answer each.
+    """Search until `width` traces have ended, then answer each.
 
-    separator: what ends a step ("\n\n" in the paper's traces). Raises BudgetError for a width or temperature that cannot work.
+    A trace ends by itself or at `budget.max_thinking` tokens of its path.
+    separator: what ends a step (a blank line in the paper's traces).
+    Raises BudgetError for a width or a temperature that cannot work.
     """
-    if width < 1 or temperature <= 0 or balance <= 0:
-        raise BudgetError(f"width is {width}, temperature {temperature}, balance {balance}: all must be above 0")
-    prompt = chat.prompt_ids(question)
-    room = engine.max_context - reserved_tokens(chat, prompt, budget)
-    if room < 1:
-        raise BudgetError(f"a prompt of {len(prompt)} tokens leaves no room to think in a context of {engine.max_context}")
-    cap = room if budget.max_thinking is None else min(budget.max_thinking, room)
-    if not separator or chat.decode(chat.encode(separator)) != separator:
-        raise BudgetError(f"{separator!r} cannot end a step: this tokenizer has no ids for it; set sft.step_separator to another text")
-    stops = [*chat.thinking_stops, *chat.step_ends(separator)]
-    ends, leaves, rewards, spent, depth = set(chat.thinking_stops), [], [], 0, 0
+    search = _prepared(thinker, question, width, budget, separator, balance)
+    leaves, rewards, spent, depth = [], [], 0, 0
     growing: list[tuple[_Node, int]] = [(_Node(), width)]
-
-    async def grow(node: _Node, index: int) -> tuple[_Node, int]:
-        """One more step after `node`, and the tokens it took."""
-        left = cap - len(node.ids)
-        own = derive_seed(seed, "tree", depth, index)
-        part = await engine.complete([*prompt, *node.ids], max_tokens=left, stop=stops, temperature=temperature, seed=own)
-        ended = part.finish == "stop" and part.stop in ends
-        ids = [*node.ids, *part.ids, *(() if ended else part.stop or ())]
-        return _Node(ids, "natural" if ended else "forced" if len(ids) >= cap else None), part.decoded_tokens
-
     context = copy_context()  # one for all, as in a sweep
+
     while growing:
+        # Every node grows by one step for each of its children.
         wanted = [node for node, children in growing for _ in range(children)]
-        grown = await asyncio.gather(*(asyncio.create_task(grow(node, index), context=context) for index, node in enumerate(wanted)))
-        spent += sum(tokens for _, tokens in grown)
-        nodes = [node for node, _ in grown]
-        scores = await reward.scores(question, [split_steps(chat.decode(node.ids), separator) or [""] for node in nodes])
-        done = [(node, score) for node, score in zip(nodes, scores, strict=True) if node.finish]
-        leaves, rewards = leaves + [node for node, _ in done], rewards + [score for _, score in done]
-        alive = [(node, score) for node, score in zip(nodes, scores, strict=True) if not node.finish]
-        shares = allocate([score for _, score in alive], width - len(leaves), balance=balance)
+        steps = [search.grow(node, depth, index) for index, node in enumerate(wanted)]
+        tasks = [asyncio.create_task(step, context=context) for step in steps]
+        nodes = await asyncio.gather(*tasks)
+        spent += sum(node.decoded_tokens for node in nodes)
+
+        # The reward model judges all paths, those that have just ended included.
+        texts = [thinker.chat.decode(node.ids) for node in nodes]
+        paths = [split_steps(text, separator) or [""] for text in texts]
+        judged = list(zip(nodes, await reward.scores(question, paths), strict=True))
+        leaves += [node for node, _ in judged if node.finish]
+        rewards += [score for node, score in judged if node.finish]
+
+        # What is left of the width is shared out among those that go on.
+        alive = [(node, score) for node, score in judged if not node.finish]
+        scores = [score for _, score in alive]
+        shares = allocate(scores, width - len(leaves), balance=balance)
         growing = [(node, share) for (node, _), share in zip(alive, shares, strict=True) if share]
         depth += 1
-    traces = await asyncio.gather(*(_close(engine, chat, prompt, node, budget, temperature, seed, i) for i, node in enumerate(leaves)))
-    return _tree(chat, traces, rewards, spent)
+
+    answered = [search.answer(node, index) for index, node in enumerate(leaves)]
+    traces = await asyncio.gather(*answered)
+    return _tree(thinker.chat, traces, rewards, spent)
 
 
 def allocate(scores: Sequence[float], count: int, *, balance: float = BALANCE) -> list[int]:
-    """`count` children shared out in proportion to exp(score / balance): largest remainders, equal ones by score, then in order."""
+    """`count` children shared out in proportion to exp(score / balance), by largest remainder.
+
+    Equal remainders go to the higher score, then to the first.
+    """
     if not scores or count < 1:
         return [0] * len(scores)
     weights = np.exp((np.asarray(scores, dtype=float) - max(scores)) / balance)
     exact = count * weights / weights.sum()
     whole = np.floor(exact).astype(int)
-    rest = np.lexsort((-np.asarray(scores, dtype=float), whole - exact))[: count - whole.sum()]  # stable; the last key leads
-    whole[rest] += 1
+    # lexsort is stable, and its last key leads.
+    order = np.lexsort((-np.asarray(scores, dtype=float), whole - exact))
+    whole[order[: count - whole.sum()]] += 1
     return whole.tolist()
 
 
-async def _close(
-    engine: Engine, chat: ChatFormat, prompt: TokenIds, node: _Node, budget: Budget, temperature: float, seed: int | None, index: int
-) -> Trace:
-    closing = chat.closing(node.ids, natural=node.finish == "natural")
-    trace = Trace(list(prompt), node.ids, [False] * len(node.ids), closing, node.finish)
-    return await answer(engine, chat, trace, budget, temperature=temperature, seed=derive_seed(seed, "leaf", index))
+@dataclass(frozen=True)
+class _Search:
+    """What all steps of one search share."""
+
+    thinker: Thinker
+    prompt: list[int]
+    budget: Budget
+    cap: int
+    separator: str
+
+    async def grow(self, node: _Node, depth: int, index: int) -> _Node:
+        """One more step after `node`."""
+        ends = self.thinker.chat.thinking_stops
+        part = await self.thinker.complete(
+            [*self.prompt, *node.ids],
+            ("tree", depth, index),
+            max_tokens=self.cap - len(node.ids),
+            stop=[*ends, *self.thinker.chat.step_ends(self.separator)],
+        )
+        # A separator belongs to the thinking, an end of thinking does not.
+        ended = part.finish == "stop" and part.stop in ends
+        ids = [*node.ids, *part.ids, *(() if ended else part.stop or ())]
+        finish = "natural" if ended else "forced" if len(ids) >= self.cap else None
+        return _Node(ids, finish, part.decoded_tokens)
+
+    async def answer(self, leaf: _Node, index: int) -> Trace:
+        closing = closing_ids(self.thinker.chat, leaf.ids, natural=leaf.finish == "natural")
+        trace = Trace(self.prompt, leaf.ids, [False] * len(leaf.ids), closing, leaf.finish)
+        own = replace(self.thinker, seed=derive_seed(self.thinker.seed, "leaf", index))
+        return await own.answer(trace, self.budget)
+
+
+def _prepared(
+    thinker: Thinker, question: str, width: int, budget: Budget, separator: str, balance: float
+) -> _Search:
+    """The search, once it is certain that it can work; raises BudgetError otherwise."""
+    chat, temperature, context = thinker.chat, thinker.temperature, thinker.engine.max_context
+    if width < 1 or temperature <= 0 or balance <= 0:
+        raise BudgetError(
+            f"width is {width}, temperature {temperature}, balance {balance}: all must be above 0"
+        )
+    prompt = chat.prompt_ids(question)
+    room = context - reserved_tokens(chat, prompt, budget)
+    if room < 1:
+        raise BudgetError(
+            f"a prompt of {len(prompt)} tokens leaves no room to think in a context of {context}"
+        )
+    if not separator or chat.decode(chat.encode(separator)) != separator:
+        raise BudgetError(
+            f"{separator!r} cannot end a step: this tokenizer has no ids for it; "
+            "set sft.step_separator to another text"
+        )
+    cap = room if budget.max_thinking is None else min(budget.max_thinking, room)
+    return _Search(thinker, prompt, budget, cap, separator)
 
 
 def _tree(chat: ChatFormat, traces: Sequence[Trace], rewards: Sequence[float], spent: int) -> Tree:
-    """Each answer weighs as much as its traces' rewards together; the heaviest one is represented by its best trace."""
+    """The search's result: its answer weighs most, each as much as its traces' rewards together.
+
+    The heaviest answer is represented by its best trace.
+    """
     given = [extract_answer(trace.texts(chat)[1]) for trace in traces]
     weights: dict[str | None, float] = {}
     for name, score in zip(given, rewards, strict=True):
         weights[name] = weights.get(name, 0.0) + (score if name is not None else 0.0)
     chosen = max(weights, key=weights.__getitem__)
-    best = max((i for i, name in enumerate(given) if name == chosen), key=lambda i: rewards[i])
-    answers = sum(trace.decoded_tokens for trace in traces)
+    of_chosen = [index for index, name in enumerate(given) if name == chosen]
+    best = max(of_chosen, key=rewards.__getitem__)
+
+    decoded = spent + sum(trace.decoded_tokens for trace in traces)
     return Tree(
         leaves=list(zip(traces, rewards, strict=True)),
-        best=replace(traces[best], decoded_tokens=spent + answers),
+        best=replace(traces[best], decoded_tokens=decoded),
         thinking_tokens=spent,
         answer_tokens=sum(len(trace.answer_ids) for trace in traces),
-        decoded_tokens=spent + answers,
+        decoded_tokens=decoded,
     )

@@ -1,10 +1,11 @@
-"""The paper's whole sweep simulated at its own lengths: tokens of the one pass beside those of separate runs.
+"""The paper's whole sweep simulated at its own lengths: tokens of one pass and of separate runs.
 
 python -m tests.bench paper_sweep
 
-No model: an engine that knows how long each problem thinks (log-normal; means as published for AIME24: 6,109 tokens to the
-natural stop, Table 14, and some 450 more for every Wait, Figure 4a; cut at a context of 32,768) runs the package's
-own `sweep` and `force_budget` over the paper's caps and Waits.
+There is no model. An engine that knows how long each problem thinks runs the package's own `sweep`
+and `Thinker.force` over the paper's caps and Waits. The lengths are log-normal, with the means as
+published for AIME24: 6,109 tokens to the natural stop (Table 14) and some 450 more for every Wait
+(Figure 4a), cut at a context of 32,768.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import sys
 from pathlib import Path
 
 from s1lib.chat import ChatFormat
-from s1lib.engines.protocol import Completion, TokenIds
-from s1lib.thinking.budget import force_budget
+from s1lib.engines.protocol import Completion, Request
 from s1lib.thinking.sweep import grid, sweep
+from s1lib.thinking.thinker import Thinker
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from scripted import char_chat
@@ -29,26 +30,35 @@ PROBLEMS = 60
 
 
 class Lengths:
-    """Implements `complete` for traces of known lengths: a letter per token, ends where the drawn lengths say."""
+    """Implements `complete` for traces that end where the drawn lengths say, a letter per token."""
 
     name, max_context = "lengths", CONTEXT
 
     def __init__(self, chat: ChatFormat, question: str, rng: random.Random) -> None:
-        draws = [mean * math.exp(rng.gauss(-(SPREAD**2) / 2, SPREAD)) for mean in (MEAN, *[MEAN_WAIT] * max(WAITS))]
-        self.parts, self.chat, self.start = [max(1, round(draw)) for draw in draws], chat, len(chat.prompt_ids(question))
+        draws = [
+            mean * math.exp(rng.gauss(-(SPREAD**2) / 2, SPREAD))
+            for mean in (MEAN, *[MEAN_WAIT] * max(WAITS))
+        ]
+        self.parts = [max(1, round(draw)) for draw in draws]
+        self.chat, self.start = chat, len(chat.prompt_ids(question))
         self.letter, self.wait, self.decoded = chat.encode("a")[0], chat.encode("W")[0], 0
         self.answer, self.thinking = chat.answer_start[0], 0
 
-    async def complete(self, prompt_ids: TokenIds, *, max_tokens: int, stop: list[tuple[int, ...]], **_: object) -> Completion:
-        own = prompt_ids[self.start :]
+    async def complete(self, request: Request) -> Completion:
+        own, max_tokens = list(request.prompt_ids[self.start :]), request.max_tokens
         await asyncio.sleep(0)
         if self.answer in own:
             left = ANSWER
-        else:  # thinking so far ends within the part that the Waits so far began; forced tokens are not of any part
+        else:
+            # Thinking ends within the part that the Waits so far began. Forced tokens are of none.
             waits = own.count(self.wait)
             left = sum(self.parts[: waits + 1]) - (len(own) - 4 * waits)
         ended = left < max_tokens
-        done = Completion([self.letter] * min(left, max_tokens), "stop" if ended else "length", tuple(stop[0]) if ended else None)
+        done = Completion(
+            [self.letter] * min(left, max_tokens),
+            "stop" if ended else "length",
+            request.stop[0] if ended else None,
+        )
         self.decoded += done.decoded_tokens
         self.thinking += 0 if self.answer in own else done.decoded_tokens
         return done
@@ -62,17 +72,24 @@ async def simulate() -> None:
         traces = {}
         for way in total:
             engine = Lengths(chat, question, random.Random(number))
+            thinker = Thinker(engine, chat)
             if way == "separate":
-                traces[way] = {point: await force_budget(engine, chat, question, point) for point in points}
+                traces[way] = {point: await thinker.force(question, point) for point in points}
             else:
-                traces[way] = await sweep(engine, chat, question, points)
+                traces[way] = await sweep(thinker, question, points)
             total[way][0] += engine.thinking
             total[way][1] += engine.decoded
-        assert all(traces["one pass"][p].thinking_ids == traces["separate"][p].thinking_ids for p in points)
+        assert all(
+            traces["one pass"][p].thinking_ids == traces["separate"][p].thinking_ids for p in points
+        )
     (thinking, decoded), (once_thinking, once_decoded) = total["separate"], total["one pass"]
-    print(f"{len(points)} points (caps {CAPS}, none, Waits {WAITS}), {PROBLEMS} problems at the paper's lengths")
-    print(f"thinking tokens: separate {thinking:,}, one pass {once_thinking:,}: x {once_thinking / thinking:.3f}")
-    print(f"all decoded tokens: separate {decoded:,}, one pass {once_decoded:,}: x {once_decoded / decoded:.3f}")
+    swept = f"{len(points)} points (caps {CAPS}, none, Waits {WAITS})"
+    print(f"{swept}, {PROBLEMS} problems at the paper's lengths")
+    for what, apart, once in (
+        ("thinking tokens", thinking, once_thinking),
+        ("all decoded tokens", decoded, once_decoded),
+    ):
+        print(f"{what}: separate {apart:,}, one pass {once:,}: x {once / apart:.3f}")
 
 
 def main() -> None:

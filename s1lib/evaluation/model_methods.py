@@ -1,0 +1,99 @@
+"""Which methods each model of a profile is evaluated with."""
+
+from __future__ import annotations
+
+from s1lib.evaluation.methods import (
+    ClassConditional,
+    Direct,
+    Forcing,
+    Method,
+    Sampling,
+    StepConditional,
+    TokenConditional,
+    TreeSearch,
+)
+from s1lib.keeping.hashes import hash_of_model
+from s1lib.profile import Evaluation, Profile
+from s1lib.thinking.budget import Budget
+from s1lib.thinking.sweep import grid
+
+
+def methods_for(profile: Profile, model: str) -> list[Method]:
+    """The methods that a model gets, as the paper gives them.
+
+    The base model is asked with and without thinking, an ablation thinks to its natural stop, a
+    published set also gets Waits (Table 5), and s1 gets everything. A model trained for conditional
+    control gets that alone. Without one for classes s1 itself is asked, as in the paper.
+    """
+    settings = profile.evaluation
+    natural = Budget(max_thinking=settings.max_thinking, answer_tokens=settings.answer_tokens)
+    some = settings.sampled_problems
+    conditional = {
+        "token": TokenConditional(settings.token_limits, natural, problems=some),
+        "step": StepConditional(settings.step_limits, natural, problems=some),
+        "class": ClassConditional(natural, problems=some),
+    }
+    if model in profile.sft.conditional:
+        return [conditional[model]]
+    if model in [one.name for one in profile.sft.published]:
+        return [Forcing(tuple(_points(settings, budgets=())), settings.max_thinking)]
+    if model != "s1":
+        direct = [Direct(profile.curation.attempt_tokens)] if model == "base" else []
+        return [*direct, Forcing((natural,), settings.max_thinking)]
+
+    # s1: the sweep, with the other strings that may stand in for "Wait" (Table 4).
+    points = _points(settings, budgets=settings.budgets)
+    points += [
+        Budget(
+            max_thinking=settings.max_thinking,
+            waits=settings.string_waits,
+            wait=string,
+            answer_tokens=settings.answer_tokens,
+        )
+        for string in settings.strings
+    ]
+    forcing = Forcing(tuple(dict.fromkeys(points)), settings.max_thinking)
+
+    asked = [] if "class" in profile.sft.conditional else [conditional["class"]]
+    return [forcing, *_sampling(settings, natural), *_tree_search(profile, natural), *asked]
+
+
+def _points(settings: Evaluation, *, budgets: tuple[int, ...]) -> list[Budget]:
+    return grid(
+        budgets,
+        settings.waits,
+        max_thinking=settings.max_thinking,
+        answer_tokens=settings.answer_tokens,
+    )
+
+
+def _sampling(settings: Evaluation, natural: Budget) -> list[Method]:
+    """Votes and rejection, from the same samples where their temperatures agree."""
+    votes, caps, tries = max(settings.votes), settings.rejection_caps, settings.rejection_tries
+    vote, reject = settings.vote_temperature, settings.rejection_temperature
+    some = settings.sampled_problems
+    if vote == reject:
+        return [Sampling(natural, vote, votes, caps, tries, some)]
+    return [
+        Sampling(natural, vote, votes=votes, problems=some),
+        Sampling(natural, reject, caps=caps, tries=tries, problems=some),
+    ]
+
+
+def _tree_search(profile: Profile, natural: Budget) -> list[Method]:
+    """Tree search, where the profile names a reward model for it."""
+    settings = profile.evaluation
+    if not settings.reward:
+        return []
+    reward = profile.resolve(settings.reward)
+    return [
+        TreeSearch(
+            settings.tree_widths,
+            natural,
+            settings.vote_temperature,
+            reward,
+            hash_of_model(reward),
+            profile.sft.step_separator,
+            settings.sampled_problems,
+        )
+    ]
