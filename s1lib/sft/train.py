@@ -38,7 +38,7 @@ from s1lib.keeping.side_by_side import side_by_side, workers
 from s1lib.profile import CUT, SFT, Profile
 from s1lib.sft.dataset import training_set
 from s1lib.sft.model_card import model_card
-from s1lib.sft.recipe import RECIPE, Follow, Trainer, build_trainer, check_settings, recipe_of
+from s1lib.sft.recipe import RECIPE, Follow, Trainer, build_trainer, check_recipe, recipe_of
 
 Log = Callable[[str], None]
 LOGGED = ("step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens")
@@ -160,8 +160,8 @@ def _prepare(samples: Sequence[Sample], profile: Profile, name: str, out: Path, 
 
 
 def _may_train(job: Job, log: Log) -> None:
-    """Raises TrainingError for settings and sizes that this machine cannot train with."""
-    check_settings(job.settings)
+    """Raises TrainingError for what cannot be trained on this machine, before a model is loaded."""
+    check_recipe(job.settings, job.tokenizer)
     if not was_launched():
         check_memory(job.profile, longest=max(job.data["length"]), log=log)
     elif job.settings.processes != world_size():
