@@ -113,7 +113,7 @@ def _reason(said: Sequence[str]) -> str:
 
 
 def command(processes: int, *, nodes: int = 1, node: int = 0, head: str = "localhost") -> list[str]:
-    """What starts this node's share of the processes; a module and its arguments follow."""
+    """What starts this node's processes, to be followed by a module and its arguments."""
     if not torch.cuda.is_available():  # here accelerate would start a single one
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         return [*launcher, "--nproc_per_node", str(processes)]
@@ -139,7 +139,7 @@ def environment(processes: int, *, nodes: int = 1) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Become the launcher of one node's processes; what Slurm's scripts run."""
+    """Become the launcher of one node's processes, as Slurm's scripts ask."""
     parser = argparse.ArgumentParser(prog="python -m s1lib.hardware.launcher")
     parser.add_argument("--processes", type=int, required=True, help="of all nodes together")
     parser.add_argument("--nodes", type=int, default=1)

@@ -17,7 +17,7 @@ from s1lib.errors import S1Error
 
 
 class SFTDataError(S1Error):
-    """The samples cannot be trained on as they are; the message is one line that names them."""
+    """The samples cannot be trained on as they are: one line that names them."""
 
 
 def training_set(
@@ -107,7 +107,7 @@ class LengthBatches(Sampler[int]):
     """Indices in an order whose batches hold examples of similar length, in random order.
 
     So little is padding. Each epoch shuffles the examples, sorts every `pool` batches of them by
-    length and shuffles the batches; an incomplete batch comes last. (transformers' own length
+    length and shuffles the batches. An incomplete batch comes last. (transformers' own length
     grouping goes from long to short through every epoch.)
     """
 

@@ -40,7 +40,7 @@ ONLY_WHERE_SET = {"lora_rank", "optim"}
 
 
 def recipe_of(settings: SFT) -> dict[str, Any]:
-    """The settings that decide what a model learns; they are in its key and in its record."""
+    """The settings that decide what a model learns, as they are in its key and record."""
     defaults = {key: getattr(SFT, key) for key in ONLY_WHERE_SET}
     return {
         key: value
@@ -176,7 +176,7 @@ class Trainer(SFTTrainer):
         self._total_train_tokens = int(counts[-1])
 
     def save(self, directory: Path) -> None:
-        """Write the whole model as safetensors, adapters merged; all processes call it."""
+        """Write the whole model as safetensors, adapters merged, with the help of all processes."""
         plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
         if plugin is not None:
             # Checkpoints are sharded; a sharded "save" would write no model at all.
