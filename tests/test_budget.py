@@ -328,6 +328,13 @@ class TestTheOfficialRules:
     def play(self, thinking, **budget):
         return play(self.chat, thinking, Budget(strict_s1=True, **budget))
 
+    def test_an_answer_ends_at_the_end_of_the_turn_and_not_at_a_new_segment(self):
+        answer = "a<|im_start|>b<|im_end|>"
+        for strict, ids in ((False, "a"), (True, "a<|im_start|>b")):
+            policy = script(self.chat, Q, PLAIN, answer=answer)
+            trace = run(ScriptedEngine(policy), self.chat, Budget(max_thinking=9, strict_s1=strict))
+            assert self.chat.decode(trace.answer_ids) == ids
+
     def test_without_waits_it_is_the_same_method(self):
         for cap in range(1, 8):
             assert (

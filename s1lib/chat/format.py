@@ -103,11 +103,16 @@ class ChatFormat:
         return tuple(self.encode("\n"))
 
     @cached_property
-    def segment_ends(self) -> list[tuple[int, ...]]:
-        """The start of a new segment, the end of the turn and, where there is one, of the text."""
+    def turn_ends(self) -> list[tuple[int, ...]]:
+        """The end of the turn and, where the vocabulary has one, of the text."""
         known = self.tokenizer.get_vocab()
         ends = [text for text in (END_OF_TEXT, self.tokenizer.eos_token) if text in known]
-        return list(dict.fromkeys(tuple(self.encode(text)) for text in (IM_START, IM_END, *ends)))
+        return list(dict.fromkeys(tuple(self.encode(text)) for text in (IM_END, *ends)))
+
+    @cached_property
+    def segment_ends(self) -> list[tuple[int, ...]]:
+        """The start of a new segment, or an end of the turn."""
+        return list(dict.fromkeys([tuple(self.encode(IM_START)), *self.turn_ends]))
 
     @property
     def thinking_stops(self) -> list[tuple[int, ...]]:

@@ -61,8 +61,9 @@ class Thinker:
     async def answer(self, thought: Trace, budget: Budget) -> Trace:
         """The second half: let the model finish what `thought` closed."""
         ids = [*thought.prompt_ids, *thought.thinking_ids, *thought.closing_ids]
-        stop, limit = self.chat.answer_stops, budget.answer_tokens
-        part = await self.complete(ids, ("answer",), max_tokens=limit, stop=stop)
+        # The official evaluation lets an answer go on into a new segment.
+        stop = self.chat.turn_ends if budget.strict_s1 else self.chat.answer_stops
+        part = await self.complete(ids, ("answer",), max_tokens=budget.answer_tokens, stop=stop)
         decoded = thought.decoded_tokens + part.decoded_tokens
         return replace(thought, answer_ids=part.ids, decoded_tokens=decoded)
 
