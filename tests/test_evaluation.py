@@ -267,6 +267,9 @@ def test_rejection_takes_the_first_sample_that_fits_and_says_when_none_does(tmp_
             fitting = [
                 s for s in samples if s["finish"] == "natural" and s["thinking_tokens"] <= cap
             ]
+            spent = [min(sample["thinking_tokens"], cap + 1) for sample in samples]
+            tries = samples.index(fitting[0]) + 1 if fitting else len(samples)
+            assert row["spent_thinking_tokens"] == sum(spent[:tries]) >= row["thinking_tokens"]
             if fitting:
                 assert row["thinking"] == fitting[0]["thinking"] and row["finish"] == "natural"
             else:

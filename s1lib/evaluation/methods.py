@@ -97,7 +97,7 @@ class Sampling:
     caps, tries: of rejection sampling (figure 6).
 
     Both draw from the same samples, as the paper's two readings of one set would. A rejection
-    record's decoded_tokens are those that rejection sampling alone takes.
+    record's decoded_tokens and spent_thinking_tokens are those that rejection sampling alone takes.
     """
 
     budget: Budget
@@ -126,6 +126,7 @@ class Sampling:
             parameters = {"cap": cap, "tries": self.tries, "temperature": self.temperature}
             row = record_fields(thinker.chat, outcome.trace or silent, "rejection", parameters)
             row["decoded_tokens"] = outcome.decoded_tokens
+            row["spent_thinking_tokens"] = outcome.thinking_tokens
             if outcome.rejected:
                 row["finish"] = "rejected"
             rows.append(row)

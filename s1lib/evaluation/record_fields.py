@@ -3,6 +3,8 @@
 method, parameters, sample: which run it belongs to, and the number of the sample in it.
 prompt_tokens, thinking_tokens, forced_tokens, answer_tokens: delimiters are not counted.
 decoded_tokens: what was sampled for this record alone, delimiters included.
+spent_thinking_tokens: in rejection sampling alone, the thinking tokens of all tries, the rejected
+    ones included (thinking_tokens are the accepted trace's).
 thinking, answer: the texts, without delimiters.
 finish: why thinking ended: "natural", "forced", "context", or "rejected" (no sample fits the cap).
 waits_used: how often "Wait" was appended.
