@@ -12,7 +12,15 @@ from synthetic_records import synthetic_records
 
 from s1lib.evaluation import report
 from s1lib.evaluation.benchmarks import BenchmarkError, Problem, checksum, load_benchmark
-from s1lib.evaluation.methods import Direct, Forcing, Sampling
+from s1lib.evaluation.methods import (
+    ClassConditional,
+    Direct,
+    Forcing,
+    Sampling,
+    StepConditional,
+    TokenConditional,
+    TreeSearch,
+)
 from s1lib.evaluation.model_methods import methods_for
 from s1lib.evaluation.run import EvaluatedModel, decode, evaluate, run_benchmark, write_records
 from s1lib.grading import grade
@@ -20,7 +28,7 @@ from s1lib.keeping.files import write_jsonl
 from s1lib.profile import Benchmark, EngineSettings, Evaluation, Profile, load_profile
 from s1lib.published.hub import HubError
 from s1lib.published.table_files import TableError
-from s1lib.thinking.budget import Budget
+from s1lib.thinking.budget import Budget, BudgetError
 from s1lib.thinking.thinker import Thinker
 
 CHAT = char_chat()
@@ -322,6 +330,52 @@ def test_s1_gets_every_method_and_the_ablations_only_their_natural_stop():
         replace(profile, evaluation=replace(profile.evaluation, sampled_problems=5)), "s1"
     )
     assert [method.problems for method in fewer] == [None, 5, 5]
+
+
+METHODS = (
+    Direct(20),
+    Forcing(POINTS, UNLIMITED),
+    Sampling(NATURAL, 1.0, votes=2, caps=(5, 59), tries=3),
+    TokenConditional((8,), NATURAL),
+    StepConditional((2,), NATURAL),
+    ClassConditional(NATURAL),
+    TreeSearch((1, 2), NATURAL, 1.0, "nowhere", "w0", "\n"),
+)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_one_prompt_longer_than_the_context_is_a_record_and_the_others_are_kept(
+    method, tmp_path, monkeypatch
+):
+    class Equal:
+        async def scores(self, question, paths):
+            return [0.5] * len(paths)
+
+    monkeypatch.setattr("s1lib.evaluation.methods._reward_model", lambda reference: Equal())
+    some, said = problems(10), []
+    some[3] = replace(some[3], question="a" * 600)
+    engine = ScriptedEngine(traces(5), max_context=400)
+    rows = run(method, engine, some, tmp_path / "a", log=said.append)
+    long = [row for row in rows if row["problem_id"] == "p3"]
+    assert {row["finish"] for row in long} == {"context"}
+    assert not any(row["correct"] or row["extracted"] or row["decoded_tokens"] for row in long)
+    assert not any(row["thinking"] or row["answer"] for row in long)
+    assert all(row["prompt_tokens"] > 600 for row in long)
+    assert "1 prompt(s) leave no room" in said[0] and said[0].endswith("p3")
+    assert len(said) == 2  # the other line is the shard's own
+
+    # The same rows as any other problem has, and the others are what they are without it.
+    runs = [(row["method"], row["parameters"], row["sample"]) for row in long]
+    assert runs == [
+        (row["method"], row["parameters"], row["sample"]) for row in rows if row["problem_id"] == "p0"
+    ]
+    others = run(method, engine, [p for p in some if p.id != "p3"], tmp_path / "b")
+    assert [row for row in rows if row["problem_id"] != "p3"] == others
+
+
+def test_an_answer_that_no_prompt_leaves_room_for_is_refused(tmp_path):
+    with pytest.raises(BudgetError, match="do not fit the engine's context of 30"):
+        run(Forcing(POINTS, UNLIMITED), ScriptedEngine(traces(5), max_context=30), directory=tmp_path)
 
 
 # ---- shards --------------------------------------------------------------------------------------

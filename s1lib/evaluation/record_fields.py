@@ -6,7 +6,8 @@ decoded_tokens: what was sampled for this record alone, delimiters included.
 spent_thinking_tokens: in rejection sampling alone, the thinking tokens of all tries, the rejected
     ones included (thinking_tokens are the accepted trace's).
 thinking, answer: the texts, without delimiters.
-finish: why thinking ended: "natural", "forced", "context", or "rejected" (no sample fits the cap).
+finish: why thinking ended: "natural", "forced", "context" (without an answer where the prompt alone
+    was too long), or "rejected" (no sample fits the cap).
 waits_used: how often "Wait" was appended.
 steps_used: steps counted, in step-conditional control; null elsewhere.
 forced_spans: where in `thinking` the appended tokens stand, [start, end) in characters.

@@ -24,6 +24,7 @@ from pathlib import Path
 from s1lib.chat import ChatFormat
 from s1lib.engines import Engine, open_engine
 from s1lib.evaluation.benchmarks import Problem
+from s1lib.evaluation.long_prompts import EvaluationThinker
 from s1lib.evaluation.methods import Method
 from s1lib.evaluation.model_methods import methods_for
 from s1lib.grading import grade_many
@@ -32,7 +33,6 @@ from s1lib.keeping.hashes import hash_of, hash_of_model
 from s1lib.keeping.shards import shard_async
 from s1lib.keeping.side_by_side import side_by_side, workers
 from s1lib.profile import Benchmark, EngineSettings, Profile, split_revision
-from s1lib.thinking.thinker import Thinker
 
 SHARD = 100  # problems of a shard
 
@@ -152,9 +152,13 @@ async def run_benchmark(
         }
         name = f"{model.name}-{method.name}-{benchmark.name}-{start:05d}"
         key = shard_key(model, method, some, shared)
-        return await shard_async(
-            directory, name, key, lambda: _records(model, some, method, shared), log=log
-        )
+
+        async def make() -> list[dict]:
+            rows = await _records(model, some, method, shared)
+            _say_unanswered(rows, name, log)
+            return rows
+
+        return await shard_async(directory, name, key, make, log=log)
 
     shards = await _all(part(start) for start in range(0, len(problems), SHARD))
     return [row for rows in shards for row in rows]
@@ -181,7 +185,7 @@ async def _records(
 ) -> list[dict]:
     async def decode(problem: Problem) -> list[dict]:
         async with model.places:
-            thinker = Thinker(model.engine, model.chat)
+            thinker = EvaluationThinker(model.engine, model.chat)
             rows = await method(thinker, problem, seed=shared["seed"])
         about = {"kind": problem.kind, "problem_id": problem.id, "gold": problem.gold}
         return [{**shared, **about, **row, "engine": model.engine.name} for row in rows]
@@ -195,6 +199,20 @@ async def _records(
         {**row, "extracted": grade.extracted, "correct": grade.correct}
         for row, grade in zip(rows, grades, strict=True)
     ]
+
+
+def _say_unanswered(rows: Iterable[dict], name: str, log: Callable[[str], None]) -> None:
+    """Name the problems whose prompts left no room to decode anything."""
+    ids = {
+        row["problem_id"]: None
+        for row in rows
+        if row["finish"] == "context" and not row["thinking_tokens"] + row["answer_tokens"]
+    }
+    if ids:
+        log(
+            f"{name}: {len(ids)} prompt(s) leave no room in the context and count as wrong: "
+            f"{', '.join(ids)}"
+        )
 
 
 async def _all(work: Iterable) -> list:

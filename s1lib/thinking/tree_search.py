@@ -23,7 +23,7 @@ from s1lib.chat import ChatFormat
 from s1lib.chat.length_control import split_steps
 from s1lib.grading import extract_answer
 from s1lib.keeping.hashes import derive_seed
-from s1lib.thinking.budget import Budget, BudgetError, Trace, reserved_tokens
+from s1lib.thinking.budget import Budget, BudgetError, PromptTooLong, Trace, reserved_tokens
 from s1lib.thinking.forcing import closing_ids
 from s1lib.thinking.thinker import Thinker
 
@@ -183,8 +183,9 @@ def _prepared(
     prompt = chat.prompt_ids(question)
     room = context - reserved_tokens(chat, prompt, budget)
     if room < 1:
-        raise BudgetError(
-            f"a prompt of {len(prompt)} tokens leaves no room to think in a context of {context}"
+        raise PromptTooLong(
+            f"a prompt of {len(prompt)} tokens leaves no room to think in a context of {context}",
+            prompt,
         )
     if not separator or chat.decode(chat.encode(separator)) != separator:
         raise BudgetError(
