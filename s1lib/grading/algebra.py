@@ -6,7 +6,10 @@ an answer that states a false equation, or leaves a sum of numbers to the reader
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import latex2sympy2_extended.latex2sympy2 as latex
 import math_verify.grader as grader
@@ -14,6 +17,7 @@ from latex2sympy2_extended.math_normalization import NormalizationConfig, normal
 from sympy import Add, Basic, MatrixBase, Mul, Pow, Rational, S, expand
 from sympy.core.relational import Eq, Relational
 
+_EQUALS = re.compile(r"(?<![<>!])=")
 _DIGITS = 30  # of a difference that is not zero; sympy works with as many more as it needs
 _SPELLING = NormalizationConfig(basic_latex=True, malformed_operators=True, nits=True, units=False, boxed="none")
 _MEANING = latex.ConversionConfig(lowercase_symbols=False)  # R and r are two radii
@@ -29,14 +33,25 @@ class _ExactReader(latex._Latex2Sympy):
 
 def same(found: str, gold: str) -> bool:
     """Whether two normalised answers are equal; `found` is held to its own equations. Raises what sympy raises."""
-    answer, reference = read(found), read(gold)
+    reference = read(gold)
+    *links, last = _links(found)
+    answer = read(last)
     if answer is None or reference is None:
         return False
-    if not _equations_hold(answer):
+    if not all(_equations_hold(read(link)) for link in (*links, last)):
         return False
     if _leaves_a_sum(answer) and not _leaves_a_sum(reference):
         return False
-    return bool(grader.verify(reference, answer, timeout_seconds=None))  # not symmetric: the gold answer comes first
+    # Not symmetric, so the gold answer comes first; an interval may be written as an inequality.
+    return bool(grader.verify(reference, answer, allow_set_relation_comp=True, timeout_seconds=None))
+
+
+def _links(text: str) -> list[str]:
+    """The equations of a chain, "x=2+3", "2+3=5", and the one that remains of it, "x=5"; other text as it stands."""
+    sides = _EQUALS.split(text)
+    if len(sides) < 3 or "," in text:
+        return [text]
+    return [f"{left}={right}" for left, right in pairwise(sides)] + [f"{sides[0]}={sides[-1]}"]
 
 
 @lru_cache(maxsize=1000)  # one gold answer is compared with many
@@ -49,13 +64,13 @@ def read(text: str) -> Basic | MatrixBase | None:
         return None
 
 
-def _equations_hold(expression: Basic | MatrixBase) -> bool:
+def _equations_hold(expression: Basic | MatrixBase | None) -> bool:
     """Whether every equation between constants in it is true: 52+05=67 is not, and x=5 has a variable."""
-    if isinstance(expression, MatrixBase):
+    if expression is None:
         return True
     if isinstance(expression, Eq) and not expression.free_symbols and not _is_zero(expression.lhs - expression.rhs):
         return False
-    return all(_equations_hold(part) for part in expression.args)
+    return all(map(_equations_hold, _parts(expression)))
 
 
 def _leaves_a_sum(expression: Basic | MatrixBase) -> bool:
@@ -63,11 +78,13 @@ def _leaves_a_sum(expression: Basic | MatrixBase) -> bool:
     if isinstance(expression, Relational):
         constant = [side for side in expression.args if not side.free_symbols]
         return bool(constant) and all(map(_leaves_a_sum, constant))
-    if isinstance(expression, grader.And):  # x = 2+3 = 5 is done in the end
-        return _leaves_a_sum(expression._unsorted_args[-1])
     if isinstance(expression, Add) and all(map(_is_plain, expression.args)):
         return True
-    return any(map(_leaves_a_sum, expression.args))
+    return any(map(_leaves_a_sum, _parts(expression)))
+
+
+def _parts(expression: Basic | MatrixBase) -> Sequence[Basic]:
+    return expression.flat() if isinstance(expression, MatrixBase) else expression.args
 
 
 def _is_plain(term: Basic) -> bool:

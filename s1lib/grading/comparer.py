@@ -25,7 +25,7 @@ _VALUE = re.compile(
     r"|(\d*\.\d*)\\overline\{(\d+)\})(\\%)?"
 )
 _ASSIGNED = re.compile(r"^[A-Za-z](?:_\{?\w\}?)?=(?=[^=]*$)")  # the "x=" of "x=58500"
-_BASED = re.compile(r"([0-9][0-9A-F]*)(?:_\{?(?:base )?(\d+)\}?| ?\(?(?:in )?base ?(\d+)\)?)")
+_BASED = re.compile(r"([0-9][0-9A-F]*)(?:_\{?(?:base ?)?(\d+)\}?| ?\(?(?:in )?base ?(\d+)\)?)")
 _WORDS = re.compile(r"\s*(?:\\(?:text|textbf|textit|mbox|mathrm)\s*\{[^{}]*[A-Za-z][^{}]*\}|[A-Za-z][A-Za-z'’ -]{3,})[\s.]*")
 _ARTICLE = re.compile(r"^(?:the|an?|option|choice) (?=\w)")
 _SIDE_BY_SIDE = re.compile(r"\d \d|(?<![\d.^_{}])\d+ ?\\frac\{\d+\}\{\d+\}")

@@ -28,8 +28,8 @@ _FUNCTIONS = "arcsin arccos arctan sinh cosh tanh sin cos tan cot sec csc ln log
 _MARKS = [
     (r",?\s*\\!\s*", lambda mark: "," if mark[0].startswith(",") else ""),
     (r"(?<=\d)\\,\s*(?=\d{3}(?!\d))|\{,\}(?=\d{3})", ","),
-    (r"\\[,;: ]|~|\\q?quad\b|\\(?:thin|med|thick)space\b", " "),
-    (r"\\\$|\$|\\[()\[\]](?!\w)|\\displaystyle\b|\\(?:left|right|[bB]ig{1,2}[lr]?)(?![a-zA-Z])\.?", ""),
+    (r"(?<!\\)\\[,;: ]|~|\\q?quad\b|\\(?:thin|med|thick)space\b", " "),
+    (r"\\\$|\$|(?<!\\)\\[()\[\]]|\\displaystyle\b|\\(?:left|right|[bB]ig{1,2}[lr]?)(?![a-zA-Z])\.?", ""),
     (r"\\[dtc]frac\b", r"\\frac"),
     (r"\\[dt]binom\b", r"\\binom"),
     (r"\\leq(?:slant)?\b", r"\\le"),
@@ -143,4 +143,4 @@ def _improper(mixed: re.Match) -> str:
 def _spaced(text: str) -> str:
     """Spaces only where they part two words, two numbers or the members of a list."""
     text = re.sub(r"\s+", " ", text)
-    return re.sub(r"(?<![\w,]) | (?![\w])|(?<=[A-Za-z]) (?=\d)|(?<=\d) (?=[A-Za-z](?![A-Za-z]))", "", text)
+    return re.sub(r"(?<![\w,]) | (?![\w])|(?<=[A-Za-z]) (?=\d)", "", text)
