@@ -141,6 +141,33 @@ def test_a_tree_of_width_1_counts_the_tokens_of_its_trace():
         assert tree.answer_tokens == len(tree.best.answer_ids)
 
 
+def test_rewards_of_one_value_in_several_spellings_add_up():
+    texts = ["Answer: 1.0", "Answer: 1", "Answer: 2"]
+
+    def policy(ids, seed):
+        text = CHAT.decode(list(ids[len(CHAT.prompt_ids("Q")) :]))
+        if "answer" in text:
+            full = texts["abc".index(text[0])] + "<|im_end|>"
+            return CHAT.encode(full[len(text.split("answer")[1]) :])[:1]
+        return CHAT.encode("<|im_start|>" if text else "abc"[seed % 3])
+
+    class Fixed:
+        async def scores(self, question, paths):
+            return [{"a": 0.5, "b": 0.6, "c": 0.9}[path[-1][0]] for path in paths]
+
+    for seed in range(60):
+        engine = ScriptedEngine(policy)
+        tree = search(engine, 3, Budget(max_thinking=20, answer_tokens=30), Fixed(), seed=seed)
+        if sorted(CHAT.decode(trace.thinking_ids)[0] for trace, _ in tree.leaves) == [
+            "a",
+            "b",
+            "c",
+        ]:
+            assert tree.best.texts(CHAT)[1] == "Answer: 1"  # 0.5 + 0.6 > 0.9, and 0.6 is the best
+            return
+    raise AssertionError("no seed gave the case that this is about")
+
+
 def test_an_answer_that_cannot_be_read_never_wins():
     class Worthless:
         async def scores(self, question, paths):

@@ -219,7 +219,7 @@ class TreeSearch:
         for width in self.widths:
             own = derive_seed(seed, problem.id, width)
             searcher = replace(thinker, temperature=self.temperature, seed=own)
-            options = {"reward": reward, "separator": self.separator}
+            options = {"reward": reward, "separator": self.separator, "kind": problem.kind}
             try:
                 tree = await rebase(searcher, problem.question, width, self.budget, **options)
             except PromptTooLong as error:

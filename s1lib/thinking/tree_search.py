@@ -21,7 +21,7 @@ import numpy as np
 
 from s1lib.chat import ChatFormat
 from s1lib.chat.length_control import split_steps
-from s1lib.grading import extract_answer
+from s1lib.grading import answer_classes, read_answer
 from s1lib.keeping.hashes import derive_seed
 from s1lib.thinking.budget import Budget, BudgetError, PromptTooLong, Trace, reserved_tokens
 from s1lib.thinking.forcing import closing_ids
@@ -73,12 +73,14 @@ async def rebase(
     *,
     reward: Reward,
     separator: str,
+    kind: str = "math",
     balance: float = BALANCE,
 ) -> Tree:
     """Search until `width` traces have ended, then answer each.
 
     A trace ends by itself or at `budget.max_thinking` tokens of its path.
     separator: what ends a step (a blank line in the paper's traces).
+    kind: of the problem, "math" or "choice", which is how its answers are read.
     Raises BudgetError for a width or a temperature that cannot work.
     """
     search = _prepared(thinker, question, width, budget, separator, balance)
@@ -112,7 +114,8 @@ async def rebase(
     answered = [search.answer(node, index) for index, node in enumerate(leaves)]
     traces = await asyncio.gather(*answered)
     decoded += sum(trace.decoded_tokens for trace in traces)
-    best = traces[_best(thinker.chat, traces, rewards)]
+    # In a thread, because comparing answers may take its time.
+    best = traces[await asyncio.to_thread(_best, thinker.chat, traces, rewards, kind)]
     return Tree(
         leaves=list(zip(traces, rewards, strict=True)),
         best=replace(best, decoded_tokens=decoded),
@@ -196,16 +199,18 @@ def _prepared(
     return _Search(thinker, prompt, budget, cap, separator)
 
 
-def _best(chat: ChatFormat, traces: Sequence[Trace], rewards: Sequence[float]) -> int:
+def _best(chat: ChatFormat, traces: Sequence[Trace], rewards: Sequence[float], kind: str) -> int:
     """Where the best trace of the winning answer stands.
 
-    An answer weighs as much as its traces' rewards together. One that cannot be read never wins,
-    unless no trace has another.
+    An answer weighs as much as its traces' rewards together, however they spell it. One that
+    cannot be read never wins, unless no trace has another.
     """
-    given = [extract_answer(trace.texts(chat)[1]) for trace in traces]
-    weights: dict[str | None, float] = {}
-    for name, score in zip(given, rewards, strict=True):
-        weights[name] = weights.get(name, 0.0) + score
-    chosen = max((name for name in weights if name is not None), key=weights.get, default=None)
-    of_chosen = [index for index, name in enumerate(given) if name == chosen]
+    answers = [read_answer(trace.texts(chat)[1], kind).value for trace in traces]
+    candidates = answer_classes(answers)
+    weights: dict[int | None, float] = {}
+    for candidate, score in zip(candidates, rewards, strict=True):
+        weights[candidate] = weights.get(candidate, 0.0) + score
+    readable = [candidate for candidate in weights if candidate is not None]
+    chosen = max(readable, key=weights.__getitem__, default=None)
+    of_chosen = [index for index, candidate in enumerate(candidates) if candidate == chosen]
     return max(of_chosen, key=rewards.__getitem__)
