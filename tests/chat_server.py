@@ -1,30 +1,42 @@
-"""A small OpenAI-compatible chat endpoint for tests, in a thread of its own; it may fail as often and in as many ways as asked.
+"""A small OpenAI-compatible chat endpoint for tests, in a thread of its own, failing as asked.
 
 with ChatServer(lambda prompt, body: "Yes") as server:
-    settings = server.settings(retries=3)
+    replies, assistant = with_assistant(server.settings(), cache, lambda a: a.ask_all(["7?"]))
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
+from s1lib.assistants import endpoint
+from s1lib.assistants.assistant import Assistant
 from s1lib.profile import Assistant as AssistantSettings
 
 FAILURES = ("500", "429", "503", "cut", "dropped", "not a completion")
 
 
 class ChatServer(ThreadingHTTPServer):
-    """answer(prompt, body) is the reply's text, or (thinking, text), or an int: the status to refuse with."""
+    """Answers every request with `answer(prompt, body)`.
+
+    That is the reply's text, or (thinking, text), or an int: the status to refuse with.
+    failing: share of the requests that fail in one of the ways of FAILURES.
+    """
 
     daemon_threads = True
     request_queue_size = 128  # socketserver's 5 turns clients away before they are counted
 
-    def __init__(self, answer: Callable[[str, dict], object], *, failing: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self, answer: Callable[[str, dict], object], *, failing: float = 0.0, seed: int = 0
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer, self.failing, self.rng = answer, failing, random.Random(seed)
         self.lock = threading.Lock()
@@ -35,10 +47,19 @@ class ChatServer(ThreadingHTTPServer):
         self.headers: list[dict] = []
 
     def settings(self, **values: object) -> AssistantSettings:
-        return AssistantSettings(**{"model": "tested", "url": f"http://127.0.0.1:{self.server_port}/v1", "timeout": 10.0, **values})
+        return AssistantSettings(
+            **{
+                "model": "tested",
+                "url": f"http://127.0.0.1:{self.server_port}/v1",
+                "timeout": 10.0,
+                **values,
+            }
+        )
 
     def __enter__(self) -> ChatServer:
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,9 +99,16 @@ class _Handler(BaseHTTPRequestHandler):
         thinking, text = answer if isinstance(answer, tuple) else (None, answer)
         with self.server.lock:
             self.server.answered[prompt] += 1
-        message = {"role": "assistant", "content": text} | ({"reasoning_content": thinking} if thinking else {})
+        message = {"role": "assistant", "content": text} | (
+            {"reasoning_content": thinking} if thinking else {}
+        )
         usage = {"prompt_tokens": len(prompt), "completion_tokens": len(text)}
-        self._send(200, json.dumps({"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}))
+        self._send(
+            200,
+            json.dumps(
+                {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
+            ),
+        )
 
     def _send(self, status: int, text: str, headers: dict | None = None) -> None:
         data = text.encode()
@@ -92,3 +120,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def with_assistant(
+    settings: AssistantSettings,
+    cache: Path,
+    work: Callable[[Assistant], Awaitable[Any]],
+    *,
+    log: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> tuple[Any, Assistant]:
+    """What `work(assistant)` returns, and the assistant, closed; pauses between tries are short."""
+
+    async def run() -> tuple[Any, Assistant]:
+        assistant = Assistant(settings, cache=cache, log=log, **options)
+        try:
+            return await work(assistant), assistant
+        finally:
+            await assistant.aclose()
+
+    with patch.multiple(endpoint, FIRST_PAUSE=0.002, LONGEST_PAUSE=0.01):
+        return asyncio.run(run())

@@ -1,4 +1,4 @@
-"""Files that survive interruption: whole or not at all, in shards that are never made twice, manifests last."""
+"""Files that survive interruption: whole or not at all, shards made once, manifests last."""
 
 import asyncio
 import errno
@@ -42,7 +42,10 @@ def test_an_old_file_survives_a_failed_rewrite(tmp_path):
 
 
 def test_no_space_left_is_one_clear_line_and_leaves_nothing_behind(tmp_path):
-    with pytest.raises(ArtifactError, match="no space left on the disk"), atomic_path(tmp_path / "a"):
+    with (
+        pytest.raises(ArtifactError, match="no space left on the disk"),
+        atomic_path(tmp_path / "a"),
+    ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert list(tmp_path.iterdir()) == []
 
@@ -50,7 +53,11 @@ def test_no_space_left_is_one_clear_line_and_leaves_nothing_behind(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_really_full_disk_is_the_same_line(tmp_path, monkeypatch):
     (tmp_path / "full").symlink_to("/dev/full")
-    with pytest.raises(ArtifactError, match="no space left"), atomic_path(tmp_path / "a"), open(tmp_path / "full", "w") as file:
+    with (
+        pytest.raises(ArtifactError, match="no space left"),
+        atomic_path(tmp_path / "a"),
+        open(tmp_path / "full", "w") as file,
+    ):
         file.write("x" * 100_000)
 
 
@@ -60,7 +67,9 @@ def test_a_cut_line_is_named_with_its_file_and_number(tmp_path, cut):
     write_jsonl(path, ROWS)
     with path.open("ab") as file:
         file.write(cut.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ArtifactError, match=re.escape(f"{path}, line 3: not a complete JSON line")) as error:
+    with pytest.raises(
+        ArtifactError, match=re.escape(f"{path}, line 3: not a complete JSON line")
+    ) as error:
         read_jsonl(path)
     assert "\n" not in str(error.value)
 
@@ -78,7 +87,11 @@ def test_a_shard_is_made_once_per_key(tmp_path):
         return ROWS
 
     said: list[str] = []
-    assert shard(tmp_path, "part", "k1", make, log=said.append) == ROWS == shard(tmp_path, "part", "k1", make, log=said.append)
+    assert (
+        shard(tmp_path, "part", "k1", make, log=said.append)
+        == ROWS
+        == shard(tmp_path, "part", "k1", make, log=said.append)
+    )
     assert len(made) == 1 and len(said) == 1
     shard(tmp_path, "part", "k2", make, log=said.append)
     assert len(made) == 2 and len(list(tmp_path.iterdir())) == 2
@@ -89,8 +102,18 @@ def test_a_corrupt_shard_is_set_aside_named_and_made_again(tmp_path):
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-4])
     said: list[str] = []
-    assert asyncio.run(shard_async(tmp_path, "part", "k", lambda: asyncio.sleep(0, ROWS), log=said.append)) == ROWS
-    assert path.name in said[0] and "set aside" in said[0] and path.with_suffix(".corrupt").exists() and read_jsonl(path) == ROWS
+    assert (
+        asyncio.run(
+            shard_async(tmp_path, "part", "k", lambda: asyncio.sleep(0, ROWS), log=said.append)
+        )
+        == ROWS
+    )
+    assert (
+        path.name in said[0]
+        and "set aside" in said[0]
+        and path.with_suffix(".corrupt").exists()
+        and read_jsonl(path) == ROWS
+    )
 
 
 def test_a_process_killed_in_the_middle_leaves_finished_shards_and_no_half_one(tmp_path):
@@ -104,12 +127,19 @@ shard({str(tmp_path)!r}, "first", "k", lambda: [{{"id": 0}}])
 print("second", flush=True)
 shard({str(tmp_path)!r}, "second", "k", slow)
 """
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=artifacts.__file__.rsplit("/", 2)[0])
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=artifacts.__file__.rsplit("/", 2)[0],
+    )
     assert any("second" in process.stdout.readline() for _ in range(2))
     time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["first-k.jsonl"]
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == [
+        "first-k.jsonl"
+    ]
 
 
 @dataclass(frozen=True)
@@ -142,7 +172,11 @@ def test_a_manifest_lists_what_is_there_and_with_what_it_was_made(tmp_path):
     write_manifest(tmp_path, seed=3, point=Point(1))
     manifest = require_manifest(tmp_path)
     assert manifest["files"] == {"sub/a.jsonl": (tmp_path / "sub" / "a.jsonl").stat().st_size}
-    assert manifest["seed"] == 3 and manifest["point"] == {"x": 1, "y": []} and "torch" in manifest["versions"]
+    assert (
+        manifest["seed"] == 3
+        and manifest["point"] == {"x": 1, "y": []}
+        and "torch" in manifest["versions"]
+    )
     json.dumps(manifest)
 
 

@@ -1,55 +1,47 @@
-"""The assistant that curation asks: a failing endpoint loses nothing, an answered request is never repeated."""
+"""The assistant that curation asks: nothing is lost, and nothing answered is asked again."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections import Counter
 
 import pytest
-from chat_server import FAILURES, ChatServer
+from chat_server import FAILURES, ChatServer, with_assistant
 
-from s1lib.assistants import endpoint
-from s1lib.assistants.assistant import Assistant, AssistantError, NoReplyError
+from s1lib.assistants.assistant import Assistant
+from s1lib.assistants.replies import AssistantError, NoReplyError
 from s1lib.profile import Assistant as AssistantSettings
 from s1lib.profile import EngineSettings
 
 
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch):
-    monkeypatch.setattr(endpoint, "FIRST_PAUSE", 0.002)
-    monkeypatch.setattr(endpoint, "LONGEST_PAUSE", 0.01)
-
-
 def ask(settings, prompts, cache, *, said=None, **options):
     """(replies or errors, the assistant, closed) of one run of its own."""
-
-    async def run():
-        assistant = Assistant(settings, cache=cache, log=(said if said is not None else []).append, **options)
-        try:
-            return await assistant.ask_all(prompts), assistant
-        finally:
-            await assistant.aclose()
-
-    return asyncio.run(run())
+    log = (said if said is not None else []).append
+    return with_assistant(settings, cache, lambda a: a.ask_all(prompts), log=log, **options)
 
 
 def echo(prompt, body):
     return f"reply to {prompt}"
 
 
-def test_an_endpoint_that_fails_half_of_the_time_loses_nothing_and_is_asked_nothing_twice_after_success(tmp_path):
+def test_an_endpoint_that_fails_half_of_the_time_loses_and_repeats_nothing(
+    tmp_path,
+):
     prompts = [f"question {n}" for n in range(60)]
     with ChatServer(echo, failing=0.5) as server:
-        replies, assistant = ask(server.settings(retries=30, concurrency=16), prompts, tmp_path / "c.jsonl")
+        replies, assistant = ask(
+            server.settings(retries=30, concurrency=16), prompts, tmp_path / "c.jsonl"
+        )
         assert [reply.text for reply in replies] == [f"reply to {prompt}" for prompt in prompts]
         assert set(server.failures) == set(FAILURES) and server.failures.total() > 30
         assert server.answered == Counter(prompts)
         again, _ = ask(server.settings(retries=30), prompts, tmp_path / "c.jsonl")
         assert again == replies and server.answered == Counter(prompts)
     row = assistant.usage().iloc[0]
-    assert (row["answered now"], row["failed"]) == (60, 0) and row["retries"] == server.failures.total()
+    assert (row["answered now"], row["failed"]) == (60, 0) and row[
+        "retries"
+    ] == server.failures.total()
 
 
 def test_a_run_that_is_killed_keeps_every_reply_it_got(tmp_path):
@@ -73,16 +65,32 @@ def test_a_run_that_is_killed_keeps_every_reply_it_got(tmp_path):
 
 def test_a_request_that_fails_for_good_is_named_and_no_other_is_lost(tmp_path):
     with ChatServer(lambda prompt, body: {"bad": 500, "long": 413}.get(prompt, "fine")) as server:
-        replies, assistant = ask(server.settings(retries=2), ["a", "bad", "long", "b"], tmp_path / "c.jsonl")
+        replies, assistant = ask(
+            server.settings(retries=2), ["a", "bad", "long", "b"], tmp_path / "c.jsonl"
+        )
         assert [getattr(reply, "text", None) for reply in replies] == ["fine", None, None, "fine"]
-        assert isinstance(replies[1], NoReplyError) and "no reply in 3 tries" in str(replies[1]) and "413" in str(replies[2])
-        assert server.requests == {"a": 1, "b": 1, "bad": 3, "long": 1}  # a request that is wrong in itself is not repeated
+        assert (
+            isinstance(replies[1], NoReplyError)
+            and "no reply in 3 tries" in str(replies[1])
+            and "413" in str(replies[2])
+        )
+        assert server.requests == {
+            "a": 1,
+            "b": 1,
+            "bad": 3,
+            "long": 1,
+        }  # a request that is wrong in itself is not repeated
     assert assistant.usage()["failed"][0] == 2
 
 
-@pytest.mark.parametrize(("status", "says"), [(401, "check url, model and key"), (404, "no such thing here")])
+@pytest.mark.parametrize(
+    ("status", "says"), [(401, "check url, model and key"), (404, "no such thing here")]
+)
 def test_an_endpoint_that_refuses_everything_stops_the_run_in_one_line(tmp_path, status, says):
-    with ChatServer(lambda prompt, body: status) as server, pytest.raises(AssistantError, match=says) as error:
+    with (
+        ChatServer(lambda prompt, body: status) as server,
+        pytest.raises(AssistantError, match=says) as error,
+    ):
         ask(server.settings(), ["a", "b"], tmp_path / "c.jsonl")
     assert "\n" not in str(error.value)
 
@@ -113,7 +121,10 @@ def test_equal_prompts_share_one_request_and_another_limit_is_another_request(tm
         replies, _ = ask(server.settings(), ["a", "a", "a"], tmp_path / "c.jsonl")
         assert len({reply.text for reply in replies}) == 1 and server.requests["a"] == 1
         ask(server.settings(max_tokens=7), ["a"], tmp_path / "c.jsonl")
-        assert server.requests["a"] == 2 and [body["max_tokens"] for body in server.bodies] == [4096, 7]
+        assert server.requests["a"] == 2 and [body["max_tokens"] for body in server.bodies] == [
+            4096,
+            7,
+        ]
 
 
 def test_requests_keep_to_the_rate_and_the_number_under_way(tmp_path):
@@ -130,7 +141,11 @@ def test_requests_keep_to_the_rate_and_the_number_under_way(tmp_path):
         ask(server.settings(concurrency=3), [str(n) for n in range(12)], tmp_path / "c.jsonl")
         assert 1 <= most[0] <= 3
         start = time.monotonic()
-        ask(server.settings(per_minute=600, max_tokens=9), [str(n) for n in range(6)], tmp_path / "c.jsonl")
+        ask(
+            server.settings(per_minute=600, max_tokens=9),
+            [str(n) for n in range(6)],
+            tmp_path / "c.jsonl",
+        )
         assert time.monotonic() - start >= 0.5  # six requests, a tenth of a second apart
 
 
@@ -140,32 +155,62 @@ def test_tokens_and_cost_are_counted_now_and_over_all_that_is_kept(tmp_path):
         ask(server.settings(**prices), ["abc"], tmp_path / "c.jsonl")
         _, assistant = ask(server.settings(**prices), ["abc", "defg"], tmp_path / "c.jsonl")
     row = assistant.usage().iloc[0]
-    assert (row["answered now"], row["answered before"], row["prompt tokens"], row["reply tokens"]) == (1, 1, 4, 5)
-    assert row["cost"] == pytest.approx((4 * 2 + 5 * 10) / 1e6) and row["cost of all kept"] == pytest.approx((7 * 2 + 10 * 10) / 1e6)
+    assert (
+        row["answered now"],
+        row["answered before"],
+        row["prompt tokens"],
+        row["reply tokens"],
+    ) == (1, 1, 4, 5)
+    assert row["cost"] == pytest.approx((4 * 2 + 5 * 10) / 1e6) and row[
+        "cost of all kept"
+    ] == pytest.approx((7 * 2 + 10 * 10) / 1e6)
 
 
 def test_thinking_is_told_apart_by_field_or_by_tag(tmp_path):
-    answers = {"field": ("I thought", "so"), "half": "so \ud800", "tag": "<think>\nI thought\n</think>\n\nso", "none": "so"}
+    answers = {
+        "field": ("I thought", "so"),
+        "half": "so \ud800",
+        "tag": "<think>\nI thought\n</think>\n\nso",
+        "none": "so",
+    }
     with ChatServer(lambda prompt, body: answers[prompt]) as server:
         replies, _ = ask(server.settings(), list(answers), tmp_path / "c.jsonl")
-    assert [(reply.thinking, reply.text) for reply in replies] == [("I thought", "so"), ("", "so ?"), ("I thought", "so"), ("", "so")]
+    assert [(reply.thinking, reply.text) for reply in replies] == [
+        ("I thought", "so"),
+        ("", "so ?"),
+        ("I thought", "so"),
+        ("", "so"),
+    ]
 
 
-def test_a_local_model_answers_through_the_packages_engine_and_is_opened_only_when_needed(tmp_path, tiny_model_dir, monkeypatch):
+def test_a_local_model_is_opened_only_when_the_cache_lacks_an_answer(
+    tmp_path, tiny_model_dir, monkeypatch
+):
     settings = AssistantSettings(model=str(tiny_model_dir), max_tokens=12)
     engine = EngineSettings(kind="torch", max_rows=4, max_context=256)
-    first, _ = ask(settings, ["How many coins?", "What is the result?"], tmp_path / "c.jsonl", engine=engine)
+    first, _ = ask(
+        settings, ["How many coins?", "What is the result?"], tmp_path / "c.jsonl", engine=engine
+    )
     assert all(0 < reply.reply_tokens <= 12 and reply.prompt_tokens > 3 for reply in first)
-    monkeypatch.setattr("s1lib.assistants.assistant.open_engine", lambda *_: pytest.fail("the cache has the answers"))
-    again, _ = ask(settings, ["How many coins?", "What is the result?"], tmp_path / "c.jsonl", engine=engine)
+    monkeypatch.setattr(
+        "s1lib.assistants.local_model.open_engine",
+        lambda *_: pytest.fail("the cache has the answers"),
+    )
+    again, _ = ask(
+        settings, ["How many coins?", "What is the result?"], tmp_path / "c.jsonl", engine=engine
+    )
     assert again == first
 
 
 def test_a_local_teacher_thinks_before_it_answers(tmp_path, tiny_model_dir):
     settings = AssistantSettings(model=str(tiny_model_dir), max_tokens=150)
     engine = EngineSettings(kind="torch", max_rows=4, max_context=256)
-    (reply,), _ = ask(settings, ["How many coins?"], tmp_path / "c.jsonl", engine=engine, think=True)
-    assert reply.reply_tokens <= 150 and (reply.finish == "stop" or reply.text == "" or reply.reply_tokens == 150)
+    (reply,), _ = ask(
+        settings, ["How many coins?"], tmp_path / "c.jsonl", engine=engine, think=True
+    )
+    assert reply.reply_tokens <= 150 and (
+        reply.finish == "stop" or reply.text == "" or reply.reply_tokens == 150
+    )
     (lost,), _ = ask(settings, ["coins " * 300], tmp_path / "c.jsonl", engine=engine)
     assert isinstance(lost, NoReplyError)
 

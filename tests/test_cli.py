@@ -20,7 +20,8 @@ from s1lib.published import hub
 ROOT = Path(__file__).resolve().parent.parent
 PARAMETERS = 'profile_name = "toy"\noutputs = ""'
 OPEN = (
-    "from s1lib.keeping.files import ArtifactError\nfrom s1lib.keeping.manifests import write_manifest\n"
+    "from s1lib.keeping.files import ArtifactError\n"
+    "from s1lib.keeping.manifests import write_manifest\n"
     "from s1lib.profile import load_profile\n"
     'out = load_profile(profile_name, outputs=outputs or None).create_stage("01_curation")'
 )
@@ -28,16 +29,30 @@ OPEN = (
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A profile file of local paths and an output directory; `place(cells...)` writes notebook 01_curation there."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "HF_HUB_OFFLINE", "TQDM_MININTERVAL", "PYTHONPATH", "S1_OUTPUTS"):
+    """A profile of local paths and a place for outputs; `place(cells...)` writes notebook 01."""
+    for name in (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "HF_HUB_OFFLINE",
+        "TQDM_MININTERVAL",
+        "PYTHONPATH",
+        "S1_OUTPUTS",
+    ):
         monkeypatch.setenv(name, os.environ.get(name, ""))  # so that what a run sets is undone
         if not os.environ[name]:
             monkeypatch.delenv(name)
     (tmp_path / "mine.yaml").write_text("threads: 1\nnotebooks: [01_curation]\n")
 
     def write(*sources: str, parameters: str = PARAMETERS) -> list[str]:
-        cells = [new_code_cell(parameters, metadata={"tags": ["parameters"]}), new_code_cell(OPEN), new_markdown_cell("## 1. A section")]
-        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}}
+        cells = [
+            new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+            new_code_cell(OPEN),
+            new_markdown_cell("## 1. A section"),
+        ]
+        spec = {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        }
         cells += [new_code_cell(source) for source in sources]
         nbformat.write(new_notebook(cells=cells, metadata=spec), tmp_path / "01_curation.ipynb")
         where = ["--profile", str(tmp_path / "mine.yaml"), "--outputs", str(tmp_path / "outputs")]
@@ -56,8 +71,9 @@ def only_line(capsys) -> str:
     return lines[0]
 
 
-def test_a_finished_notebook_appears_with_its_outputs_and_its_prints_reach_the_terminal(place, capfd):
-    show = 'import os, sys\nprint("at work", os.environ["OMP_NUM_THREADS"], os.environ["HF_HUB_OFFLINE"], sys.executable)'
+def test_a_finished_notebook_appears_and_its_prints_reach_the_terminal(place, capfd):
+    told = 'os.environ["OMP_NUM_THREADS"], os.environ["HF_HUB_OFFLINE"], sys.executable'
+    show = f'import os, sys\nprint("at work", {told})'
     assert main(place(show, "write_manifest(out)")) == 0
     printed = capfd.readouterr().out
     assert f"at work 1 1 {sys.executable}" in printed and "1. A section" in printed
@@ -67,7 +83,14 @@ def test_a_finished_notebook_appears_with_its_outputs_and_its_prints_reach_the_t
 
 
 def test_an_error_of_ours_is_one_line_and_the_notebook_never_looks_finished(place, capsys):
-    assert main(place("write_manifest(out)", 'raise ArtifactError("the pool is not there: run 00 first")')) == 1
+    assert (
+        main(
+            place(
+                "write_manifest(out)", 'raise ArtifactError("the pool is not there: run 00 first")'
+            )
+        )
+        == 1
+    )
     assert only_line(capsys) == "error: 01_curation: the pool is not there: run 00 first"
     assert place.failed.exists() and not place.executed.exists() and not place.running.exists()
     assert main(place("write_manifest(out)")) == 0
@@ -76,16 +99,24 @@ def test_an_error_of_ours_is_one_line_and_the_notebook_never_looks_finished(plac
 
 def test_any_other_error_shows_where_it_happened(place, capsys):
     assert main(place("1 / 0")) == 1
-    assert "ZeroDivisionError" in (error := capsys.readouterr().err) and "1 / 0" in error and "\x1b" not in error
+    assert (
+        "ZeroDivisionError" in (error := capsys.readouterr().err)
+        and "1 / 0" in error
+        and "\x1b" not in error
+    )
 
 
 def test_a_full_disk_is_one_line_wherever_it_strikes(place, capsys):
-    assert main(place("import errno, os\nraise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))")) == 1
+    assert (
+        main(place("import errno, os\nraise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))")) == 1
+    )
     assert "no space left" in only_line(capsys)
 
 
 def test_too_little_space_is_said_before_the_work_starts(place, capsys, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10 << 20, 9 << 20, 1 << 20))
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10 << 20, 9 << 20, 1 << 20)
+    )
     assert main(place("write_manifest(out)")) == 1
     assert "no space left: 1 MB free" in only_line(capsys)
 
@@ -128,14 +159,20 @@ def test_an_output_directory_that_cannot_be_written_is_one_line(place, capsys, t
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_is_one_line_and_130_and_leaves_no_kernel_behind(place, sign, tmp_path):
     pid_file = tmp_path / "kernel.pid"
-    command = place(f'import os, time\nopen("{pid_file}", "w").write(str(os.getpid()))\ntime.sleep(60)')
-    process = subprocess.Popen([sys.executable, "-m", "s1lib", *command], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    command = place(
+        f'import os, time\nopen("{pid_file}", "w").write(str(os.getpid()))\ntime.sleep(60)'
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "s1lib", *command], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
     wait_for(pid_file.exists)
     wait_for(lambda: pid_file.read_text() != "")
     process.send_signal(sign)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert [line for line in error.splitlines() if line] == ["interrupted; finished work is kept: run the same command again to go on"]
+    assert [line for line in error.splitlines() if line] == [
+        "interrupted; finished work is kept: run the same command again to go on"
+    ]
     assert not place.executed.exists() and not place.running.exists()
     wait_for(lambda: not Path(f"/proc/{pid_file.read_text()}").exists())
 
@@ -162,15 +199,29 @@ def test_fetch_says_when_there_is_nothing_to_fetch(place, capsys):
 def test_fetch_of_an_id_out_of_reach_is_one_line(place, capsys, tmp_path):
     (tmp_path / "mine.yaml").write_text("sft: {base: nobody/nothing@main}\n")
     script = "import sys; from s1lib.command.cli import main; sys.exit(main(sys.argv[1:]))"
-    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hub")}
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HUB_OFFLINE": "0",
+        "HF_HOME": str(tmp_path / "hub"),
+    }
     command = [sys.executable, "-c", script, "fetch", "--profile", str(tmp_path / "mine.yaml")]
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+    )
     assert run.returncode == 1
-    assert len(run.stderr.strip().splitlines()) == 1 and "cannot fetch the model nobody/nothing" in run.stderr
+    assert (
+        len(run.stderr.strip().splitlines()) == 1
+        and "cannot fetch the model nobody/nothing" in run.stderr
+    )
 
 
-def test_fetch_goes_on_past_what_is_out_of_reach_and_names_it_at_the_end(place, capsys, tmp_path, monkeypatch):
-    (tmp_path / "mine.yaml").write_text("sft: {base: nobody/nothing@main}\ncuration: {also_tests: [some/body@abc]}\n")
+def test_fetch_goes_on_past_what_is_out_of_reach_and_names_it_at_the_end(
+    place, capsys, tmp_path, monkeypatch
+):
+    (tmp_path / "mine.yaml").write_text(
+        "sft: {base: nobody/nothing@main}\ncuration: {also_tests: [some/body@abc]}\n"
+    )
 
     def download(kind, name, revision):
         if name.startswith("nobody"):
@@ -181,13 +232,18 @@ def test_fetch_goes_on_past_what_is_out_of_reach_and_names_it_at_the_end(place, 
     assert main(["fetch", "--profile", str(tmp_path / "mine.yaml")]) == 1
     printed = capsys.readouterr()
     assert f"dataset some/body at abc: {tmp_path}" in printed.out
-    assert printed.err.startswith("error: cannot fetch the model nobody/nothing: gated; ") and len(printed.err.splitlines()) == 1
+    assert (
+        printed.err.startswith("error: cannot fetch the model nobody/nothing: gated; ")
+        and len(printed.err.splitlines()) == 1
+    )
 
 
 def test_every_profile_is_listed_with_its_description(capsys):
     assert main(["profiles"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == sorted(p.stem for p in (ROOT / "s1lib" / "profiles").glob("*.yaml"))
+    assert [line.split()[0] for line in lines] == sorted(
+        p.stem for p in (ROOT / "s1lib" / "profiles").glob("*.yaml")
+    )
     assert all(len(line.split()) > 3 for line in lines)
 
 
@@ -203,9 +259,18 @@ def test_pages_are_rendered_from_finished_notebooks_alone(place, capsys):
     assert {path.name for path in page.parent.iterdir()} == {"01_curation.html", "index.html"}
 
 
-def test_a_notebook_depends_on_its_own_room_and_on_none_to_its_right():
+def test_a_notebook_depends_on_its_own_package_and_on_no_later_one():
     names = {path.relative_to(ROOT / "s1lib").parts[0] for path in package_files("02_sft")}
-    assert {"toy", "curation", "sft", "chat", "engines", "drawing", "published", "errors.py"} <= names
+    assert {
+        "toy",
+        "curation",
+        "sft",
+        "chat",
+        "engines",
+        "drawing",
+        "published",
+        "errors.py",
+    } <= names
     assert not names & {"thinking", "evaluation", "scaling", "command", "site"}
 
 

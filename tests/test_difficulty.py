@@ -21,7 +21,10 @@ class Answering:
     name, max_context = "answering", 1000
 
     def __init__(self, answers: dict[str, str]) -> None:
-        self.answers = {tuple(CHAT.prompt_ids(question, think=False)): text for question, text in answers.items()}
+        self.answers = {
+            tuple(CHAT.prompt_ids(question, think=False)): text
+            for question, text in answers.items()
+        }
         self.asked: list[tuple[int, ...]] = []
         self.limits: set[int] = set()
 
@@ -32,29 +35,49 @@ class Answering:
         await asyncio.sleep(0)
         ids = CHAT.encode(self.answers[request.prompt_ids])
         ended = len(ids) <= request.max_tokens
-        return Completion(ids[: request.max_tokens], "stop" if ended else "length", request.stop[1] if ended else None)
+        stop = request.stop[1] if ended else None
+        return Completion(ids[: request.max_tokens], "stop" if ended else "length", stop)
 
     async def aclose(self):
         pass
 
 
-SAMPLES = [sample(name, question=name, answer="73", domain="odd" if name in "ac" else "even") for name in "abcd"]
+SAMPLES = [
+    sample(name, question=name, answer="73", domain="odd" if name in "ac" else "even")
+    for name in "abcd"
+]
 RIGHT, WRONG = "Answer: 73", "Answer: 74"
 
 
 def run(engine, samples, directory, **options):
-    settings = {"model": "weights", "max_tokens": 50, "directory": directory, "log": lambda line: None, **options}
+    settings = {
+        "model": "weights",
+        "max_tokens": 50,
+        "directory": directory,
+        "log": lambda line: None,
+        **options,
+    }
     return asyncio.run(attempts(engine, CHAT, samples, **settings))
 
 
 def test_what_either_model_answers_is_dropped(tmp_path):
-    small = run(Answering({"a": RIGHT, "b": WRONG, "c": WRONG, "d": "73"}), SAMPLES, tmp_path / "small")
-    large = run(Answering({"a": WRONG, "b": RIGHT, "c": WRONG, "d": "Answer: 75"}), SAMPLES, tmp_path / "large")
+    small = run(
+        Answering({"a": RIGHT, "b": WRONG, "c": WRONG, "d": "73"}), SAMPLES, tmp_path / "small"
+    )
+    large = run(
+        Answering({"a": WRONG, "b": RIGHT, "c": WRONG, "d": "Answer: 75"}),
+        SAMPLES,
+        tmp_path / "large",
+    )
     assert [s.id for s in unsolved(SAMPLES, [small, large])] == ["c", "d"]
     assert [s.id for s in unsolved(SAMPLES, [small])] == ["b", "c", "d"]
     table = accuracy(SAMPLES, {"small": small, "large": large})
     assert table.columns.tolist() == ["domain", "questions", "small", "large"]
-    assert table.values.tolist() == [["even", 2, 0.0, 50.0], ["odd", 2, 50.0, 0.0], ["all", 4, 25.0, 25.0]]
+    assert table.values.tolist() == [
+        ["even", 2, 0.0, 50.0],
+        ["odd", 2, 50.0, 0.0],
+        ["all", 4, 25.0, 25.0],
+    ]
 
 
 def test_a_choice_is_graded_by_its_letter(tmp_path):
@@ -70,7 +93,9 @@ def test_a_question_longer_than_the_context_is_not_answered_and_fails_no_other(t
             return await super().complete(request)
 
     rows = run(Small(dict.fromkeys("abcd", RIGHT)), SAMPLES, tmp_path)
-    assert [(row["correct"], row["finish"]) for row in rows] == [(False, "length")] + [(True, "stop")] * 3
+    assert [(row["correct"], row["finish"]) for row in rows] == [(False, "length")] + [
+        (True, "stop")
+    ] * 3
 
 
 def test_what_only_a_judge_can_grade_is_left_open_and_the_rest_is_graded(tmp_path):

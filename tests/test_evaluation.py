@@ -1,9 +1,8 @@
-"""Evaluation: test sets as files, methods as records, shards that are never made twice, tables from the records."""
+"""Evaluation: methods as records, shards that are never made twice, tables from the records."""
 
 import asyncio
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,7 +10,7 @@ from scripted import ScriptedEngine, char_chat, random_traces, script
 from synthetic_records import synthetic_records
 
 from s1lib.evaluation import report
-from s1lib.evaluation.benchmarks import BenchmarkError, Problem, checksum, load_benchmark
+from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.methods import (
     ClassConditional,
     Direct,
@@ -23,11 +22,7 @@ from s1lib.evaluation.methods import (
 )
 from s1lib.evaluation.model_methods import methods_for
 from s1lib.evaluation.run import EvaluatedModel, decode, evaluate, run_benchmark, write_records
-from s1lib.grading import grade
-from s1lib.keeping.files import write_jsonl
 from s1lib.profile import Benchmark, EngineSettings, Evaluation, Profile, load_profile
-from s1lib.published.hub import HubError
-from s1lib.published.table_files import TableError
 from s1lib.thinking.budget import Budget, BudgetError
 from s1lib.thinking.thinker import Thinker
 
@@ -35,9 +30,36 @@ CHAT = char_chat()
 MATH = Benchmark("hard", "", "AIME24", "math")
 UNLIMITED = 60  # tokens
 NATURAL = Budget(max_thinking=UNLIMITED, answer_tokens=20)
-POINTS = (replace(NATURAL, max_thinking=8), NATURAL, *(replace(NATURAL, waits=n) for n in (1, 2)), replace(NATURAL, waits=1, wait="Hmm"))
-SHARED = {"benchmark", "role", "kind", "problem_id", "model", "seed", "gold", "engine", "extracted", "correct"}
-OWN = {"method", "parameters", "sample", "prompt_tokens", "thinking", "answer", "finish", "waits_used", "forced_spans", "steps_used"}
+POINTS = (
+    replace(NATURAL, max_thinking=8),
+    NATURAL,
+    *(replace(NATURAL, waits=n) for n in (1, 2)),
+    replace(NATURAL, waits=1, wait="Hmm"),
+)
+SHARED = {
+    "benchmark",
+    "role",
+    "kind",
+    "problem_id",
+    "model",
+    "seed",
+    "gold",
+    "engine",
+    "extracted",
+    "correct",
+}
+OWN = {
+    "method",
+    "parameters",
+    "sample",
+    "prompt_tokens",
+    "thinking",
+    "answer",
+    "finish",
+    "waits_used",
+    "forced_spans",
+    "steps_used",
+}
 TOKENS = {"thinking_tokens", "forced_tokens", "answer_tokens", "decoded_tokens"}
 
 
@@ -58,128 +80,13 @@ def evaluated(engine=None, name: str = "s1") -> EvaluatedModel:
 
 def run(method, engine, some=None, directory=None, **more) -> list[dict]:
     silent = {"seed": 0, "directory": directory, "log": lambda _: None, **more}
-    return asyncio.run(run_benchmark(evaluated(engine), MATH, some or problems(3), method, **silent))
+    return asyncio.run(
+        run_benchmark(evaluated(engine), MATH, some or problems(3), method, **silent)
+    )
 
 
 def one(thinking: dict[str, str], answer: str = "Answer: 7") -> ScriptedEngine:
     return ScriptedEngine(script(CHAT, "Q0", thinking, answer=answer))
-
-
-# ---- test sets ---------------------------------------------------------------------------------------------------------
-
-
-def load(tmp_path, *rows: dict, **changes) -> list[Problem]:
-    write_jsonl(tmp_path / "b.jsonl", rows)
-    return load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "b.jsonl"), **changes))
-
-
-def test_a_test_set_keeps_its_order_and_its_first_problems(tmp_path):
-    rows = [{"id": i, "question": f"Q{i}", "answer": i + 1} for i in (5, 3, 4)]
-    assert load(tmp_path, *rows, limit=2) == [Problem("5", "Q5", "6", "math"), Problem("3", "Q3", "4", "math")]
-
-
-def test_options_are_listed_as_the_paper_lists_them(tmp_path):
-    row = {"id": "x", "question": "Which?", "answer": "B", "kind": "choice", "options": ["one", "two"]}
-    assert load(tmp_path, row) == [Problem("x", "Which?\n\nA) one\nB) two", "B", "choice")]
-
-
-@pytest.mark.parametrize(
-    ("rows", "complaint"),
-    [
-        ([{"id": "x", "question": "Q"}], "line 1: no 'answer'"),
-        ([{"id": "x", "question": " ", "answer": "1"}], "line 1: no 'question'"),
-        ([{"id": "x", "question": "Q", "answer": "1"}] * 2, "line 2: the id 'x' is there twice"),
-        ([{"id": "x", "question": "Q", "answer": "E", "kind": "choice", "options": ["1", "2"]}], "not the letter of one of its 2 options"),
-        ([{"id": "x", "question": "Q", "answer": "1", "kind": "essay"}], "unknown kind 'essay'"),
-        ([], "holds no problem"),
-    ],
-)
-def test_a_test_set_with_a_defect_is_one_clear_line(tmp_path, rows, complaint):
-    with pytest.raises(BenchmarkError) as error:
-        load(tmp_path, *rows)
-    assert complaint in str(error.value) and "\n" not in str(error.value)
-
-
-def test_a_missing_or_cut_test_set_is_one_clear_line(tmp_path):
-    with pytest.raises(TableError, match="does not exist"):
-        load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "none.jsonl")))
-    (tmp_path / "cut.jsonl").write_text('{"id": 1, "question": "Q", "answer": "1"}\n{"id": 2, "que')
-    with pytest.raises(TableError, match="line 2"):
-        load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "cut.jsonl")))
-
-
-# ---- the published ones ------------------------------------------------------------------------------------------------
-
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-GPQA = {
-    "Question": ["Which gas?\n", "Which metal?"],
-    "Correct Answer": [" argon", "iron"],
-    **{f"Incorrect Answer {n}": [f"gas {n}", f"metal {n}"] for n in (1, 2, 3)},
-}
-
-
-def on_the_hub(monkeypatch, folder: Path) -> None:
-    monkeypatch.setattr("s1lib.published.entries.local_copy", lambda kind, reference: folder if "@" in reference else Path(reference))
-
-
-def published(path: object, **changes) -> list[Problem]:
-    return load_benchmark(Profile("mine"), replace(MATH, path=str(path), **changes))
-
-
-def test_a_choice_of_the_hub_lists_its_options_in_an_order_that_rows_do_not_change(tmp_path, monkeypatch):
-    def save(order) -> None:
-        pd.DataFrame(GPQA).iloc[order].to_csv(tmp_path / "gpqa_diamond.csv", index=False)
-
-    on_the_hub(monkeypatch, tmp_path)
-    found = []
-    for order in ([0, 1], [1, 0]):
-        save(order)
-        with pytest.raises(BenchmarkError, match="holds 2 problems and should hold 198: correct `files`"):
-            published("Idavidrein/gpqa@abc123")
-        found.append(published(tmp_path))  # a local folder is told by its columns, and may hold any number
-    assert found[0] == found[1][::-1]
-    for problem, right in zip(found[0], ("argon", "iron"), strict=True):
-        stem, *options = problem.question.splitlines()[:1] + problem.question.splitlines()[2:]
-        assert stem in ("Which gas?", "Which metal?") and problem.kind == "choice"
-        assert [option[:3] for option in options] == ["A) ", "B) ", "C) ", "D) "]
-        assert options["ABCD".index(problem.gold)] == f"{problem.gold}) {right}"
-
-
-def test_a_test_set_of_another_version_is_refused_by_its_checksum(tmp_path):
-    rows = [{"id": "x", "question": "Q", "answer": "1"}]
-    known = checksum(load(tmp_path, *rows))
-    assert load(tmp_path, *rows, sha256=known)
-    assert load(tmp_path, *rows, {**rows[0], "id": "y"}, sha256=known, limit=1)  # of the problems that are asked
-    with pytest.raises(BenchmarkError, match=f"the profile says {known}"):
-        load(tmp_path, {**rows[0], "answer": "2"}, sha256=known)
-
-
-def test_what_the_hub_does_not_give_is_one_line(monkeypatch):
-    def unreachable(*_, **__):
-        raise OSError("no network here")
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
-    with pytest.raises(HubError, match="cannot fetch the dataset simplescaling/aime24_nofigures: no network here; run `make fetch`"):
-        published("simplescaling/aime24_nofigures@main")
-
-
-@pytest.mark.skipif(not DATA.exists(), reason="shared/data is not here")
-@pytest.mark.parametrize(
-    ("file", "hub", "count"),
-    [
-        ("aime24", "simplescaling/aime24_nofigures@main", 30),
-        ("aime25", "simplescaling/aime25_nofigures@main", 30),
-        ("math500", "simplescaling/openaimath@main", 500),
-    ],
-)
-def test_the_real_test_sets_load_from_a_file_and_as_a_copy_of_the_hub(tmp_path, monkeypatch, file, hub, count):
-    here = published(DATA / f"{file}.jsonl")
-    assert len(here) == count == len({problem.id for problem in here}) and {problem.kind for problem in here} == {"math"}
-    (tmp_path / "data").mkdir()
-    pd.read_json(DATA / f"{file}.jsonl", lines=True, dtype=False).to_parquet(tmp_path / "data" / "test-00000.parquet")
-    on_the_hub(monkeypatch, tmp_path)
-    assert published(hub) == here
-    assert all(grade(rf"so \boxed{{{problem.gold}}}", problem.gold).correct for problem in here[:30])
 
 
 # ---- methods as records --------------------------------------------------------------------------
@@ -367,7 +274,9 @@ def test_one_prompt_longer_than_the_context_is_a_record_and_the_others_are_kept(
     # The same rows as any other problem has, and the others are what they are without it.
     runs = [(row["method"], row["parameters"], row["sample"]) for row in long]
     assert runs == [
-        (row["method"], row["parameters"], row["sample"]) for row in rows if row["problem_id"] == "p0"
+        (row["method"], row["parameters"], row["sample"])
+        for row in rows
+        if row["problem_id"] == "p0"
     ]
     others = run(method, engine, [p for p in some if p.id != "p3"], tmp_path / "b")
     assert [row for row in rows if row["problem_id"] != "p3"] == others
@@ -375,7 +284,11 @@ def test_one_prompt_longer_than_the_context_is_a_record_and_the_others_are_kept(
 
 def test_an_answer_that_no_prompt_leaves_room_for_is_refused(tmp_path):
     with pytest.raises(BudgetError, match="do not fit the engine's context of 30"):
-        run(Forcing(POINTS, UNLIMITED), ScriptedEngine(traces(5), max_context=30), directory=tmp_path)
+        run(
+            Forcing(POINTS, UNLIMITED),
+            ScriptedEngine(traces(5), max_context=30),
+            directory=tmp_path,
+        )
 
 
 # ---- shards --------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""The whole chain on the smoke profile through make: from nothing, killed in the middle, resumed, repeated, and with broken inputs."""
+"""The whole chain on the smoke profile, through make.
+
+From nothing, killed in the middle, resumed, repeated, and with broken inputs.
+"""
 
 import json
 import os
@@ -22,14 +25,19 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make
 
 
 def environment() -> dict[str, str]:
-    """This interpreter's environment for make, and nothing that would change what a person's `make` does."""
+    """This interpreter's environment, without what would change what a person's `make` does."""
     dropped = ("CONDA_PREFIX", "MAKEFLAGS", "MAKELEVEL", "PROFILE", "S1_OUTPUTS", "HF_HUB_OFFLINE")
     kept = {key: value for key, value in os.environ.items() if key not in dropped}
     return {**kept, "VIRTUAL_ENV": sys.prefix, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def start(outputs: Path, target: str = "smoke", **more: str) -> subprocess.Popen:
-    command = ["make", target, f"OUTPUTS={outputs}", *(f"{key}={value}" for key, value in more.items())]
+    command = [
+        "make",
+        target,
+        f"OUTPUTS={outputs}",
+        *(f"{key}={value}" for key, value in more.items()),
+    ]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(command, cwd=ROOT, env=environment(), start_new_session=True, **pipes)
 
@@ -44,7 +52,10 @@ def make(outputs: Path, target: str = "smoke", **more: str) -> tuple[int, str]:
 
 
 def stop(process: subprocess.Popen, sign: signal.Signals) -> None:
-    """Send `sign` to make and all that it started; the kernel has a session of its own and goes when its parent is gone."""
+    """Send `sign` to make and all that it started.
+
+    The kernel has a session of its own, and goes when its parent is gone.
+    """
     if process.poll() is None:
         os.killpg(process.pid, sign)
 
@@ -56,7 +67,13 @@ def shards(outputs: Path) -> list[Path]:
 
 def finished(outputs: Path) -> dict[Path, int]:
     """When each file of the stages before notebook 04, and each of its shards, was written."""
-    early = [path for name in STAGES if name < KILLED for path in (outputs / "smoke" / name).rglob("*") if path.is_file()]
+    early = [
+        path
+        for name in STAGES
+        if name < KILLED
+        for path in (outputs / "smoke" / name).rglob("*")
+        if path.is_file()
+    ]
     return times([*early, *shards(outputs)])
 
 
@@ -70,7 +87,7 @@ def begun(printed: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory):
-    """Run everything, killing make and its children without warning once notebook 04 has finished a few shards; then run again."""
+    """A run that is killed without warning after a few shards of notebook 04, and then repeated."""
     outputs = tmp_path_factory.mktemp("pipeline")
     first = start(outputs)
     deadline = time.monotonic() + 900
@@ -88,7 +105,11 @@ def chain(tmp_path_factory):
 
 
 def test_a_killed_run_goes_on_and_repeats_no_finished_work(chain):
-    done = [path for path in chain["kept"] if path.parent.name == "shards" and path.parent.parent.name == KILLED]
+    done = [
+        path
+        for path in chain["kept"]
+        if path.parent.name == "shards" and path.parent.parent.name == KILLED
+    ]
     assert 0 < len(done) < len(shards(chain["outputs"]))
     assert times(chain["kept"]) == chain["kept"]
     assert begun(chain["before"]) == [name for name in STAGES if name <= KILLED]
@@ -103,21 +124,47 @@ def test_every_stage_is_complete_and_every_executed_notebook_is_there(chain):
         for file, size in manifest["files"].items():
             assert (out / name / file).stat().st_size == size > 0, f"{name}/{file}"
         assert not [path for path in (out / name).rglob("*") if ".tmp" in path.name]
-    assert sorted(path.name for path in (out / "notebooks").iterdir()) == [f"{name}.ipynb" for name in STAGES]
+    assert sorted(path.name for path in (out / "notebooks").iterdir()) == [
+        f"{name}.ipynb" for name in STAGES
+    ]
     figures = list(out.rglob("*.png"))
-    assert len(figures) >= 8 and all(path.with_suffix(".pdf").exists() and path.with_suffix(".csv").exists() for path in figures)
+    assert len(figures) >= 8 and all(
+        path.with_suffix(".pdf").exists() and path.with_suffix(".csv").exists() for path in figures
+    )
 
 
 def test_the_records_follow_the_contract(chain):
-    rows = [json.loads(line) for path in (chain["outputs"] / "smoke" / KILLED / "records").glob("*.jsonl") for line in path.open()]
+    rows = [
+        json.loads(line)
+        for path in (chain["outputs"] / "smoke" / KILLED / "records").glob("*.jsonl")
+        for line in path.open()
+    ]
     assert {row["model"] for row in rows} == {"base", *SMOKE.sft.models}
-    conditional = {f"{kind}_conditional{forced}" for kind in ("token", "step") for forced in ("", "_forced")} | {"class_conditional"}
-    assert {row["method"] for row in rows} == {"direct", "budget_forcing", "majority", "rejection", "tree_search", *conditional}
+    conditional = {
+        f"{kind}_conditional{forced}" for kind in ("token", "step") for forced in ("", "_forced")
+    } | {"class_conditional"}
+    assert {row["method"] for row in rows} == {
+        "direct",
+        "budget_forcing",
+        "majority",
+        "rejection",
+        "tree_search",
+        *conditional,
+    }
     assert {row["role"] for row in rows} == {"AIME24", "MATH500", "GPQA-Diamond"}
     assert {row["finish"] for row in rows} <= {"natural", "forced", "context", "rejected"}
-    kept = {"budget_forcing", "majority", "rejection", "token_conditional_forced"}  # what a prompt alone asks for may be broken
+    kept = {
+        "budget_forcing",
+        "majority",
+        "rejection",
+        "token_conditional_forced",
+    }  # what a prompt alone asks for may be broken
     for row in rows:
-        limit = row["parameters"].get("max_thinking") or row["parameters"].get("cap") or SMOKE.evaluation.max_thinking
+        limit = (
+            row["parameters"].get("max_thinking")
+            or row["parameters"].get("cap")
+            or SMOKE.evaluation.max_thinking
+        )
         assert row["thinking_tokens"] <= limit or row["method"] not in kept
         assert row["forced_tokens"] <= row["thinking_tokens"]
         assert row["correct"] <= (row["extracted"] is not None)
@@ -129,13 +176,20 @@ def test_a_second_run_does_nothing_within_five_seconds(chain):
     code, printed = make(chain["outputs"])
     assert code == 0 and not begun(printed)
     assert times(chain["outputs"].rglob("*")) == before
-    assert time.monotonic() - started < 5 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # other jobs' load is not ours
+    assert time.monotonic() - started < 5 * max(
+        1.0, os.getloadavg()[0] / (os.cpu_count() or 1)
+    )  # other jobs' load is not ours
 
 
 def test_a_changed_plotting_function_retrains_no_model_and_decodes_nothing_again(chain):
     drawing = ROOT / "s1lib" / "sft" / "training_logs.py"
     source = drawing.read_text()
-    kept = times([*(chain["outputs"] / "smoke" / "02_sft" / "models").rglob("*.safetensors"), *shards(chain["outputs"])])
+    kept = times(
+        [
+            *(chain["outputs"] / "smoke" / "02_sft" / "models").rglob("*.safetensors"),
+            *shards(chain["outputs"]),
+        ]
+    )
     try:
         drawing.write_text(source + "# changed\n")
         code, printed = make(chain["outputs"])
@@ -145,7 +199,7 @@ def test_a_changed_plotting_function_retrains_no_model_and_decodes_nothing_again
     assert len(kept) > len(SMOKE.sft.sets) and times(kept) == kept
 
 
-# ---- bad input, through the same door ----------------------------------------------------------------------------------
+# ---- bad input, through the same door ----
 
 
 @pytest.fixture
@@ -156,14 +210,30 @@ def copy(chain, tmp_path):
 
 
 def run(outputs: Path, name: str) -> tuple[int, list[str]]:
-    command = [sys.executable, "-m", "s1lib", "run", f"notebooks/{name}.ipynb", "--profile", "smoke", "--outputs", str(outputs)]
-    found = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600)
+    command = [
+        sys.executable,
+        "-m",
+        "s1lib",
+        "run",
+        f"notebooks/{name}.ipynb",
+        "--profile",
+        "smoke",
+        "--outputs",
+        str(outputs),
+    ]
+    found = subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=600
+    )
     return found.returncode, found.stderr.strip().splitlines()
 
 
 def test_make_says_in_one_line_which_profile_is_unknown(tmp_path):
     code, printed = make(tmp_path, "reproduce", PROFILE="toi")
-    assert code != 0 and "error: unknown profile 'toi'; did you mean 'toy'?" in printed and "Traceback" not in printed
+    assert (
+        code != 0
+        and "error: unknown profile 'toi'; did you mean 'toy'?" in printed
+        and "Traceback" not in printed
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -178,14 +248,26 @@ def test_make_says_in_one_line_which_profile_is_unknown(tmp_path):
 )
 def test_a_truncated_input_is_one_line_that_names_it(copy, notebook, broken, complaint):
     path = copy / "smoke" / broken
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3].rstrip()[:-5])  # never at the end of a line
+    path.write_bytes(
+        path.read_bytes()[: path.stat().st_size * 2 // 3].rstrip()[:-5]
+    )  # never at the end of a line
     code, lines = run(copy, notebook)
-    assert code == 1 and len(lines) == 1 and lines[0].startswith(f"error: {notebook}: ") and complaint in lines[0], lines
+    assert (
+        code == 1
+        and len(lines) == 1
+        and lines[0].startswith(f"error: {notebook}: ")
+        and complaint in lines[0]
+    ), lines
     assert not (copy / "smoke" / notebook / "manifest.json").exists()
 
 
 @pytest.mark.parametrize(
-    ("notebook", "missing"), [("02_sft", "01_curation"), ("04_evaluation", "02_sft"), ("05_scaling_analysis", "04_evaluation")]
+    ("notebook", "missing"),
+    [
+        ("02_sft", "01_curation"),
+        ("04_evaluation", "02_sft"),
+        ("05_scaling_analysis", "04_evaluation"),
+    ],
 )
 def test_a_missing_upstream_output_is_one_line_that_says_what_to_run(copy, notebook, missing):
     shutil.rmtree(copy / "smoke" / missing)
@@ -203,10 +285,12 @@ def test_a_truncated_shard_is_made_again_and_nothing_else(copy):
 
 
 def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on_once_there_is_room(copy, tmp_path):
-    """On a small file system of its own, where one may be mounted; otherwise test_artifacts.py and test_cli.py must do."""
+    """On a small file system of its own; test_artifacts.py and test_cli.py where none can be."""
     place = tmp_path / "small"
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(place)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(place)], capture_output=True
+    ).returncode:
         pytest.skip("no permission to mount a tmpfs")
     try:
         shutil.copytree(copy, place / "outputs")
@@ -229,7 +313,11 @@ def test_ctrl_c_on_make_ends_everything_and_keeps_what_is_finished(copy):
         time.sleep(0.02)
     stop(process, signal.SIGINT)
     printed = process.communicate(timeout=60)[0]
-    assert process.returncode != 0 and "interrupted; finished work is kept" in printed and "Traceback" not in printed
+    assert (
+        process.returncode != 0
+        and "interrupted; finished work is kept" in printed
+        and "Traceback" not in printed
+    )
     kept = times(shards(copy))
     code, printed = make(copy)
     assert code == 0 and times(kept) == kept

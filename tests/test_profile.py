@@ -2,7 +2,16 @@
 
 import pytest
 
-from s1lib.profile import Profile, ProfileError, hub_references, is_hub_id, known_profiles, load_profile, profile_files, split_revision
+from s1lib.profile import (
+    Profile,
+    ProfileError,
+    hub_references,
+    is_hub_id,
+    known_profiles,
+    load_profile,
+    profile_files,
+    split_revision,
+)
 
 
 def write(path, text: str) -> str:
@@ -14,22 +23,41 @@ def write(path, text: str) -> str:
 def test_every_profile_that_ships_loads(name):
     profile = load_profile(name)
     assert profile.name == name and profile.description
-    assert {benchmark.role for benchmark in profile.evaluation.benchmarks} >= {"AIME24", "MATH500", "GPQA-Diamond"}
-    assert max(profile.evaluation.budgets) < profile.evaluation.max_thinking < profile.engine.max_context
+    assert {benchmark.role for benchmark in profile.evaluation.benchmarks} >= {
+        "AIME24",
+        "MATH500",
+        "GPQA-Diamond",
+    }
+    assert (
+        max(profile.evaluation.budgets)
+        < profile.evaluation.max_thinking
+        < profile.engine.max_context
+    )
 
 
 def test_toy_and_smoke_name_nothing_on_a_hub_and_the_others_do():
     assert not hub_references(load_profile("toy")) and not hub_references(load_profile("smoke"))
     references = hub_references(load_profile("h100"))
-    assert ("model", "Qwen/Qwen2.5-32B-Instruct", "5ede1c97bbab6ce5cda5812749b4c0bdf79b18dd") in references
-    assert {kind for kind, _, _ in references} == {"model", "dataset"} and all(revision for _, _, revision in references)
+    assert (
+        "model",
+        "Qwen/Qwen2.5-32B-Instruct",
+        "5ede1c97bbab6ce5cda5812749b4c0bdf79b18dd",
+    ) in references
+    assert {kind for kind, _, _ in references} == {"model", "dataset"} and all(
+        revision for _, _, revision in references
+    )
 
 
 def test_the_hub_must_give_local_assistants_and_every_source_of_a_pool_of_sources(tmp_path):
-    (tmp_path / "mine.yaml").write_text("sources: [{at: owner/one@abc}, {at: owner/two@def}, {at: /a/local/folder}]")
+    (tmp_path / "mine.yaml").write_text(
+        "sources: [{at: owner/one@abc}, {at: owner/two@def}, {at: /a/local/folder}]"
+    )
     asked = "judge: {model: owner/judge@123}, teacher: {model: remote/name, url: 'http://here/v1'}"
-    values = f"{{pool: {tmp_path / 'mine.yaml'}, models: [], also_tests: [owner/tests@main, GPQA-Diamond], {asked}}}"
-    found = hub_references(load_profile(write(tmp_path / "p.yaml", f"curation: {values}\nsft: {{base: /here}}")))
+    tests = "models: [], also_tests: [owner/tests@main, GPQA-Diamond]"
+    values = f"{{pool: {tmp_path / 'mine.yaml'}, {tests}, {asked}}}"
+    found = hub_references(
+        load_profile(write(tmp_path / "p.yaml", f"curation: {values}\nsft: {{base: /here}}"))
+    )
     assert found == [
         ("model", "owner/judge", "123"),
         ("dataset", "owner/one", "abc"),
@@ -39,9 +67,17 @@ def test_the_hub_must_give_local_assistants_and_every_source_of_a_pool_of_source
 
 
 def test_an_assistant_is_checked_like_any_other_part_of_a_profile(tmp_path):
-    profile = load_profile(write(tmp_path / "a.yaml", "curation: {judge: {url: 'http://here/v1', model: m, per_minute: 60}}"))
+    profile = load_profile(
+        write(
+            tmp_path / "a.yaml",
+            "curation: {judge: {url: 'http://here/v1', model: m, per_minute: 60}}",
+        )
+    )
     assert profile.curation.judge.per_minute == 60 and profile.curation.teacher is None
-    with pytest.raises(ProfileError, match=r"unknown profile key 'curation\.judge\.modell'; did you mean 'curation\.judge\.model'"):
+    meant = r"did you mean 'curation\.judge\.model'"
+    with pytest.raises(
+        ProfileError, match=rf"unknown profile key 'curation\.judge\.modell'; {meant}"
+    ):
         load_profile(write(tmp_path / "b.yaml", "curation: {judge: {modell: m}}"))
 
 
@@ -55,26 +91,49 @@ def test_the_environment_chooses_profile_and_place(monkeypatch, tmp_path):
 
 
 def test_a_profile_extends_another_and_says_only_what_differs(tmp_path):
-    write(tmp_path / "parent.yaml", "name: parent\nsft: {epochs: 3, batch_size: 4}\nengine: {max_rows: 2}\n")
-    path = write(tmp_path / "child.yaml", f"extends: {tmp_path / 'parent.yaml'}\nsft: {{epochs: 1}}\n")
+    write(
+        tmp_path / "parent.yaml",
+        "name: parent\nsft: {epochs: 3, batch_size: 4}\nengine: {max_rows: 2}\n",
+    )
+    path = write(
+        tmp_path / "child.yaml", f"extends: {tmp_path / 'parent.yaml'}\nsft: {{epochs: 1}}\n"
+    )
     child = load_profile(path)
-    assert (child.name, child.sft.epochs, child.sft.batch_size, child.engine.max_rows) == ("child", 1.0, 4, 2)
+    assert (child.name, child.sft.epochs, child.sft.batch_size, child.engine.max_rows) == (
+        "child",
+        1.0,
+        4,
+        2,
+    )
     assert [file.name for file in profile_files(path)] == ["child.yaml", "parent.yaml"]
 
 
 def test_references_are_local_to_the_outputs_or_on_a_hub(tmp_path):
     profile = Profile("mine", outputs_root=str(tmp_path))
-    assert profile.resolve("@00_toy_universe/pool.jsonl") == str(tmp_path / "mine" / "00_toy_universe" / "pool.jsonl")
+    assert profile.resolve("@00_toy_universe/pool.jsonl") == str(
+        tmp_path / "mine" / "00_toy_universe" / "pool.jsonl"
+    )
     assert profile.resolve("owner/name@main") == "owner/name@main"
     assert is_hub_id("owner/name") and is_hub_id("owner/name@5ede1c9")
     assert not any(
         map(
             is_hub_id,
-            ["@stage/file", "pool.jsonl", "data/pool.jsonl", "data/pool.parquet", "/models/mine", "../models/mine", str(tmp_path)],
+            [
+                "@stage/file",
+                "pool.jsonl",
+                "data/pool.jsonl",
+                "data/pool.parquet",
+                "/models/mine",
+                "../models/mine",
+                str(tmp_path),
+            ],
         )
     )
     assert split_revision("owner/name@5ede1c9") == ("owner/name", "5ede1c9")
-    assert split_revision("owner/name") == ("owner/name", None) and split_revision("/a@b/c") == ("/a@b/c", None)
+    assert split_revision("owner/name") == ("owner/name", None) and split_revision("/a@b/c") == (
+        "/a@b/c",
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,11 +147,17 @@ def test_references_are_local_to_the_outputs_or_on_a_hub(tmp_path):
         ("sft: {bf16: 1}", "profile key 'sft.bf16' must be bool, not 1"),
         ("sft: {batch_size: true}", "profile key 'sft.batch_size' must be int, not True"),
         ("evaluation: {budgets: 8}", "profile key 'evaluation.budgets' must be a list, not 8"),
-        ("engine: {kind: vlm}", "profile key 'engine.kind' must be one of torch, vllm, server, not 'vlm'"),
+        (
+            "engine: {kind: vlm}",
+            "profile key 'engine.kind' must be one of torch, vllm, server, not 'vlm'",
+        ),
         ("sft: 3", "profile key 'sft' must hold `key: value` lines, not 3"),
         ("- a", "must hold `key: value` lines at its top level"),
         ("sft: {", "is not valid YAML"),
-        ("outputs_root: x", "unknown key 'outputs_root'; set the environment variable S1_OUTPUTS instead"),
+        (
+            "outputs_root: x",
+            "unknown key 'outputs_root'; set the environment variable S1_OUTPUTS instead",
+        ),
         ("extends: tpy", "unknown profile 'tpy'; did you mean 'toy'?"),
     ],
 )
@@ -109,7 +174,9 @@ def test_a_profile_that_extends_itself_is_an_error(tmp_path):
 
 
 def test_null_stands_for_no_limit_only_where_there_may_be_none(tmp_path):
-    profile = load_profile(write(tmp_path / "a.yaml", "curation: {full_size: null}\nuniverse: null"))
+    profile = load_profile(
+        write(tmp_path / "a.yaml", "curation: {full_size: null}\nuniverse: null")
+    )
     assert profile.curation.full_size is None and profile.universe is None
     with pytest.raises(ProfileError, match=r"'curation.target' must be int"):
         load_profile(write(tmp_path / "b.yaml", "curation: {target: null}"))

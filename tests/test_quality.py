@@ -20,7 +20,13 @@ from s1lib.toy.universe import draw_benchmarks, make_pool
         ({"error": "503: overloaded", "trace": "", "attempt": ""}, "API error"),
         ({"trace": " \n"}, "empty trace"),
         ({"question": "Find x. [asy] draw((0,0)--(1,1)); [/asy]"}, "drawing code"),
-        ({"question": "Find x. [asy] draw((0,0)--(1,1)); [/asy]", "source": "qq8933/AIME_1983_2024"}, None),
+        (
+            {
+                "question": "Find x. [asy] draw((0,0)--(1,1)); [/asy]",
+                "source": "qq8933/AIME_1983_2024",
+            },
+            None,
+        ),
         ({"question": "In ![Image](a.png) find x."}, "missing image"),
         ({"question": "p1. How many? p2. How much?"}, "numbered parts"),
         ({"question": "Step1. Add.", "trace": "result 73"}, None),
@@ -36,7 +42,13 @@ from s1lib.toy.universe import draw_benchmarks, make_pool
         ({"trace": "a: 34+39=", "attempt": "73"}, "cut-off trace"),
         ({"trace": "so 73\nx\ny\nz", "attempt": "73"}, "cut-off trace"),
         ({"trace": "so it is 1,234 coins", "attempt": "Answer: 1234"}, None),
-        ({"trace": "thus the claim holds", "attempt": "Suppose that n is even; then n+1 is odd."}, None),
+        (
+            {
+                "trace": "thus the claim holds",
+                "attempt": "Suppose that n is even; then n+1 is odd.",
+            },
+            None,
+        ),
     ],
 )
 def test_a_sample_is_kept_or_dropped_for_the_first_rule_it_breaks(values, reason):
@@ -59,11 +71,16 @@ def test_a_sample_is_kept_or_dropped_for_the_first_rule_it_breaks(values, reason
     ],
 )
 def test_the_official_rules_are_those_of_the_official_scripts_letter_by_letter(question, reason):
-    assert broken_rule(sample("a", question=question, trace="cut off", attempt="73"), rules="official") == reason
+    assert (
+        broken_rule(sample("a", question=question, trace="cut off", attempt="73"), rules="official")
+        == reason
+    )
 
 
 def test_unknown_rules_name_those_there_are():
-    with pytest.raises(QualityError, match=r"unknown curation\.quality 'offical': use 's1lib' or 'official'"):
+    with pytest.raises(
+        QualityError, match=r"unknown curation\.quality 'offical': use 's1lib' or 'official'"
+    ):
         filter_quality([sample("a")], rules="offical")
 
 
@@ -97,11 +114,22 @@ def test_sound_traces_of_the_toys_teacher_are_all_kept():
 
 
 def test_every_fault_of_the_toys_teacher_is_found():
-    faults = {"API error", "empty trace", "cut-off trace", "looping trace", "unreadable trace", "missing image", "bold number"}
+    faults = {
+        "API error",
+        "empty trace",
+        "cut-off trace",
+        "looping trace",
+        "unreadable trace",
+        "missing image",
+        "bold number",
+    }
     filtered = filter_quality(pool(1.0))
     assert set(filtered.rejects["reason"]) == faults
     # A fault that found nothing to spoil (a digit that does not occur) leaves its sample sound.
-    assert not any("\ufffd" in s.trace or "![Image]" in s.question or "**" in s.question or s.error for s in filtered.kept)
+    assert not any(
+        "\ufffd" in s.trace or "![Image]" in s.question or "**" in s.question or s.error
+        for s in filtered.kept
+    )
     assert len(filtered.kept) < 0.1 * 300
 
 

@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-import math
-import random
 from collections import Counter
 
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import sample
 
-from s1lib.curation.composition import beside, composition, domains, funnel, sources, trace_lengths
+from s1lib.curation.ablation_sets import ablations, diverse, longest, uniform
 from s1lib.curation.selection import (
     SelectionError,
-    ablations,
     benchmark_weights,
     choose,
-    diverse,
-    longest,
     preselect,
     select,
     select_official,
-    uniform,
 )
-from s1lib.drawing.bubbles import bubbles, pack
-from s1lib.drawing.plots import panels
 
 
 def make(domain_sizes: dict[str, int]):
-    """Samples and their trace lengths; in a domain the lengths are n, n-1, ..., 1, so that id and rank agree."""
-    samples = [sample(f"{name}{rank:03d}", domain=name) for name, size in domain_sizes.items() for rank in range(size)]
+    """Samples and their trace lengths: in a domain n, n-1, ..., 1, so that id and rank agree."""
+    samples = [
+        sample(f"{name}{rank:03d}", domain=name)
+        for name, size in domain_sizes.items()
+        for rank in range(size)
+    ]
     lengths = {s.id: domain_sizes[s.domain] - int(s.id[-3:]) for s in samples}
     return samples, lengths
 
 
-pools = st.dictionaries(st.sampled_from(["algebra", "geometry", "logic", "waves"]), st.integers(1, 12), min_size=1)
+pools = st.dictionaries(
+    st.sampled_from(["algebra", "geometry", "logic", "waves"]), st.integers(1, 12), min_size=1
+)
 
 
 @given(pools, st.data())
@@ -58,8 +55,12 @@ def test_the_order_of_the_input_changes_nothing(sizes, seed, shuffler):
     samples, lengths = make(sizes)
     shuffled = shuffler.sample(samples, len(samples))
     target = len(samples) // 2
-    assert select(shuffled, target, lengths=lengths, seed=seed) == select(samples, target, lengths=lengths, seed=seed)
-    assert ablations(shuffled, target, lengths=lengths, seed=seed) == ablations(samples, target, lengths=lengths, seed=seed)
+    assert select(shuffled, target, lengths=lengths, seed=seed) == select(
+        samples, target, lengths=lengths, seed=seed
+    )
+    assert ablations(shuffled, target, lengths=lengths, seed=seed) == ablations(
+        samples, target, lengths=lengths, seed=seed
+    )
 
 
 def test_the_same_seed_selects_the_same_and_another_seed_does_not():
@@ -71,7 +72,12 @@ def test_the_same_seed_selects_the_same_and_another_seed_does_not():
 
 def test_the_selection_of_a_seed_is_pinned():
     samples, lengths = make({"algebra": 4, "geometry": 4})
-    assert [s.id for s in select(samples, 4, lengths=lengths, seed=0)] == ["geometry001", "geometry000", "geometry002", "geometry003"]
+    assert [s.id for s in select(samples, 4, lengths=lengths, seed=0)] == [
+        "geometry001",
+        "geometry000",
+        "geometry002",
+        "geometry003",
+    ]
 
 
 def test_a_question_is_drawn_with_weight_two_to_the_minus_rank():
@@ -81,12 +87,17 @@ def test_a_question_is_drawn_with_weight_two_to_the_minus_rank():
     total = sum(2.0**-rank for rank in range(5))
     for rank in range(5):
         share = 2.0**-rank / total
-        assert first[f"algebra{rank:03d}"] / draws == pytest.approx(share, abs=4 * (share * (1 - share) / draws) ** 0.5)
+        assert first[f"algebra{rank:03d}"] / draws == pytest.approx(
+            share, abs=4 * (share * (1 - share) / draws) ** 0.5
+        )
 
 
 def test_ranks_close_up_after_a_draw():
     samples, lengths = make({"algebra": 3})
-    pairs = Counter(tuple(s.id[-1] for s in select(samples, 2, lengths=lengths, seed=seed)) for seed in range(6000))
+    pairs = Counter(
+        tuple(s.id[-1] for s in select(samples, 2, lengths=lengths, seed=seed))
+        for seed in range(6000)
+    )
     after_longest = pairs["0", "1"] / (pairs["0", "1"] + pairs["0", "2"])
     assert after_longest == pytest.approx(2 / 3, abs=0.03)
 
@@ -116,7 +127,9 @@ def test_a_rank_beyond_the_resolution_of_a_double_is_no_error():
 
 def test_too_small_a_pool_says_which_domains_ran_dry():
     samples, lengths = make({"algebra": 2, "geometry": 3})
-    with pytest.raises(SelectionError, match=r"asked for 6 samples but only 5 .*algebra \(2\), geometry \(3\)"):
+    with pytest.raises(
+        SelectionError, match=r"asked for 6 samples but only 5 .*algebra \(2\), geometry \(3\)"
+    ):
         select(samples, 6, lengths=lengths)
     for draw in (uniform, diverse):
         with pytest.raises(SelectionError, match=r"lower curation\.target"):
@@ -151,39 +164,54 @@ def test_full_is_everything_or_a_uniform_draw_of_its_size(seed):
     assert len(ablations(samples, 4, lengths=lengths, full_size=99, seed=seed)["full"]) == 25
 
 
-# ---- the official notebook's version -----------------------------------------------------------------------------------
+# ---- the official notebook's version -------------------------------------------------------------
 
 
 def benchmark_pool(domains: dict[str, tuple[int, int, int]]):
-    """`domains` holds per domain how many questions come from AIME, GPQA and elsewhere; lengths as in `make`."""
+    """domains: how many questions of each come from AIME, GPQA and elsewhere; as `make`."""
     samples, lengths = [], {}
     for name, counts in domains.items():
-        sources = [source for source, count in zip(("AIME 1983–2021", "GPQA", "NuminaMATH"), counts, strict=True) for _ in range(count)]
+        sources = [
+            source
+            for source, count in zip(("AIME 1983–2021", "GPQA", "NuminaMATH"), counts, strict=True)
+            for _ in range(count)
+        ]
         for rank, source in enumerate(sources):
             samples.append(sample(f"{name}{rank:03d}", domain=name, source=source))
             lengths[samples[-1].id] = len(sources) - rank
     return samples, lengths
 
 
-def test_domains_weigh_their_aime_questions_and_their_gpqa_questions_rescaled_to_half_the_aime_total():
-    samples, _ = benchmark_pool({"geometry": (30, 0, 5), "waves": (0, 3, 9), "cells": (10, 1, 0), "logic": (0, 0, 50)})
+def test_a_domain_weighs_its_aime_questions_and_half_as_much_gpqa_in_all():
+    samples, _ = benchmark_pool(
+        {"geometry": (30, 0, 5), "waves": (0, 3, 9), "cells": (10, 1, 0), "logic": (0, 0, 50)}
+    )
     assert benchmark_weights(samples) == {"cells": 10 + 5.0, "geometry": 30, "waves": 15.0}
 
 
-def test_the_official_version_draws_domains_uniformly_to_70_percent_and_by_weight_afterwards():
+def test_the_official_version_draws_uniformly_to_70_percent_then_by_weight():
     samples, lengths = make({"algebra": 600, "geometry": 600, "logic": 600})
-    chosen = select_official(samples, 1000, lengths=lengths, weights={"algebra": 3, "geometry": 1}, seed=4)
+    chosen = select_official(
+        samples, 1000, lengths=lengths, weights={"algebra": 3, "geometry": 1}, seed=4
+    )
     assert chosen[:700] == select(samples, 700, lengths=lengths, seed=4)
     late = Counter(s.domain for s in chosen[700:])
-    assert set(late) == {"algebra", "geometry"} and late["algebra"] / 300 == pytest.approx(0.75, abs=0.09)
+    assert set(late) == {"algebra", "geometry"} and late["algebra"] / 300 == pytest.approx(
+        0.75, abs=0.09
+    )
 
 
 @given(pools, st.integers(0, 5), st.data())
-def test_the_official_version_draws_no_question_twice_and_ignores_the_order_of_the_input(sizes, seed, data):
+def test_the_official_version_draws_nothing_twice_in_whatever_order_it_comes(sizes, seed, data):
     samples, lengths = make(sizes)
     target = data.draw(st.integers(0, len(samples)))
     first = data.draw(st.lists(st.sampled_from(samples), max_size=target, unique=True))
-    options = {"lengths": lengths, "weights": dict.fromkeys(sizes, 1.0), "seed": seed, "preselected": first}
+    options = {
+        "lengths": lengths,
+        "weights": dict.fromkeys(sizes, 1.0),
+        "seed": seed,
+        "preselected": first,
+    }
     chosen = select_official(samples, target, **options)
     assert len({s.id for s in chosen}) == target and chosen[: len(first)] == first
     assert select_official(samples[::-1], target, **options) == chosen
@@ -193,8 +221,13 @@ def test_the_official_version_draws_no_question_twice_and_ignores_the_order_of_t
 def test_a_benchmark_weight_that_runs_dry_is_one_line_that_names_the_domains(sizes, data):
     samples, lengths = make({**sizes, "stars": 2})
     weighted = data.draw(st.sampled_from(["stars", "nowhere"]))
-    with pytest.raises(SelectionError, match=rf"2 of \d+ .*ran dry \({weighted}\)" if weighted == "stars" else "0 of") as error:
-        select_official(samples, len(samples), lengths=lengths, weights={weighted: 1.0}, uniform_until=0)
+    with pytest.raises(
+        SelectionError,
+        match=rf"2 of \d+ .*ran dry \({weighted}\)" if weighted == "stars" else "0 of",
+    ) as error:
+        select_official(
+            samples, len(samples), lengths=lengths, weights={weighted: 1.0}, uniform_until=0
+        )
     assert "\n" not in str(error.value)
 
 
@@ -214,77 +247,16 @@ def test_preselection_is_what_the_teacher_solved_of_aime_gpqa_and_long_math():
 
 
 def test_the_profile_chooses_the_variant_and_an_unknown_one_is_named():
-    samples, lengths = benchmark_pool({"geometry": (6, 0, 40), "waves": (0, 4, 40), "logic": (0, 0, 40)})
+    samples, lengths = benchmark_pool(
+        {"geometry": (6, 0, 40), "waves": (0, 4, 40), "logic": (0, 0, 40)}
+    )
     right = preselect(samples, {"geometry000", "waves001"}, lengths=lengths)
-    paper, official = (choose(variant, samples, 100, lengths=lengths, preselected=right) for variant in ("paper", "official"))
+    paper, official = (
+        choose(variant, samples, 100, lengths=lengths, preselected=right)
+        for variant in ("paper", "official")
+    )
     assert paper == select(samples, 100, lengths=lengths, preselected=right)
     assert paper[:70] == official[:70] and paper != official
     assert "logic" not in {s.domain for s in official[70:]}
     with pytest.raises(SelectionError, match=r"unknown curation\.selection 'offical'"):
         choose("offical", samples, 10, lengths=lengths)
-
-
-# ---- tables ------------------------------------------------------------------------------------------------------------
-
-
-def test_the_funnel_stands_beside_the_papers_where_the_paper_gives_a_number():
-    published = pd.DataFrame({"stage": ["collected", "quality", "selected"], "paper": [59_029, 54_116, 1_000]})
-    table = funnel({"collected": 400, "decontaminated": 360, "quality": 342, "selected": 100}, published)
-    assert table["this run, % kept"].tolist()[1:] == pytest.approx([90.0, 95.0, 100 * 100 / 342])
-    assert table["paper"].isna().tolist() == [False, True, False, False]
-    assert table["paper, % kept"].tolist()[2:] == pytest.approx([100 * 54_116 / 59_029, 100 * 1_000 / 54_116])
-
-
-def test_what_is_preselected_is_no_stage_of_its_own_in_the_shares_kept():
-    published = pd.DataFrame({"stage": ["difficulty", "preselected", "selected"], "paper": [24_496, 384, 1_000]})
-    table = funnel({"difficulty": 200, "preselected": 0, "selected": 50}, published)
-    assert table["this run, % kept"].isna().tolist() == [True, True, False] and table["this run, % kept"][2] == 25
-    assert table["paper, % kept"][2] == pytest.approx(100 * 1_000 / 24_496)
-
-
-def test_the_official_notebooks_numbers_stand_beside_the_papers():
-    published = pd.DataFrame({"stage": ["collected", "difficulty"], "paper": [59_029, 24_496], "official": [None, 24_517]})
-    table = funnel({"collected": 400, "difficulty": 90}, published)
-    assert table["official notebook"].tolist() == [None, 24_517] and table["paper"].tolist() == [59_029, 24_496]
-
-
-def test_the_papers_tables_stand_beside_ours_where_names_agree_and_nowhere_else():
-    paper = pd.DataFrame({"domain": ["Geometry", "Biology"], "questions": [109, 41], "source": ["Table 6"] * 2})
-    ours = pd.DataFrame({"domain": ["Biology", "Other"], "selected": [3, 4]})
-    table = beside(ours, paper, on="domain")
-    assert table.columns.tolist() == ["domain", "selected", "paper: questions"]
-    assert table["paper: questions"][0] == 41 and table["paper: questions"].isna().tolist() == [False, True]
-    assert beside(ours.replace("Biology", "coins"), paper, on="domain").columns.tolist() == ["domain", "selected"]
-
-
-@given(st.lists(st.integers(0, 300), min_size=1, max_size=60))
-def test_bubbles_touch_but_never_overlap_and_their_area_is_the_count(counts):
-    circles = pack(counts)
-    assert [r for _, _, r in circles] == pytest.approx([count**0.5 for count in counts])
-    for i, (x, y, r) in enumerate(circles):
-        gaps = [math.hypot(x - a, y - b) - r - s for j, (a, b, s) in enumerate(circles) if j != i]
-        assert all(gap > -1e-6 for gap in gaps)
-        assert not gaps or min(gaps) < 1e-6
-
-
-def test_the_bubble_chart_shows_every_domain_that_was_selected():
-    table = pd.DataFrame({"domain": ["Geometry", "Biology", "None"], "selected": [9, 4, 0]})
-    _, axes = panels(1)
-    bubbles(table, axes[0])
-    assert len(axes[0].patches) == 2 and "Geometry\n9" in {text.get_text() for text in axes[0].texts}
-
-
-def test_tables_of_domains_sources_and_sets_add_up():
-    samples, lengths = make({"algebra": 10, "geometry": 30})
-    chosen = select(samples, 10, lengths=lengths, seed=2)
-    table = domains(samples, chosen, lengths=lengths)
-    assert table["pool"].sum() == 40 and table["selected"].sum() == 10
-    assert table["selected, %"].sum() == pytest.approx(100)
-    assert table["selected, 1K tokens"].sum() * 1000 == pytest.approx(sum(lengths[s.id] for s in chosen))
-    table = sources(samples, chosen, lengths=lengths)
-    assert table[["pool", "selected"]].values.tolist() == [[40, 10]]
-    assert table["average trace tokens"][0] == pytest.approx(sum(lengths.values()) / 40)
-    sets = {"s1": chosen, "full": random.Random(0).sample(samples, 40)}
-    overlap = composition(sets, lengths=lengths)
-    assert overlap["also in s1, %"].tolist() == [100.0, 25.0] and overlap["domains"].tolist() == [2, 2]
-    assert len(trace_lengths(sets, lengths=lengths)) == 50

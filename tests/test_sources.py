@@ -1,4 +1,7 @@
-"""Pools and test sets as they lie on the hub or a disk (paper, table 7): many forms, one schema, one line for what is wrong."""
+"""Pools and test sets as they lie on the hub or a disk (paper, Table 7).
+
+Many forms, one schema, one line for what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,22 @@ from samples import sample
 from s1lib.curation import sources
 from s1lib.curation.pool import PoolError, fingerprint, save_pool
 from s1lib.curation.sources import SOURCES, collect, open_pool, read_questions
-from s1lib.published.entries import question_id, reference_answer, section
+from s1lib.published.entries import section
 from s1lib.published.hub import HubError
 from s1lib.published.paper_numbers import load
+from s1lib.published.questions import question_id, reference_answer
 from s1lib.published.table_files import TableError
 
 PUBLISHED = {
     "solution": [r"so $x=2$, \boxed{2}", "by symmetry, Q.E.D. " * 9, "Answer: B", None],
     "question": ["Find x.", "Prove it.", "Which one?", "Write a program."],
     "cot_type": ["math", "math", "science", "coding"],
-    "source_type": ["qfq/openaimath/Algebra", "AI-MO/NuminaMath-CoT/aops_forum", "Idavidrein/gpqa", "LiveCodeBench/release_v1"],
+    "source_type": [
+        "qfq/openaimath/Algebra",
+        "AI-MO/NuminaMath-CoT/aops_forum",
+        "Idavidrein/gpqa",
+        "LiveCodeBench/release_v1",
+    ],
     "metadata": ["{}"] * 4,
     "thinking_trajectories": [["I think"], ["first", "second"], None, []],
     "attempt": ["2", "it holds", "B", None],
@@ -32,7 +41,10 @@ PUBLISHED = {
 
 def write(path, columns) -> str:
     """`columns` in the form that the suffix of `path` names."""
-    table, rows = pa.table(columns), [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    table, rows = (
+        pa.table(columns),
+        [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
         pq.write_table(table, path)
@@ -46,7 +58,11 @@ def write(path, columns) -> str:
     elif path.suffix == ".csv":
         pd.DataFrame(columns).to_csv(path, index=False)
     else:
-        path.write_text(json.dumps(rows) if path.suffix == ".json" else "".join(json.dumps(row) + "\n" for row in rows))
+        path.write_text(
+            json.dumps(rows)
+            if path.suffix == ".json"
+            else "".join(json.dumps(row) + "\n" for row in rows)
+        )
     return str(path)
 
 
@@ -54,7 +70,10 @@ def quiet(reference):
     return open_pool(reference, log=lambda line: None)
 
 
-@pytest.mark.parametrize("name", ["s1K.parquet", "s1K.jsonl", "s1K.json", "s1K.arrow", "s1K.feather", "data/train-0.parquet"])
+@pytest.mark.parametrize(
+    "name",
+    ["s1K.parquet", "s1K.jsonl", "s1K.json", "s1K.arrow", "s1K.feather", "data/train-0.parquet"],
+)
 def test_a_published_pool_reads_the_same_from_every_form(tmp_path, name):
     path = write(tmp_path / name, PUBLISHED)
     pool = quiet(str(tmp_path) if "/" in name else path)
@@ -62,12 +81,17 @@ def test_a_published_pool_reads_the_same_from_every_form(tmp_path, name):
     assert [(s.answer, s.kind) for s in pool][::2] == [("2", "math"), ("B", "choice")]
     assert [s.kind for s in pool][1::2] == ["open", "open"] and pool[3].answer == ""
     assert [s.trace for s in pool] == ["I think", "first\nsecond", "", ""] and pool[3].attempt == ""
-    assert pool[0].id == hashlib.sha256(b"Find x.").hexdigest()[:16] and not any(s.domain for s in pool)
+    assert pool[0].id == hashlib.sha256(b"Find x.").hexdigest()[:16] and not any(
+        s.domain for s in pool
+    )
 
 
 def test_s1K_1_1_is_told_by_its_columns_and_gives_the_traces_of_r1(tmp_path):
     columns = {key: PUBLISHED[key][:1] for key in ("solution", "question", "source_type")}
-    path = write(tmp_path / "x.parquet", {**columns, "deepseek_thinking_trajectory": ["r1 thinks"], "deepseek_attempt": ["2"]})
+    path = write(
+        tmp_path / "x.parquet",
+        {**columns, "deepseek_thinking_trajectory": ["r1 thinks"], "deepseek_attempt": ["2"]},
+    )
     assert [(s.trace, s.attempt) for s in quiet(path)] == [("r1 thinks", "2")]
 
 
@@ -76,8 +100,12 @@ def test_a_pool_in_our_own_columns_reads_back_from_every_form(tmp_path, suffix):
     samples = [sample("a"), sample("b", error="503", kind="open")]
     save_pool(tmp_path / "pool.jsonl", samples)
     rows = [json.loads(line) for line in (tmp_path / "pool.jsonl").read_text().splitlines()]
-    path = write(tmp_path / f"copy{suffix}", {name: [row[name] for row in rows] for name in rows[0]})
-    assert quiet(path) == samples and fingerprint(quiet(path)) == fingerprint(samples) != fingerprint(samples[:1])
+    path = write(
+        tmp_path / f"copy{suffix}", {name: [row[name] for row in rows] for name in rows[0]}
+    )
+    assert quiet(path) == samples and fingerprint(quiet(path)) == fingerprint(
+        samples
+    ) != fingerprint(samples[:1])
 
 
 def test_a_repeated_question_keeps_an_id_of_its_own_for_the_audit(tmp_path):
@@ -88,8 +116,14 @@ def test_a_repeated_question_keeps_an_id_of_its_own_for_the_audit(tmp_path):
 
 def test_rows_without_a_question_are_left_out_and_counted(tmp_path):
     said: list[str] = []
-    pool = open_pool(write(tmp_path / "x.parquet", {**PUBLISHED, "question": ["Q", None, " ", "R"]}), log=said.append)
-    assert [s.question for s in pool] == ["Q", "R"] and "2 questions, 2 rows without one left out" in said[0]
+    pool = open_pool(
+        write(tmp_path / "x.parquet", {**PUBLISHED, "question": ["Q", None, " ", "R"]}),
+        log=said.append,
+    )
+    assert [s.question for s in pool] == [
+        "Q",
+        "R",
+    ] and "2 questions, 2 rows without one left out" in said[0]
 
 
 @pytest.mark.parametrize(
@@ -136,8 +170,14 @@ sources:
     mine = [s for s in pool if s.source == "Mine"]
     assert [s.question.splitlines()[0] for s in mine] == ["Think. Q one", "Think. four"]
     for s in mine:
-        assert s.kind == "choice" and f"{s.answer}) r" in s.question and {"A) w", "B) w"} & set(s.question.splitlines())
-    assert [s.kind for s in pool if s.source == "One"] == ["open"] and quiet(str(tmp_path / "mine.yaml")) == pool
+        assert (
+            s.kind == "choice"
+            and f"{s.answer}) r" in s.question
+            and {"A) w", "B) w"} & set(s.question.splitlines())
+        )
+    assert [s.kind for s in pool if s.source == "One"] == ["open"] and quiet(
+        str(tmp_path / "mine.yaml")
+    ) == pool
 
 
 def test_the_entries_that_ship_are_the_16_of_table_7_and_the_published_pools():
@@ -154,13 +194,26 @@ def test_test_sets_are_read_by_path_or_by_an_entry(tmp_path, monkeypatch):
     (tmp_path / "bad.jsonl").write_text('{"text": "Q"}\n')
     with pytest.raises(PoolError, match=r"line 1: column 'question' \(or 'problem'\) is missing"):
         read_questions(str(tmp_path / "bad.jsonl"))
-    options = {name: ["x"] for name in ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")}
+    options = {
+        name: ["x"]
+        for name in (
+            "Correct Answer",
+            "Incorrect Answer 1",
+            "Incorrect Answer 2",
+            "Incorrect Answer 3",
+        )
+    }
     write(tmp_path / "hub" / "gpqa_diamond.csv", {"Question": ["Hard?"], **options})
-    monkeypatch.setattr("s1lib.published.entries.local_copy", lambda kind, reference: tmp_path / "hub")
-    assert list(read_questions("GPQA-Diamond").values()) == list(read_questions("Idavidrein/gpqa@abc").values()) == ["Hard?"]
+    hub = str(tmp_path / "hub")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: hub)
+    assert (
+        list(read_questions("GPQA-Diamond").values())
+        == list(read_questions("Idavidrein/gpqa@abc").values())
+        == ["Hard?"]
+    )
 
 
-# ---- what is wrong, in one line ----------------------------------------------------------------------------------------
+# ---- what is wrong, in one line ------------------------------------------------------------------
 
 
 def refused(reference) -> str:
@@ -206,8 +259,12 @@ def test_a_missing_file_or_an_empty_folder_says_so(tmp_path):
 def test_a_missing_column_names_those_there_are(tmp_path):
     path = write(tmp_path / "x.jsonl", {key: PUBLISHED[key] for key in ("question", "solution")})
     assert "column 'id' is missing" in refused(path)
-    (tmp_path / "mine.yaml").write_text(f'sources: [{{source: A, at: {path}, question: "{{problem}}"}}]')
-    assert "line 1: column 'problem' is missing; there are: question, solution" in refused(tmp_path / "mine.yaml")
+    (tmp_path / "mine.yaml").write_text(
+        f'sources: [{{source: A, at: {path}, question: "{{problem}}"}}]'
+    )
+    assert "line 1: column 'problem' is missing; there are: question, solution" in refused(
+        tmp_path / "mine.yaml"
+    )
 
 
 def test_a_value_that_is_no_text_is_named(tmp_path):
@@ -220,12 +277,16 @@ def test_a_value_that_is_no_text_is_named(tmp_path):
     assert "line 1: column 'answer' must be text, not int" in refused(tmp_path / "p.jsonl")
 
 
-def test_half_a_surrogate_pair_is_refused_in_our_own_columns_and_replaced_in_published_ones(tmp_path):
+def test_half_a_surrogate_pair_is_refused_in_own_columns_and_replaced_elsewhere(
+    tmp_path,
+):
     save_pool(tmp_path / "p.jsonl", [sample("a")])
     row = json.loads((tmp_path / "p.jsonl").read_text())
     (tmp_path / "p.jsonl").write_text(json.dumps({**row, "trace": "\ud800"}))
     assert "line 1: column 'trace' holds half a surrogate pair" in refused(tmp_path / "p.jsonl")
-    published = {name: values[0] for name, values in PUBLISHED.items()} | {"thinking_trajectories": ["so \ud800"]}
+    published = {name: values[0] for name, values in PUBLISHED.items()} | {
+        "thinking_trajectories": ["so \ud800"]
+    }
     (tmp_path / "x.jsonl").write_text(json.dumps(published))
     assert [s.trace for s in quiet(str(tmp_path / "x.jsonl"))] == ["so ?"]
 
@@ -255,7 +316,10 @@ def test_what_the_hub_does_not_give_says_why_and_the_way_out(monkeypatch):
         raise OSError("no network here\nat all")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
-    with pytest.raises(HubError, match=r"cannot fetch the dataset simplescaling/s1K: no network here; run `make fetch`") as error:
+    with pytest.raises(
+        HubError,
+        match=r"cannot fetch the dataset simplescaling/s1K: no network here; run `make fetch`",
+    ) as error:
         quiet("simplescaling/s1K@main")
     assert "\n" not in str(error.value)
 
@@ -270,7 +334,9 @@ def test_a_fetched_repository_needs_no_network(tmp_path, monkeypatch):
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", cached)
     assert len(quiet("simplescaling/data_ablation_full59K@abc123")) == 4
-    assert asked[0] == ("simplescaling/data_ablation_full59K", "abc123", "dataset", True) and all(local for *_, local in asked)
+    assert asked[0] == ("simplescaling/data_ablation_full59K", "abc123", "dataset", True) and all(
+        local for *_, local in asked
+    )
 
 
 def test_collecting_nothing_is_an_error():

@@ -1,4 +1,4 @@
-"""Watching a model think: the same trace as without, every bit of it shown once, what was appended as such; `s1 think`."""
+"""Watching a model think: the same trace, every bit of it shown once; the command `s1 think`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ from s1lib.thinking.budget import Budget, Trace
 from s1lib.thinking.thinker import Thinker
 
 
-def watch(engine, chat, budget: Budget, question: str = "Q") -> tuple[Trace, list[tuple[str, bool]]]:
+def watch(
+    engine, chat, budget: Budget, question: str = "Q"
+) -> tuple[Trace, list[tuple[str, bool]]]:
     shown: list[tuple[str, bool]] = []
-    watched = StreamingEngine(engine, chat, chat.prompt_ids(question), lambda text, appended: shown.append((text, appended)))
+    watched = StreamingEngine(
+        engine,
+        chat,
+        chat.prompt_ids(question),
+        lambda text, appended: shown.append((text, appended)),
+    )
 
     async def run() -> Trace:
         trace = await Thinker(watched, chat).force(question, budget)
@@ -34,16 +41,20 @@ def watch(engine, chat, budget: Budget, question: str = "Q") -> tuple[Trace, lis
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 10_000), st.booleans(), st.integers(0, 30), st.integers(0, 3), st.integers(1, 9))
+@given(
+    st.integers(0, 10_000), st.booleans(), st.integers(0, 30), st.integers(0, 3), st.integers(1, 9)
+)
 def test_the_trace_is_the_same_and_each_bit_of_it_is_shown_once(key, spelled, cap, waits, part):
-    chat, budget = char_chat(spelled=spelled), Budget(max_thinking=cap, waits=waits, answer_tokens=20)
+    chat = char_chat(spelled=spelled)
+    budget = Budget(max_thinking=cap, waits=waits, answer_tokens=20)
     plain = asyncio.run(Thinker(ScriptedEngine(random_traces(chat, key)), chat).force("Q", budget))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "PART", part)
         trace, shown = watch(ScriptedEngine(random_traces(chat, key)), chat, budget)
     assert trace == plain
     assert "".join(text for text, _ in shown) == "".join(text for text, _ in trace.spans(chat))
-    if not spelled:  # else a token beyond the cap that is the same as the one appended there cannot be told from it
+    # A spelled token beyond the cap may equal the one appended there: nothing tells them apart.
+    if not spelled:
         assert _joined(shown) == _joined(trace.spans(chat))
 
 
@@ -60,7 +71,11 @@ def _joined(spans: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
 
 def test_text_comes_while_the_model_is_still_thinking():
     chat = char_chat()
-    trace, shown = watch(ScriptedEngine(random_traces(chat, 3, end=0)), chat, Budget(max_thinking=40, answer_tokens=4))
+    trace, shown = watch(
+        ScriptedEngine(random_traces(chat, 3, end=0)),
+        chat,
+        Budget(max_thinking=40, answer_tokens=4),
+    )
     assert trace.thinking_tokens == 40
     assert len([text for text, appended in shown if not appended]) >= 40 / stream.PART
 
@@ -77,15 +92,19 @@ def test_appended_text_stands_between_marks_and_nothing_steers_the_terminal(monk
     assert out.getvalue().endswith("\x1b[30;43mWait\x1b[0m")
 
 
-# ---- the command -------------------------------------------------------------------------------------------------
+# ---- the command ----
 
 
 def think(model, *options: str) -> int:
     return main(["think", "34+39?", "--model", str(model), *options])
 
 
-def test_the_command_prints_the_thinking_with_what_was_appended_and_the_answer(tiny_model_dir, capsys):
-    assert think(tiny_model_dir, "--max-thinking", "24", "--waits", "1", "--answer-tokens", "4") == 0
+def test_the_command_prints_the_thinking_with_what_was_appended_and_the_answer(
+    tiny_model_dir, capsys
+):
+    assert (
+        think(tiny_model_dir, "--max-thinking", "24", "--waits", "1", "--answer-tokens", "4") == 0
+    )
     printed = capsys.readouterr()
     assert "[[<|im_start|>answer]]\n" in printed.out
     assert " thinking tokens, " in printed.err.splitlines()[-1] and "end: " in printed.err
@@ -105,7 +124,10 @@ def damaged(tiny_model_dir, tmp_path):
     ("options", "complaint"),
     [
         (["--max-thinking", "-1"], "max_thinking is -1; it must be at least 0"),
-        (["--max-thinking", "8", "--min-thinking", "9"], "min_thinking (9) is above max_thinking (8)"),
+        (
+            ["--max-thinking", "8", "--min-thinking", "9"],
+            "min_thinking (9) is above max_thinking (8)",
+        ),
         (["--waits", "-2"], "waits is -2"),
         (["--wait", "Wait<|im_end|>"], "contains '<|im_end|>', which would end the thinking"),
         (["--wait", "日"], "cannot write the wait string"),
@@ -131,7 +153,10 @@ def test_no_such_model_and_tokenizers_that_cannot_carry_the_format(damaged, caps
     tokenizer.save_pretrained(directory)
     assert think(directory) == 1
     assert "has no chat template" in capsys.readouterr().err
-    only_a = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"<unk>": 0, "a": 1}, unk_token="<unk>")), unk_token="<unk>")
+    only_a = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel({"<unk>": 0, "a": 1}, unk_token="<unk>")),
+        unk_token="<unk>",
+    )
     only_a.save_pretrained(directory)
     assert think(directory) == 1
     assert "the tokenizer cannot write '<|im_" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The toy universe: its arithmetic, its teacher, its text, its pool, and training that repeats itself exactly."""
+"""The toy universe: its arithmetic, teacher, text, pool, and training that repeats exactly."""
 
 from __future__ import annotations
 
@@ -12,14 +12,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s1lib.chat import ChatFormat
+from s1lib.hardware.plain_attention import causal_mask
 from s1lib.profile import BaseModel, Universe, load_profile
-from s1lib.toy import corpus, pretrain, universe
+from s1lib.toy import batching, corpus, gate, pretrain, universe
+from s1lib.toy.families import FAMILIES, OPERATORS
 from s1lib.toy.muon import orthogonalise
-from s1lib.toy.problems import FAMILIES, LABELS, LETTERS, OPERATORS, Step, draw_problem
+from s1lib.toy.problems import LABELS, LETTERS, Step, draw_problem
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, by_digits, compare, is_right, solve
 from s1lib.toy.tokenizer import build_tokenizer
 
-TINY = BaseModel(hidden_size=32, layers=1, heads=2, kv_heads=2, intermediate_size=32, tokens=6000, extra_tokens=3000, max_tokens=13000)
+TINY = BaseModel(
+    hidden_size=32,
+    layers=1,
+    heads=2,
+    kv_heads=2,
+    intermediate_size=32,
+    tokens=6000,
+    extra_tokens=3000,
+    max_tokens=13000,
+)
 SMALL = Universe(pool_size=600, benchmark_size=30)
 
 
@@ -33,7 +44,9 @@ seeds = st.integers(0, 10**6)
 
 def a_problem(seed: int, *, steps: int | None = None, choice: bool = False):
     rng = random.Random(seed)
-    return draw_problem(rng, rng.choice(FAMILIES), steps or rng.randint(1, len(LABELS)), choice=choice, hard=0.5)
+    return draw_problem(
+        rng, rng.choice(FAMILIES), steps or rng.randint(1, len(LABELS)), choice=choice, hard=0.5
+    )
 
 
 # ---- arithmetic and teacher ----
@@ -77,9 +90,15 @@ def test_enough_waits_mend_every_slip(seed, choice):
 
 def test_a_wait_solves_two_steps_again_a_hmm_one_and_alternatively_starts_over():
     problem = a_problem(3, steps=6)
-    careful = {word: solve(problem, random.Random(0), markers=[word]).text.count(" so ") for word in (WAIT, HMM, ALTERNATIVELY)}
+    careful = {
+        word: solve(problem, random.Random(0), markers=[word]).text.count(" so ")
+        for word in (WAIT, HMM, ALTERNATIVELY)
+    }
     assert careful == {WAIT: 2, HMM: 1, ALTERNATIVELY: 0}
-    assert "Alternatively, from the start\na: " in solve(problem, random.Random(0), markers=[ALTERNATIVELY]).text
+    assert (
+        "Alternatively, from the start\na: "
+        in solve(problem, random.Random(0), markers=[ALTERNATIVELY]).text
+    )
 
 
 def test_a_wait_after_everything_is_checked_says_so():
@@ -94,8 +113,13 @@ def test_a_wait_after_everything_is_checked_says_so():
 def test_every_line_is_judged_by_the_value_it_states(seed, choice):
     problem = a_problem(seed, choice=choice)
     markers = [WAIT, HMM, WAIT, ALTERNATIVELY]
-    assert all(is_right(problem, line) for line in solve(problem, random.Random(seed), markers=markers).lines)
-    slipped = solve(problem, random.Random(seed), slip_rate=1.0)  # every line changes the value it should have
+    assert all(
+        is_right(problem, line)
+        for line in solve(problem, random.Random(seed), markers=markers).lines
+    )
+    slipped = solve(
+        problem, random.Random(seed), slip_rate=1.0
+    )  # every line changes the value it should have
     first, last = slipped.lines[0], slipped.lines[-1]
     assert not is_right(problem, first)
     assert is_right(problem, last) == (slipped.values[-1] == problem.result)
@@ -126,7 +150,9 @@ def test_text_survives_the_tokenizer_and_holds_no_unknown_token(seed, choice):
     tokenizer = build_tokenizer()
     chat = ChatFormat(tokenizer)
     problem = a_problem(seed, choice=choice)
-    solution = solve(problem, random.Random(seed), slip_rate=0.3, markers=[WAIT, HMM, ALTERNATIVELY])
+    solution = solve(
+        problem, random.Random(seed), slip_rate=0.3, markers=[WAIT, HMM, ALTERNATIVELY]
+    )
     example = chat.example(problem.question, solution.text, solution.answer)
     text = example["prompt"] + example["completion"]
     assert chat.decode(chat.encode(text)) == text
@@ -142,14 +168,21 @@ def test_segments_of_a_document_meet_at_token_borders(tokenizer):
     rng = random.Random(0)
     for write, _, _ in corpus.KINDS.values():
         for document in [write(rng, steps) for steps in (1, 4, 6) for _ in range(10)]:
-            (ids, trained), whole = pretrain.encode(tokenizer, [document])[0], "".join(text for text, _ in document)
+            (ids, trained), whole = (
+                batching.encode(tokenizer, [document])[0],
+                "".join(text for text, _ in document),
+            )
             assert ids == tokenizer(whole, add_special_tokens=False)["input_ids"]
             assert len(ids) == len(trained) and any(trained) and not all(trained)
 
 
 def test_no_document_of_the_base_corpus_shows_the_thinking_format(tokenizer):
     rng = random.Random(1)
-    texts = ["".join(text for text, _ in write(rng, 5)) for write, _, _ in corpus.KINDS.values() for _ in range(50)]
+    texts = [
+        "".join(text for text, _ in write(rng, 5))
+        for write, _, _ in corpus.KINDS.values()
+        for _ in range(50)
+    ]
     assert not any("think" in text or "<|im_start|>answer" in text for text in texts)
 
 
@@ -157,7 +190,9 @@ def test_families_that_are_not_worked_appear_only_as_question_and_answer():
     rng = random.Random(2)
     hidden = [family.opening for family in FAMILIES if not family.worked]
     for name, (write, _, _) in corpus.KINDS.items():
-        seen = any(opening in text for _ in range(200) for text, _ in write(rng, 4) for opening in hidden)
+        seen = any(
+            opening in text for _ in range(200) for text, _ in write(rng, 4) for opening in hidden
+        )
         assert seen == (name == "direct")
 
 
@@ -166,7 +201,8 @@ def test_families_that_are_not_worked_appear_only_as_question_and_answer():
 
 def test_the_same_seed_gives_the_same_pool_and_another_seed_another():
     first, again, other = (
-        universe.make_pool(s, universe.draw_benchmarks(s)) for s in (SMALL, SMALL, Universe(pool_size=600, benchmark_size=30, seed=1))
+        universe.make_pool(s, universe.draw_benchmarks(s))
+        for s in (SMALL, SMALL, Universe(pool_size=600, benchmark_size=30, seed=1))
     )
     assert first == again
     assert first != other
@@ -188,16 +224,27 @@ def test_the_pool_has_every_fault_that_curation_must_find():
     assert any("\ufffd" in row["trace"] for row in pool)
     assert any(row["question"].startswith("![Image]") for row in pool)
     assert any("**1**" in row["question"] for row in pool)
-    assert any(len(set(row["trace"].splitlines()[-4:])) == 1 for row in pool if row["trace"].count("\n") > 4)
+    assert any(
+        len(set(row["trace"].splitlines()[-4:])) == 1
+        for row in pool
+        if row["trace"].count("\n") > 4
+    )
     assert max(Counter(row["question"] for row in pool).values()) > 1
 
 
 def test_prompt_and_trace_fit_the_window_the_base_models_read():
     chat, profile = ChatFormat(build_tokenizer()), load_profile("toy")
     rows = universe.make_pool(profile.universe, universe.draw_benchmarks(profile.universe))
-    sound = [row for row in rows if not row["error"] and len(set(row["trace"].splitlines()[-4:])) > 1]
+    sound = [
+        row for row in rows if not row["error"] and len(set(row["trace"].splitlines()[-4:])) > 1
+    ]
     examples = [chat.example(row["question"], row["trace"], row["attempt"] or "0") for row in sound]
-    lengths = [len(ids) for ids in chat.tokenizer([example["prompt"] + example["completion"] for example in examples])["input_ids"]]
+    lengths = [
+        len(ids)
+        for ids in chat.tokenizer(
+            [example["prompt"] + example["completion"] for example in examples]
+        )["input_ids"]
+    ]
     assert len(lengths) > 3000
     assert max(lengths) <= profile.sft.max_length
 
@@ -206,7 +253,12 @@ def test_prompt_and_trace_fit_the_window_the_base_models_read():
 
 
 def test_training_twice_from_one_seed_gives_the_same_weights(tokenizer):
-    first, again = (pretrain.pretrain(tokenizer, replace(TINY, gated=False), seed=3, context=512, log=lambda _: None) for _ in range(2))
+    first, again = (
+        pretrain.pretrain(
+            tokenizer, replace(TINY, gated=False), seed=3, context=512, log=lambda _: None
+        )
+        for _ in range(2)
+    )
     for a, b in zip(first.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(a, b)
     assert first.gate == again.gate
@@ -214,7 +266,10 @@ def test_training_twice_from_one_seed_gives_the_same_weights(tokenizer):
 
 def test_two_processes_train_the_weights_of_one(tokenizer):
     settings = replace(TINY, gated=False, tokens=5000)
-    alone, pair = (pretrain.pretrain(tokenizer, settings, seed=3, context=512, log=lambda _: None, processes=n) for n in (1, 2))
+    alone, pair = (
+        pretrain.pretrain(tokenizer, settings, seed=3, context=512, log=lambda _: None, processes=n)
+        for n in (1, 2)
+    )
     for a, b in zip(alone.model.parameters(), pair.model.parameters(), strict=True):
         assert torch.equal(a, b)
     assert alone.gate == pair.gate
@@ -224,40 +279,53 @@ def test_training_goes_on_until_the_gate_and_stops_at_the_limit(tokenizer):
     log: list[str] = []
     trained = pretrain.pretrain(tokenizer, TINY, seed=0, context=512, log=log.append)
     assert not trained.passed  # one layer, a few thousand tokens
-    assert len({row["tokens"] for row in trained.gate}) == 3  # at 6,000, 9,000 and 12,000 tokens; 15,000 is over the limit
+    assert (
+        len({row["tokens"] for row in trained.gate}) == 3
+    )  # at 6,000, 9,000 and 12,000 tokens; 15,000 is over the limit
 
 
 def test_a_model_that_is_not_gated_stops_at_its_tokens(tokenizer):
-    trained = pretrain.pretrain(tokenizer, replace(TINY, gated=False), seed=0, context=512, log=lambda _: None)
+    trained = pretrain.pretrain(
+        tokenizer, replace(TINY, gated=False), seed=0, context=512, log=lambda _: None
+    )
     assert len({row["tokens"] for row in trained.gate}) == 1
 
 
 def test_the_gate_asks_for_every_skill():
-    assert pretrain.missing_skills(dict.fromkeys(pretrain.GATE, 1.0)) == []
-    for skill in pretrain.GATE:
-        assert pretrain.missing_skills({**dict.fromkeys(pretrain.GATE, 1.0), skill: 0.9}) == [skill]
+    assert gate.missing_skills(dict.fromkeys(gate.GATE, 1.0)) == []
+    for skill in gate.GATE:
+        assert gate.missing_skills({**dict.fromkeys(gate.GATE, 1.0), skill: 0.9}) == [skill]
 
 
 def test_a_skill_that_the_gate_finds_missing_is_practised_more():
     def walks(missing) -> int:
         source = corpus.documents(random.Random(0), lambda: 1.0, missing=missing)
-        return sum("".join(text for text, _ in next(source)).count("result") > 4 for _ in range(400))
+        return sum(
+            "".join(text for text, _ in next(source)).count("result") > 4 for _ in range(400)
+        )
 
-    assert set(corpus.TEACHES) == set(pretrain.GATE)
+    assert set(corpus.TEACHES) == set(gate.GATE)
     assert walks(["option walk"]) > 1.5 * walks([])
 
 
 def test_nothing_attends_to_padding_or_to_another_document(tokenizer):
     model = pretrain.build_model(tokenizer, TINY, seed=0, context=512)
     rng = random.Random(0)
-    rows = pretrain.encode(tokenizer, [corpus.worked(rng, steps) for steps in (2, 6)])
-    together, alone = pretrain.collate(rows, tokenizer.pad_token_id), pretrain.collate(rows[:1], tokenizer.pad_token_id)
+    rows = batching.encode(tokenizer, [corpus.worked(rng, steps) for steps in (2, 6)])
+    together, alone = (
+        batching.collate(rows, tokenizer.pad_token_id),
+        batching.collate(rows[:1], tokenizer.pad_token_id),
+    )
     length = alone.ids.shape[1]
-    mask = pretrain.causal_mask
+    mask = causal_mask
     both = model(together.ids, attention_mask=mask(together.ids.shape[1])).logits[0, :length]
-    torch.testing.assert_close(both, model(alone.ids, attention_mask=mask(length)).logits[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        both, model(alone.ids, attention_mask=mask(length)).logits[0], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_an_orthogonalised_matrix_has_singular_values_near_one():
-    values = torch.linalg.svdvals(orthogonalise(torch.randn(3, 40, 16, generator=torch.Generator().manual_seed(0))))
+    values = torch.linalg.svdvals(
+        orthogonalise(torch.randn(3, 40, 16, generator=torch.Generator().manual_seed(0)))
+    )
     assert ((values > 0.6) & (values < 1.3)).all()

@@ -1,0 +1,1 @@
+"""The language models that curation asks: judge, classifier and teacher."""

@@ -1,6 +1,6 @@
-"""One request to an OpenAI-compatible chat endpoint: limits on rate and concurrency, retries with growing pauses.
+"""Requests to an OpenAI-compatible chat endpoint, with limits and retries.
 
-endpoint = Endpoint(settings)            # s1lib.profile.Assistant with a url
+endpoint = Endpoint(settings)  # s1lib.profile.Assistant with a url
 reply = await endpoint.ask("Is 7 prime?", max_tokens=16, temperature=0.0, seed=0)
 """
 
@@ -9,36 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from s1lib.errors import S1Error
+from s1lib.assistants.replies import AssistantError, NoReplyError, Reply
 from s1lib.profile import Assistant as AssistantSettings
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds between two tries; doubles each time
 REFUSED = (401, 403, 404)  # no later request fares better
-
-
-class AssistantError(S1Error):
-    """An assistant cannot be asked at all; the message says why and what to change."""
-
-
-class NoReplyError(S1Error):
-    """This request failed for good; others may succeed. The message is the endpoint's reason."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """text: the answer. thinking: what the model thought before it, where the endpoint tells it apart. finish: "stop" | "length"."""
-
-    text: str
-    thinking: str = ""
-    finish: str = "stop"
-    prompt_tokens: int = 0
-    reply_tokens: int = 0
-    tries: int = 1
+RETRYABLE = (408, 409, 429)  # of the 4xx; every other one says that the request is wrong
 
 
 class Endpoint:
@@ -47,10 +27,15 @@ class Endpoint:
     def __init__(self, settings: AssistantSettings) -> None:
         self.settings = settings
         if not settings.url.startswith(("http://", "https://")):
-            raise AssistantError(f"{settings.url!r} is not the url of an endpoint: write http://host:port/v1")
+            raise AssistantError(
+                f"{settings.url!r} is not the url of an endpoint: write http://host:port/v1"
+            )
         key = os.environ.get(settings.key, "") if settings.key else ""
         if settings.key and not key:
-            raise AssistantError(f"the environment variable {settings.key} is not set: it must hold the key of {settings.url}")
+            raise AssistantError(
+                f"the environment variable {settings.key} is not set: "
+                f"it must hold the key of {settings.url}"
+            )
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client: httpx.AsyncClient | None = None
         self._places = asyncio.Semaphore(settings.concurrency)
@@ -60,12 +45,18 @@ class Endpoint:
     async def ask(self, prompt: str, *, max_tokens: int, temperature: float, seed: int) -> Reply:
         """The reply to one user turn.
 
-        A request that times out, finds no connection, is turned away (408, 409, 429, 5xx) or gets something unreadable is
-        repeated up to `retries` times. Raises NoReplyError when that was not enough or the request itself is refused (400,
-        413, 422: too long, say), AssistantError when every request would be (401, 403, 404) or none ever found a connection.
+        A request that times out, finds no connection, is turned away (408, 409, 429, 5xx) or gets
+        something unreadable is repeated up to `retries` times. Raises NoReplyError when that was
+        not enough or the request itself is refused (400, 413, 422: too long, say), AssistantError
+        when every request would be (401, 403, 404) or none ever found a connection.
         """
-        message = {"role": "user", "content": prompt}
-        body = {"model": self.settings.model, "messages": [message], "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+        body = {
+            "model": self.settings.model,
+            "messages": [{"role": "user", "content": prompt}],
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "seed": seed,
+        }
         async with self._places:
             for tries in range(1, self.settings.retries + 2):
                 await self._turn()
@@ -74,14 +65,20 @@ class Endpoint:
                     self._answered = True
                     return reply
                 except (httpx.HTTPError, ValueError) as error:
-                    reason, pause, last = str(error) or type(error).__name__, _asked_pause(error), error
+                    reason, last = str(error) or type(error).__name__, error
                 if tries <= self.settings.retries:
-                    await asyncio.sleep(pause or min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1)) * random.uniform(0.5, 1.0))
+                    growing = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1))
+                    await asyncio.sleep(_asked_pause(last) or growing * random.uniform(0.5, 1.0))
         if isinstance(last, httpx.ConnectError) and not self._answered:
-            raise AssistantError(f"{self.settings.url} cannot be reached ({reason}): is it running?")
-        raise NoReplyError(f"{self.settings.url}: no reply in {tries} tries; the last one: {reason}")
+            raise AssistantError(
+                f"{self.settings.url} cannot be reached ({reason}): is it running?"
+            )
+        raise NoReplyError(
+            f"{self.settings.url}: no reply in {tries} tries; the last one: {reason}"
+        )
 
     async def aclose(self) -> None:
+        """Close the connections."""
         if self._client is not None:
             await self._client.aclose()
             self._client = None
@@ -98,13 +95,19 @@ class Endpoint:
     async def _post(self, body: dict) -> dict[str, Any]:
         if self._client is None:
             limits = httpx.Limits(max_connections=self.settings.concurrency)
-            self._client = httpx.AsyncClient(headers=self._headers, timeout=self.settings.timeout, limits=limits)
-        response = await self._client.post(f"{self.settings.url.rstrip('/')}/chat/completions", json=body)
-        if response.status_code in REFUSED:
-            status, why = response.status_code, _reason(response)
-            raise AssistantError(f"{self.settings.url} refuses (status {status}): {why}; check url, model and key")
-        if 400 <= response.status_code < 500 and response.status_code not in (408, 409, 429):
-            raise NoReplyError(f"{self.settings.url}: status {response.status_code}: {_reason(response)}")
+            self._client = httpx.AsyncClient(
+                headers=self._headers, timeout=self.settings.timeout, limits=limits
+            )
+        address = f"{self.settings.url.rstrip('/')}/chat/completions"
+        response = await self._client.post(address, json=body)
+        status = response.status_code
+        if status in REFUSED:
+            raise AssistantError(
+                f"{self.settings.url} refuses (status {status}): {_reason(response)}; "
+                "check url, model and key"
+            )
+        if 400 <= status < 500 and status not in RETRYABLE:
+            raise NoReplyError(f"{self.settings.url}: status {status}: {_reason(response)}")
         response.raise_for_status()
         return response.json()
 
@@ -115,7 +118,7 @@ class Endpoint:
             message = choice["message"]
             thinking = message.get("reasoning_content") or message.get("reasoning") or ""
             text, finish = message.get("content") or "", choice.get("finish_reason") or "stop"
-            tokens = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+            tokens = [int(usage.get(f"{of}_tokens") or 0) for of in ("prompt", "completion")]
         except (KeyError, IndexError, TypeError, AttributeError):
             raise ValueError(f"not a chat completion: {str(answer)[:200]}") from None
         if not thinking and "</think>" in text:
@@ -125,7 +128,7 @@ class Endpoint:
 
 
 def _sound(text: str) -> str:
-    """Half a surrogate pair, which JSON may spell but no file can hold, becomes a question mark."""
+    """Half a surrogate pair, which JSON may spell but no file can hold, becomes "?"."""
     return text.encode("utf-8", "replace").decode().strip()
 
 

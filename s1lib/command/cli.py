@@ -27,6 +27,8 @@ from s1lib.errors import S1Error
 from s1lib.profile import Profile, ProfileError, hub_references, known_profiles, load_profile
 from s1lib.published import hub
 
+KEPT = "finished work is kept: run the same command again to go on"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.command(options)
     except KeyboardInterrupt:
-        print("\ninterrupted; finished work is kept: run the same command again to go on", file=sys.stderr)
+        print(f"\ninterrupted; {KEPT}", file=sys.stderr)
         return 130
     except S1Error as error:
         print(f"error: {error}", file=sys.stderr)
@@ -44,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        print("error: no space left on the disk: free some and run again; finished work is kept", file=sys.stderr)
+        full = "no space left on the disk: free some and run again; finished work is kept"
+        print(f"error: {full}", file=sys.stderr)
         return 1
     return 0
 
@@ -54,26 +57,37 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="s1", description="s1: Simple test-time scaling, from notebooks")
+    about = "s1: Simple test-time scaling, from notebooks"
+    parser = argparse.ArgumentParser(prog="s1", description=about)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="execute one notebook headless")
-    run.add_argument("notebook", help="notebooks/NN_name.ipynb")
-    run.set_defaults(command=_run)
-    for name, command, text in (
+
+    # The commands that read a profile.
+    for name, command, about in (
+        ("run", _run, "execute one notebook headless"),
         ("reproduce", _reproduce, "every notebook of the profile that is not up to date, in order"),
         ("html", _html, "claims, figures, tables, notebooks and traces as a static site"),
-        ("fetch", _fetch, "download what the profile names on a hub, for machines without a network"),
+        (
+            "fetch",
+            _fetch,
+            "download what the profile names on a hub, for machines without a network",
+        ),
+        ("plan", _plan, "does the training fit its GPUs, and how long will it take"),
     ):
-        commands.add_parser(name, help=text).set_defaults(command=command)
-    plan = commands.add_parser("plan", help="does the training fit its GPUs, and how long will it take")
-    plan.set_defaults(command=_plan)
-    for command in commands.choices.values():
-        command.add_argument("--profile", default=None, help="a name, or a YAML file (default: $PROFILE, else toy)")
-        command.add_argument("--outputs", default=None, help="where outputs/<profile> goes (default: $S1_OUTPUTS, else outputs/)")
+        one = commands.add_parser(name, help=about)
+        one.set_defaults(command=command)
+        chosen = "a name, or a YAML file (default: $PROFILE, else toy)"
+        one.add_argument("--profile", default=None, help=chosen)
+        place = "where outputs/<profile> goes (default: $S1_OUTPUTS, else outputs/)"
+        one.add_argument("--outputs", default=None, help=place)
+
+    commands.choices["run"].add_argument("notebook", help="notebooks/NN_name.ipynb")
+    plan = commands.choices["plan"].add_argument
+    plan("--gpus", type=int, help="how many GPUs (default: the profile's sft.processes)")
+    memory = "of each (default: this machine's GPUs, else 80)"
+    plan("--gpu-memory", type=float, metavar="GB", help=memory)
+    plan("--length", type=int, help="tokens of a sequence (default: sft.max_length)")
+
     think.add_to(commands)
-    plan.add_argument("--gpus", type=int, default=None, help="how many GPUs (default: the profile's sft.processes)")
-    plan.add_argument("--gpu-memory", type=float, default=None, metavar="GB", help="of each (default: this machine's GPUs, else 80)")
-    plan.add_argument("--length", type=int, default=None, help="tokens of a sequence (default: sft.max_length)")
     commands.add_parser("profiles", help="list the profiles").set_defaults(command=_profiles)
     return parser
 
@@ -105,7 +119,9 @@ def _plan(options: argparse.Namespace) -> None:
     profile = _profile(options)
     gpu = options.gpu_memory and options.gpu_memory * 1e9
     try:
-        plan = make_plan(profile, gpus=options.gpus or profile.sft.processes, length=options.length, gpu=gpu)
+        plan = make_plan(
+            profile, gpus=options.gpus or profile.sft.processes, length=options.length, gpu=gpu
+        )
         print(plan.text(), flush=True)
         plan.check()
     except PlanError as error:
@@ -125,12 +141,14 @@ def _fetch(options: argparse.Namespace) -> None:
     failed = []
     for kind, name, revision in wanted:
         try:
-            print(f"{kind} {name} at {revision or 'its newest revision'}: {hub.download(kind, name, revision)}", flush=True)
+            place = hub.download(kind, name, revision)
+            print(f"{kind} {name} at {revision or 'its newest revision'}: {place}", flush=True)
         except hub.HubError as error:  # the others may still be within reach
             failed.append(error)
             print(error, flush=True)
     if failed:
         more = f"; {len(failed) - 1} more failed as listed above" if len(failed) > 1 else ""
         raise hub.HubError(
-            f"{failed[0]}{more}; what is gated needs `hf auth login`, and a local folder may be named in the profile instead"
+            f"{failed[0]}{more}; what is gated needs `hf auth login`, and a local folder may be "
+            "named in the profile instead"
         )

@@ -17,9 +17,9 @@ from s1lib.keeping.files import write_text
 from s1lib.keeping.hashes import hash_of, hash_of_file
 from s1lib.profile import ROOT, Profile, profile_files
 
-# The rooms in the order of their notebooks. Data flows from left to right, so a notebook uses its
-# own room and those before it; the other rooms of s1lib serve all of them.
-ROOMS = {
+# The packages that belong to one notebook, in order. Data flows from left to right, so a notebook
+# uses its own package and those before it. All others serve every notebook.
+PACKAGES = {
     "00_toy_universe": "toy",
     "01_curation": "curation",
     "02_sft": "sft",
@@ -40,21 +40,24 @@ def reproduce(profile: Profile, profile_name: str) -> None:
         manifest = profile.stage(name) / "manifest.json"
         if manifest.exists() and kept.exists() and kept.read_text() == key:
             continue
-        run_notebook(ROOT / "notebooks" / f"{name}.ipynb", profile=profile, profile_name=profile_name)
+        notebook = ROOT / "notebooks" / f"{name}.ipynb"
+        run_notebook(notebook, profile=profile, profile_name=profile_name)
         write_text(kept, key)
 
 
 def inputs_key(profile: Profile, profile_name: str, name: str, before: tuple[str, ...]) -> str:
-    """A hash of all that notebook `name` depends on; `before`: the notebook whose results it reads."""
-    files = [ROOT / "notebooks" / f"{name}.ipynb", *profile_files(profile_name), *package_files(name)]
+    """A hash of all that notebook `name` depends on; `before` is the one whose results it reads."""
+    files = [ROOT / "notebooks" / f"{name}.ipynb"]
+    files += [*profile_files(profile_name), *package_files(name)]
     files += [profile.stage(other) / "manifest.json" for other in before]
     return hash_of([(path.name, hash_of_file(path)) for path in files])
 
 
 def package_files(name: str) -> list[Path]:
     """The files of s1lib that notebook `name` may use."""
-    later = list(ROOMS)[list(ROOMS).index(name) + 1 :] if name in ROOMS else ()
-    left_out = {*UNUSED, *(ROOMS[other] for other in later)}
+    notebooks = list(PACKAGES)
+    later = notebooks[notebooks.index(name) + 1 :] if name in PACKAGES else ()
+    left_out = {*UNUSED, *(PACKAGES[other] for other in later)}
     package = ROOT / "s1lib"
-    files = (path for path in sorted(package.rglob("*")) if path.suffix in SOURCES)
+    files = [path for path in sorted(package.rglob("*")) if path.suffix in SOURCES]
     return [path for path in files if path.relative_to(package).parts[0] not in left_out]

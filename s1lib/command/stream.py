@@ -1,12 +1,13 @@
-"""Watching a model think: an engine that shows what the one inside it decodes, and what was appended in between.
+"""Watching a model think: an engine that shows what the one inside it decodes, as it comes.
 
     prompt = chat.prompt_ids("How many r in raspberry?")
     watched = StreamingEngine(engine, chat, prompt, show)
     trace = await Thinker(watched, chat).force(prompt, Budget(max_thinking=512, waits=2))
     watched.finish(trace)
 
-The protocol is unchanged: the engine inside is asked for a few tokens at a time, and reuses the prefix. Greedy tokens are the
-same as without watching; samples are others, since each part has a seed of its own.
+Forcing is as without watching. The engine inside is asked for a few tokens at a time and reuses the
+prefix. Greedy tokens are the same as without watching, but samples are others, since each part has
+a seed of its own.
 """
 
 from __future__ import annotations
@@ -25,38 +26,53 @@ Show = Callable[[str, bool], None]  # (text, appended?)
 
 
 class StreamingEngine(PieceEngine):
-    """Implements `s1lib.engines.protocol.Engine` for one problem. show: called with each bit of text after `prompt_ids`, in order."""
+    """Implements `s1lib.engines.protocol.Engine` for one problem.
+
+    `show` is called with every bit of text that follows `prompt_ids`, in order, and with whether
+    it was appended.
+    """
 
     def __init__(self, engine: Engine, chat: ChatFormat, prompt_ids: TokenIds, show: Show) -> None:
         every = len(chat.tokenizer)
-        super().__init__(name=engine.name, max_context=engine.max_context, vocab_size=every, embeddings=every, tokenizer=chat.tokenizer)
+        super().__init__(
+            name=engine.name,
+            max_context=engine.max_context,
+            vocab_size=every,
+            embeddings=every,
+            tokenizer=chat.tokenizer,
+        )
         self._engine, self._chat, self._show = engine, chat, show
-        self._seen = list(prompt_ids)  # and what came after it, as far as it has been shown
-        self._sampled: list[int] = []  # decoded after that
-        self._held = 0  # of these, so many may yet turn out to be the beginning of a stop sequence
-        self._text, self._span = "", []  # what was shown of the ids of this span
+        self._seen = list(prompt_ids)  # the prompt, and all that has been shown
+        self._sampled: list[int] = []  # decoded by the last request, but not yet shown
+        self._held = 0  # last tokens to hold back: they may be the beginning of a stop sequence
+        self._span: list[int] = []  # neighbours of one kind, sampled or appended
+        self._text = ""  # what has been shown of the span
 
     async def complete(self, request: Request) -> Completion:
-        """See `Engine.complete`. What the prompt holds beyond the tokens shown before was appended, and is shown as such."""
+        """See `Engine.complete`; what is new in the prompt was appended and is shown as such."""
         self._follow(request.prompt_ids)
         self._held = max((len(stop) for stop in request.stop), default=1) - 1
         completion = await super().complete(request)
-        self._sampled = completion.ids[len(self._seen) - len(request.prompt_ids) :]  # without the stop sequence
+        shown = len(self._seen) - len(request.prompt_ids)
+        self._sampled = completion.ids[shown:]  # without the stop sequence
         return completion
 
     def finish(self, trace: Trace) -> None:
         """Show what has not been shown of a trace that is done."""
-        self._follow([*trace.prompt_ids, *trace.thinking_ids, *trace.closing_ids, *trace.answer_ids])
+        parts = (trace.prompt_ids, trace.thinking_ids, trace.closing_ids, trace.answer_ids)
+        self._follow([token for ids in parts for token in ids])
 
     def _follow(self, ids: TokenIds) -> None:
-        """Show what `ids`, prompt included, holds beyond what has been shown: first what was sampled, then what was appended.
+        """Show what `ids`, prompt included, holds beyond what has been shown.
 
-        With delimiters of several tokens a sampled token that the cap cut off may equal the one appended in its place; then it
-        is shown as sampled.
+        What agrees with the sampled tokens was sampled, and the rest was appended. A sampled token
+        that the cap cut off may equal the one appended in its place, if a delimiter has several
+        tokens. It is then shown as sampled.
         """
         new = list(ids[len(self._seen) :])
-        kept = next((place for place, pair in enumerate(zip(new, self._sampled, strict=False)) if pair[0] != pair[1]), None)
-        kept = min(len(new), len(self._sampled)) if kept is None else kept
+        pairs = enumerate(zip(new, self._sampled, strict=False))
+        agree = min(len(new), len(self._sampled))
+        kept = next((place for place, (one, other) in pairs if one != other), agree)
         self._emit(new[:kept], False)
         self._end_span(False)
         self._emit(new[kept:], True)
@@ -79,17 +95,19 @@ class StreamingEngine(PieceEngine):
         return [*part.ids, *(part.stop or ())]
 
     def _emit(self, ids: list[int], appended: bool) -> None:
-        if ids:
-            self._seen += ids
-            self._span += ids
-            text = self._chat.decode(self._span)
-            if not text.endswith(BROKEN):
-                self._show(text[len(self._text) :], appended)
-                self._text = text
+        """Add tokens to the span, and show its text as far as its characters are whole."""
+        if not ids:
+            return
+        self._seen += ids
+        self._span += ids
+        text = self._chat.decode(self._span)
+        if not text.endswith(BROKEN):
+            self._show(text[len(self._text) :], appended)
+            self._text = text
 
     def _end_span(self, appended: bool) -> None:
-        """The span of sampled or of appended tokens is over."""
+        """Show the rest of the span, half characters included, and begin another."""
         rest = self._chat.decode(self._span)[len(self._text) :]
         if rest:
             self._show(rest, appended)
-        self._text, self._span = "", []
+        self._span, self._text = [], ""

@@ -1,4 +1,7 @@
-"""What notebook 01 shows: the funnel, the domains, how the sets differ. Tables are data frames, figures (data, ax) -> ax."""
+"""Tables and figures of notebook 01: the funnel, the domains, how the sets differ.
+
+Tables are data frames, a figure is (data, ax) -> ax. `lengths` are tokens of each trace by id.
+"""
 
 from __future__ import annotations
 
@@ -14,79 +17,127 @@ from s1lib.drawing.plots import BLUE
 
 
 def funnel(counts: Mapping[str, int], published: pd.DataFrame) -> pd.DataFrame:
-    """Questions left after each stage, this run's (`counts`, in order) beside the paper's, with the share kept of the stage before.
+    """Questions left after each stage beside the paper's, with the share kept of the stage before.
 
-    published: columns stage, paper and, where known, official - the numbers that the official notebook printed, which differ
-        (s1lib/published/paper/funnel.csv); a stage without a number stays empty.
+    counts: this run's, in order of the stages.
+    published: columns stage, paper and, where known, official: the numbers that the official
+        notebook printed, which differ (s1lib/published/paper/funnel.csv). A stage without a number
+        stays empty.
     """
     table = pd.DataFrame({"stage": list(counts), "this run": list(counts.values())})
     known = {"paper": "paper", "official": "official notebook"}
     for column, name in known.items():
         if column in published:
             table[name] = table["stage"].map(published.set_index("stage")[column])
-    kept = table[table["stage"] != "preselected"]  # a part of what is selected, not a stage that anything is left out at
+
+    # What is preselected is a part of what is selected, not a stage that anything is left out at.
+    stages = table[table["stage"] != "preselected"]
     for column in ("this run", "paper"):
-        table[f"{column}, % kept"] = 100 * kept[column] / kept[column].ffill().shift()
+        table[f"{column}, % kept"] = 100 * stages[column] / stages[column].ffill().shift()
+
+    # Counts with gaps stay integers.
     for name in known.values():
         if name in table:
-            table[name] = pd.Series([None if pd.isna(count) else int(count) for count in table[name]], dtype=object)
+            counted = [None if pd.isna(count) else int(count) for count in table[name]]
+            table[name] = pd.Series(counted, dtype=object)
     return table
 
 
 def beside(table: pd.DataFrame, paper: pd.DataFrame, *, on: str) -> pd.DataFrame:
-    """`table` with the paper's columns of the rows it knows (s1lib/published/paper/table6.csv, table7.csv), named "paper: …".
+    """`table` with the paper's columns of the rows that it knows, named "paper: …".
 
-    A pool that shares no name in the column `on` with the paper, like the toy's, is left as it is.
+    paper: its Table 6 or 7 (s1lib/published/paper). A pool that shares no name in the column `on`
+    with the paper, like the toy's, is left as it is.
     """
-    columns = [column for column in paper.columns if column not in (on, "source", "how", "note")]
-    known = paper.set_index(on)[columns].rename(columns={column: f"paper: {column.replace('_', ' ')}" for column in columns})
+    columns = [name for name in paper.columns if name not in (on, "source", "how", "note")]
+    known = paper.set_index(on)[columns].rename(
+        columns={name: f"paper: {name.replace('_', ' ')}" for name in columns}
+    )
     return table.join(known, on=on) if table[on].isin(known.index).any() else table
 
 
-def domains(pool: Sequence[Sample], selected: Sequence[Sample], *, lengths: Mapping[str, int]) -> pd.DataFrame:
-    """Per domain: its main source, questions in the pool and selected, their share in %, thousands of trace tokens selected (table 6)."""
+def domains(
+    pool: Sequence[Sample], selected: Sequence[Sample], *, lengths: Mapping[str, int]
+) -> pd.DataFrame:
+    """Per domain: main source, questions in pool and selection, trace tokens selected (Table 6)."""
     chosen = {sample.id for sample in selected}
-    frame = pd.DataFrame([(s.domain, s.source, s.id in chosen, lengths[s.id] * (s.id in chosen) / 1000) for s in pool])
+    rows = []
+    for sample in pool:
+        picked = sample.id in chosen
+        rows.append((sample.domain, sample.source, picked, lengths[sample.id] * picked / 1000))
+    frame = pd.DataFrame(rows)
     frame.columns = ["domain", "source", "chosen", "tokens"]
+
     table = frame.groupby("domain", as_index=False).agg(
-        source=("source", lambda names: names.mode()[0]), pool=("chosen", "size"), selected=("chosen", "sum"), tokens=("tokens", "sum")
+        source=("source", lambda names: names.mode()[0]),
+        pool=("chosen", "size"),
+        selected=("chosen", "sum"),
+        tokens=("tokens", "sum"),
     )
     table.insert(3, "pool, %", 100 * table["pool"] / len(pool))
     table.insert(5, "selected, %", 100 * table["selected"] / len(selected))
-    return table.rename(columns={"tokens": "selected, 1K tokens"}).sort_values("selected", ascending=False, ignore_index=True)
+    table = table.rename(columns={"tokens": "selected, 1K tokens"})
+    return table.sort_values("selected", ascending=False, ignore_index=True)
 
 
-def sources(pool: Sequence[Sample], selected: Sequence[Sample], *, lengths: Mapping[str, int]) -> pd.DataFrame:
-    """Per source: questions in the pool and their average trace tokens (table 7), how many of them were selected."""
+def sources(
+    pool: Sequence[Sample], selected: Sequence[Sample], *, lengths: Mapping[str, int]
+) -> pd.DataFrame:
+    """Per source: questions in the pool, average trace tokens (Table 7), questions selected."""
     chosen = {sample.id for sample in selected}
-    frame = pd.DataFrame([(s.source, lengths[s.id], s.id in chosen) for s in pool], columns=["dataset", "tokens", "chosen"])
-    table = frame.groupby("dataset").agg(pool=("tokens", "size"), tokens=("tokens", "mean"), selected=("chosen", "sum"))
-    return table.rename(columns={"tokens": "average trace tokens"}).sort_values("pool", ascending=False).reset_index()
+    frame = pd.DataFrame(
+        [(sample.source, lengths[sample.id], sample.id in chosen) for sample in pool],
+        columns=["dataset", "tokens", "chosen"],
+    )
+    table = frame.groupby("dataset").agg(
+        pool=("tokens", "size"), tokens=("tokens", "mean"), selected=("chosen", "sum")
+    )
+    table = table.rename(columns={"tokens": "average trace tokens"})
+    return table.sort_values("pool", ascending=False).reset_index()
 
 
-def composition(sets: Mapping[str, Sequence[Sample]], *, lengths: Mapping[str, int], reference: str = "s1") -> pd.DataFrame:
-    """Per set: size, domains, average trace tokens, domain of the most questions, share of its questions that `reference` has too (%)."""
+def composition(
+    sets: Mapping[str, Sequence[Sample]], *, lengths: Mapping[str, int], reference: str = "s1"
+) -> pd.DataFrame:
+    """Per set: size, domains, trace tokens, largest domain, overlap with `reference` in %."""
     shared = {sample.id for sample in sets[reference]}
     rows = []
     for name, samples in sets.items():
         share = pd.Series([sample.domain for sample in samples]).value_counts(normalize=True)
-        tokens = sum(lengths[sample.id] for sample in samples) / len(samples)
-        overlap = 100 * sum(sample.id in shared for sample in samples) / len(samples)
-        rows.append((name, len(samples), len(share), tokens, f"{share.index[0]} ({100 * share.iloc[0]:.0f} %)", overlap))
-    return pd.DataFrame(rows, columns=["set", "questions", "domains", "average trace tokens", "largest domain", f"also in {reference}, %"])
+        largest = f"{share.index[0]} ({100 * share.iloc[0]:.0f} %)"
+        rows.append(
+            {
+                "set": name,
+                "questions": len(samples),
+                "domains": len(share),
+                "average trace tokens": sum(lengths[s.id] for s in samples) / len(samples),
+                "largest domain": largest,
+                f"also in {reference}, %": 100
+                * sum(s.id in shared for s in samples)
+                / len(samples),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
-def trace_lengths(sets: Mapping[str, Sequence[Sample]], *, lengths: Mapping[str, int]) -> pd.DataFrame:
+def trace_lengths(
+    sets: Mapping[str, Sequence[Sample]], *, lengths: Mapping[str, int]
+) -> pd.DataFrame:
     """One row per sample: set, tokens of its trace."""
-    return pd.DataFrame([(name, lengths[sample.id]) for name, samples in sets.items() for sample in samples], columns=["set", "tokens"])
+    rows = [(name, lengths[s.id]) for name, samples in sets.items() for s in samples]
+    return pd.DataFrame(rows, columns=["set", "tokens"])
 
 
 def length_histogram(data: pd.DataFrame, ax: Axes, *, name: str, pool: str = "pool") -> Axes:
-    """Trace lengths of the set `name` (outline) over those of `pool` (grey); `data` as from `trace_lengths`."""
+    """Trace lengths of the set `name` (outline) over those of `pool` (grey).
+
+    data: as from `trace_lengths`.
+    """
     bins = np.linspace(0, data["tokens"].max(), 26)
-    shared = {"stat": "percent", "bins": bins, "element": "step", "ax": ax}
-    seaborn.histplot(data.loc[data["set"] == pool, "tokens"], color="0.8", label=pool, linewidth=0, **shared)
-    seaborn.histplot(data.loc[data["set"] == name, "tokens"], color=BLUE, label=name, fill=False, **shared)
+    style = {"stat": "percent", "bins": bins, "element": "step", "ax": ax}
+    of_pool, of_set = (data.loc[data["set"] == each, "tokens"] for each in (pool, name))
+    seaborn.histplot(of_pool, color="0.8", label=pool, linewidth=0, **style)
+    seaborn.histplot(of_set, color=BLUE, label=name, fill=False, **style)
     ax.set(xlabel="trace length (tokens)", ylabel="share of the set (%)", title=name)
     ax.legend()
     return ax
@@ -94,8 +145,10 @@ def length_histogram(data: pd.DataFrame, ax: Axes, *, name: str, pool: str = "po
 
 def domain_bars(data: pd.DataFrame, ax: Axes) -> Axes:
     """Share of each domain in the pool and in the selection; `data` as from `domains`."""
-    long = data.rename(columns={"pool, %": "pool", "selected, %": "selected", "pool": "_", "selected": "__"})
-    long = long.melt("domain", ["pool", "selected"], var_name="of", value_name="share")
+    shares = data[["domain", "pool, %", "selected, %"]].set_axis(
+        ["domain", "pool", "selected"], axis=1
+    )
+    long = shares.melt("domain", var_name="of", value_name="share")
     seaborn.barplot(long, y="domain", x="share", hue="of", ax=ax)
     ax.set(xlabel="share of questions (%)", ylabel="")
     ax.legend(title=None, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)

@@ -1,9 +1,10 @@
-"""Word n-grams of many texts at once, as 64-bit hashes in numpy; `decontaminate` proves every match on the words themselves.
+"""Word n-grams of many texts at once, as 64-bit hashes in numpy.
 
-    grams = Grams.of(questions, n=8)       # grams.hashes[i] occurs in questions[grams.owners[i]]
-    touched = grams.sharing(Grams.of(tests, n=8))
+    grams = Grams.of(questions, n=8, vocabulary=vocabulary)  # hashes[i] is in questions[owners[i]]
+    touched = grams.sharing(Grams.of(tests, n=8, vocabulary=vocabulary))
 
-Time and memory grow linearly with the number of words: 16 bytes a word.
+Equal hashes only point at texts to compare; `decontaminate` proves every match on the words
+themselves. Time and memory grow linearly with the number of words, 16 bytes a word.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ BLOCK = 1 << 20  # words hashed at a time
 
 
 class Vocabulary(dict):
-    """Word -> its number from 1 on; a new word gets the next one. Hashes compare only within one vocabulary."""
+    """Word -> its number from 1 on, given at first sight; hashes compare only within one."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
@@ -30,12 +31,15 @@ class Vocabulary(dict):
 
 
 def normalise(text: str) -> str:
-    """Lower case, white space as single spaces: all that the paper does to a text before comparing."""
+    """Lower case and single spaces: all that the paper does to a text before comparing."""
     return " ".join(text.lower().split())
 
 
 def ngrams(text: str, n: int) -> set[str]:
-    """Distinct n-grams of words; a text of fewer than n words is one gram of its own, so that equal short texts meet."""
+    """Distinct n-grams of words.
+
+    A text of fewer than n words is one gram of its own, so that equal short texts meet.
+    """
     words = normalise(text).split()
     if not words:
         return set()
@@ -44,7 +48,11 @@ def ngrams(text: str, n: int) -> set[str]:
 
 @dataclass(frozen=True)
 class Grams:
-    """hashes: one per n-gram, in the order of the texts; owners: the text (its position) that each belongs to."""
+    """The n-grams of a list of texts.
+
+    hashes: one per n-gram, in the order of the texts.
+    owners: position of the text that each belongs to.
+    """
 
     hashes: np.ndarray
     owners: np.ndarray
@@ -59,25 +67,36 @@ class Grams:
                 found += [0] * (n - len(found))
             words += found
             sizes.append(len(found))
+
+            # Word numbers of a whole pool do not fit into memory: hash them block by block.
             if len(words) >= BLOCK:
-                parts.append(_roll(words, sizes, n, start))
+                parts.append(_window_hashes(words, sizes, n, start))
                 start += len(sizes)
                 words, sizes = [], []
-        parts.append(_roll(words, sizes, n, start))
-        return cls(np.concatenate([hashes for hashes, _ in parts]), np.concatenate([owners for _, owners in parts]))
+        parts.append(_window_hashes(words, sizes, n, start))
+        return cls(*map(np.concatenate, zip(*parts, strict=True)))
 
     def sharing(self, other: Grams) -> np.ndarray:
         """Positions of the texts that have a hash in common with `other`, ascending."""
         return np.unique(self.owners[np.isin(self.hashes, other.hashes)])
 
 
-def _roll(words: list[int], sizes: list[int], n: int, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """(hashes, owners) of the windows of n words that lie within one text; `first` is the position of the first text."""
+def _window_hashes(
+    words: list[int], sizes: list[int], n: int, first: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(hashes, owners) of the windows of n words that lie within one text.
+
+    sizes: words of each text. first: position of the first text among all.
+    """
     numbers, lengths = np.array(words, dtype=np.uint64), np.array(sizes, dtype=np.int64)
-    windows = np.maximum(lengths - n + 1, 0)
+
+    # A polynomial in BASE, for all windows at once, those across two texts included.
     hashes = np.zeros(max(len(numbers) - n + 1, 0), dtype=np.uint64)
     for offset in range(n):
         hashes = hashes * BASE + numbers[offset : offset + len(hashes)]
+
+    # Of these, only the windows that begin early enough in their text are kept.
+    windows = np.maximum(lengths - n + 1, 0)
     owners = np.repeat(np.arange(len(lengths)), windows)
     starts = np.cumsum(lengths) - lengths
     within = np.arange(windows.sum()) - np.repeat(np.cumsum(windows) - windows, windows)

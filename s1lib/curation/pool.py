@@ -2,10 +2,11 @@
 
     samples = load_pool("outputs/toy/00_toy_universe/pool.jsonl")
 
-Columns: id, question, answer (gold), source, domain, trace, attempt (the teacher's final answer), and where they apply
-error (text of an API error; the trace may then be empty) and kind (how answers are graded: "math" and "choice" by
-program, "open" - proofs, prose, no reference answer - by a judge). Further columns are ignored. All other files of this
-room that hold samples have the same columns; `s1lib.curation.sources.open_pool` reads the published data sets as well.
+Columns: id, question, answer (gold), source, domain, trace and attempt (the teacher's final
+answer). Two may be left out: error (text of an API error, the trace may then be empty) and kind,
+which says how answers are graded: "math" and "choice" by program, "open" (proofs, prose, no
+reference answer) by a judge. Further columns are ignored. Every file of samples that curation
+writes has these columns; `s1lib.curation.sources.open_pool` reads the published data sets as well.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ OPTIONAL = {"error": None, "kind": "math"}
 
 
 class PoolError(S1Error):
-    """The pool's file cannot be used; the message is one line that names the file, the line and the column."""
+    """The pool's file cannot be used; the message names the file, the line and the column."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +49,31 @@ COLUMNS = tuple(field.name for field in dataclasses.fields(Sample))
 
 
 def load_pool(path: Path | str) -> list[Sample]:
-    """Samples of a JSONL file, in its order. Raises PoolError, or ArtifactError when the file is missing or cut."""
+    """Samples of a JSONL file, in its order.
+
+    Raises PoolError, or ArtifactError when the file is missing or cut.
+    """
     if is_hub_id(str(path)):
         raise PoolError(
-            f"pool {path} is not a file: save it as JSON lines with the columns {', '.join(COLUMNS)} and name that in the profile"
+            f"pool {path} is not a file: save it as JSON lines with the columns "
+            f"{', '.join(COLUMNS)} and name that in the profile"
         )
-    return as_samples(path, ((f"line {line}", row) for line, row in enumerate(read_jsonl(path), start=1)))
+    return as_samples(path, ((f"line {line}", row) for line, row in enumerate(read_jsonl(path), 1)))
 
 
 def as_samples(path: Path | str, rows: Iterable[tuple[str, Any]]) -> list[Sample]:
-    """(place, row) pairs of a pool's own columns as samples; PoolError names `path`, place and column of the first bad one."""
+    """Samples of (place, row) pairs, where a place is what a message calls the row ("line 7").
+
+    Raises PoolError that names `path`, place and column of the first bad row.
+    """
     samples, first_seen = [], {}
     for place, row in rows:
         sample = _sample(row, f"{path}, {place}")
         if sample.id in first_seen:
-            raise PoolError(f"{path}, {place}: id {sample.id!r} was used on {first_seen[sample.id]}; ids must be unique")
+            raise PoolError(
+                f"{path}, {place}: id {sample.id!r} was used on {first_seen[sample.id]}; "
+                "ids must be unique"
+            )
         first_seen[sample.id] = place
         samples.append(sample)
     if not samples:
@@ -80,8 +91,9 @@ def trace_tokens(samples: Sequence[Sample], tokenizer: Any, *, batch: int = 1000
     lengths: dict[str, int] = {}
     for start in range(0, len(samples), batch):
         part = samples[start : start + batch]
-        encoded = tokenizer([sample.trace for sample in part], add_special_tokens=False)["input_ids"]
-        lengths.update({sample.id: len(ids) for sample, ids in zip(part, encoded, strict=True)})
+        encoded = tokenizer([sample.trace for sample in part], add_special_tokens=False)
+        counts = map(len, encoded["input_ids"])
+        lengths.update((sample.id, count) for sample, count in zip(part, counts, strict=True))
     return lengths
 
 
@@ -96,26 +108,34 @@ def fingerprint(samples: Iterable[Sample]) -> str:
 def _sample(row: Any, where: str) -> Sample:
     if not isinstance(row, dict):
         raise PoolError(f"{where}: expected one JSON object per line, found {type(row).__name__}")
-    values = {}
-    for column in COLUMNS:
-        if column not in row and column not in OPTIONAL:
-            raise PoolError(f"{where}: column {column!r} is missing; a pool has the columns {', '.join(COLUMNS)}")
-        value = row.get(column, OPTIONAL.get(column))
-        if value is None and column != "error":
-            raise PoolError(f"{where}: column {column!r} is null; drop the row or write an empty text and say why in 'error'")
-        if value is not None and not isinstance(value, str):
-            raise PoolError(f"{where}: column {column!r} must be text, not {type(value).__name__}")
-        if value is not None and not _encodable(value):
-            raise PoolError(f"{where}: column {column!r} holds half a surrogate pair, which is no character; replace it")
-        values[column] = value
+    values = {column: _cell(row, column, where) for column in COLUMNS}
     if values["kind"] not in KINDS:
-        raise PoolError(f"{where}: kind {values['kind']!r} is unknown; write {', '.join(map(repr, KINDS))}")
+        kinds = ", ".join(map(repr, KINDS))
+        raise PoolError(f"{where}: kind {values['kind']!r} is unknown; write {kinds}")
     return Sample(**values)
 
 
-def _encodable(text: str) -> bool:
+def _cell(row: dict, column: str, where: str) -> str | None:
+    """The text of one column; None is for `error` alone."""
+    if column not in row and column not in OPTIONAL:
+        raise PoolError(
+            f"{where}: column {column!r} is missing; a pool has the columns {', '.join(COLUMNS)}"
+        )
+    value = row.get(column, OPTIONAL.get(column))
+    if value is None:
+        if column == "error":
+            return None
+        raise PoolError(
+            f"{where}: column {column!r} is null; "
+            "drop the row or write an empty text and say why in 'error'"
+        )
+    if not isinstance(value, str):
+        raise PoolError(f"{where}: column {column!r} must be text, not {type(value).__name__}")
     try:
-        text.encode()
+        value.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        raise PoolError(
+            f"{where}: column {column!r} holds half a surrogate pair, "
+            "which is no character; replace it"
+        ) from None
+    return value

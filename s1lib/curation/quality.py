@@ -1,9 +1,10 @@
-"""The quality filter (paper, section 2.2): drop failed API calls, questions in a bad format, and broken traces.
+"""The quality filter (paper, section 2.2): failed API calls, questions in a bad format, bad traces.
 
-The first two kinds are the paper's (its official scripts name the four formats). The paper found broken traces by
-looking at samples; the rules here catch the ones a program can tell: the trace was cut off, loops, or is unreadable.
-Each sample that is dropped is counted under the first rule it breaks. RULES["official"] holds the conditions of the
-official scripts letter by letter, for the paper's own numbers: they also hit "Step1." and "**Find** 7".
+The first two kinds are the paper's; its official scripts name the four formats. The paper found
+broken traces by looking at samples; the rules here catch those that a program can tell: the trace
+was cut off, loops, or is unreadable. A sample is counted under the first rule that it breaks.
+RULES["official"] holds the conditions of the official scripts letter by letter, for the paper's own
+numbers: they also hit "Step1." and "**Find** 7".
 """
 
 from __future__ import annotations
@@ -39,13 +40,18 @@ def cut_off(sample: Sample) -> bool:
 def loops(sample: Sample) -> bool:
     """The same line again and again."""
     lines = [line for line in map(str.strip, sample.trace.splitlines()) if line]
-    return any(len(set(same)) == 1 for same in zip(*(lines[i:] for i in range(SAME_LINE)), strict=False) if same[0] == same[-1])
+    runs = zip(*(lines[start:] for start in range(SAME_LINE)), strict=False)
+    return any(run[0] == run[-1] and len(set(run)) == 1 for run in runs)
 
 
 def unreadable(sample: Sample) -> bool:
     """Characters that no encoding meant: U+FFFD, control, private-use and unassigned ones."""
-    odd = sample.trace.encode("utf-8", "surrogatepass").translate(None, READABLE)  # of megabytes, little is left to look at
-    return any(c == "\ufffd" or unicodedata.category(c) in ("Cc", "Co", "Cn", "Cs") for c in set(odd.decode("utf-8", "surrogatepass")))
+    # Of megabytes of plain text, little is left to look at one by one.
+    odd = sample.trace.encode("utf-8", "surrogatepass").translate(None, READABLE)
+    return any(
+        character == "\ufffd" or unicodedata.category(character) in ("Cc", "Co", "Cn", "Cs")
+        for character in set(odd.decode("utf-8", "surrogatepass"))
+    )
 
 
 FAILED: dict[str, Rule] = {
@@ -53,15 +59,17 @@ FAILED: dict[str, Rule] = {
     "empty trace": lambda sample: not sample.trace.strip(),
 }
 PICTURES: dict[str, Rule] = {
-    "drawing code": lambda sample: "[asy]" in sample.question and "AIME" not in sample.source.upper(),
-    "missing image": lambda sample: "![Image]" in sample.question,
+    "drawing code": lambda s: "[asy]" in s.question and "AIME" not in s.source.upper(),
+    "missing image": lambda s: "![Image]" in s.question,
 }
 RULES: dict[str, dict[str, Rule]] = {
     "s1lib": {
         **FAILED,
         **PICTURES,
-        "numbered parts": lambda sample: re.search(r"\bp\d+\.", sample.question),
-        "bold number": lambda sample: any(re.search(r"\d", bold) for bold in re.findall(r"\*\*(.+?)\*\*", sample.question)),
+        "numbered parts": lambda s: re.search(r"\bp\d+\.", s.question),
+        "bold number": lambda s: any(
+            re.search(r"\d", bold) for bold in re.findall(r"\*\*(.+?)\*\*", s.question)
+        ),
         "unreadable trace": unreadable,
         "looping trace": loops,
         "cut-off trace": cut_off,
@@ -69,8 +77,8 @@ RULES: dict[str, dict[str, Rule]] = {
     "official": {
         **FAILED,
         **PICTURES,
-        "numbered parts": lambda sample: re.search(r"p[1-9]\d{0,2}\.", sample.question),
-        "bold number": lambda sample: re.search(r"\*\*(?=.*\d)[^\s\]]*\*\*", sample.question),
+        "numbered parts": lambda s: re.search(r"p[1-9]\d{0,2}\.", s.question),
+        "bold number": lambda s: re.search(r"\*\*(?=.*\d)[^\s\]]*\*\*", s.question),
     },
 }
 
@@ -81,13 +89,17 @@ class QualityError(S1Error):
 
 @dataclass(frozen=True)
 class Filtered:
-    """kept: in the order of the input. rejects: one row per dropped sample: id, source, reason, question, trace, answer."""
+    """A pool, split by the quality rules.
+
+    kept: in the order of the input.
+    rejects: one row per dropped sample: id, source, reason, question, trace, answer.
+    """
 
     kept: list[Sample]
     rejects: pd.DataFrame
 
     def by_source(self) -> pd.DataFrame:
-        """How many samples of each source (columns) were dropped for each reason (rows), with totals."""
+        """How many samples of each source (columns) were dropped for each reason (rows)."""
         table = pd.crosstab(self.rejects["reason"], self.rejects["source"])
         table = table.reindex([reason for reason in RULES["s1lib"] if reason in table.index])
         table["all"] = table.sum(axis=1)
@@ -101,16 +113,25 @@ def broken_rule(sample: Sample, *, rules: str = "s1lib") -> str | None:
 
 
 def filter_quality(samples: Sequence[Sample], *, rules: str = "s1lib") -> Filtered:
-    """Split samples into those that break none of the `rules` ("s1lib" or "official") and the rejects with their reason."""
+    """Split samples into those that break none of the `rules` and the rejects with their reason.
+
+    Raises QualityError for other rules than "s1lib" and "official".
+    """
     if rules not in RULES:
-        raise QualityError(f"unknown curation.quality {rules!r}: use {' or '.join(map(repr, RULES))}")
-    reasons = [broken_rule(sample, rules=rules) for sample in samples]
-    rejects = [(s.id, s.source, reason, s.question, s.trace, s.attempt) for s, reason in zip(samples, reasons, strict=True) if reason]
-    kept = [sample for sample, reason in zip(samples, reasons, strict=True) if not reason]
-    return Filtered(kept, pd.DataFrame(rejects, columns=["id", "source", "reason", "question", "trace", "answer"]))
+        known = " or ".join(map(repr, RULES))
+        raise QualityError(f"unknown curation.quality {rules!r}: use {known}")
+    kept, rejects = [], []
+    for sample in samples:
+        if reason := broken_rule(sample, rules=rules):
+            texts = sample.question, sample.trace, sample.attempt
+            rejects.append((sample.id, sample.source, reason, *texts))
+        else:
+            kept.append(sample)
+    columns = ["id", "source", "reason", "question", "trace", "answer"]
+    return Filtered(kept, pd.DataFrame(rejects, columns=columns))
 
 
 def _bare(text: str) -> str:
     """Letters and digits alone, as `1,234` and `1234` are one answer."""
     answer = text.rsplit("Answer:", 1)[-1]
-    return "".join(c for c in answer.lower() if c.isalnum())
+    return "".join(character for character in answer.lower() if character.isalnum())

@@ -1,12 +1,10 @@
-"""Which questions to train on: the paper's Algorithm 1, the official notebook's longer version, the ablation sets (section 5.1).
+"""Which 1,000 questions to train on: the paper's Algorithm 1 and the official notebook's version.
 
-    s1 = select(hard_questions, 1000, lengths=trace_tokens(hard_questions, tokenizer), seed=0)
-    sets = ablations(questions_after_quality, 1000, lengths=..., seed=0)      # random, diverse, longest, full
+    first = preselect(hard_questions, correct_ids, lengths=lengths)  # AIME, GPQA and long MATH
+    s1 = choose("paper", hard_questions, 1000, lengths=lengths, preselected=first)
 
-    first = preselect(hard_questions, correct_ids, lengths=lengths)           # correct AIME, GPQA and long MATH
-    s1 = choose("official", hard_questions, 1000, lengths=lengths, preselected=first)
-
-Every set depends on the samples, the target and the seed alone: not on the order in which the samples come.
+A set depends on the samples, the target and the seed alone, not on the order in which the samples
+come. `s1lib.curation.ablation_sets` draws the sets that s1K is compared with.
 """
 
 from __future__ import annotations
@@ -20,41 +18,66 @@ from s1lib.errors import S1Error
 
 VARIANTS = ("paper", "official")
 LONG_MATH = 5600  # tokens; a correct MATH question with a longer trace is preselected
-UNIFORM_SHARE = 0.7  # of the target that the official notebook draws with uniform domains: 700 of 1,000
+UNIFORM_SHARE = 0.7  # of the target: the official notebook draws 700 of 1,000 with uniform domains
 # Weight 2^-rank of rank 0, 1, ...: ranks past 60 add less than a double's last bit to the sum.
-WEIGHTS = [2.0**-rank for rank in range(60)]
+RANK_WEIGHTS = [2.0**-rank for rank in range(60)]
+
+DrawDomain = Callable[[random.Random, list[str], int], str]
+DrawQuestion = Callable[[random.Random, list[Sample]], int]
 
 
 class SelectionError(S1Error):
-    """The pool cannot give the set asked for; the message says which domains ran dry and what to change."""
+    """The pool cannot give the set asked for; the message says why and what to change."""
 
 
 def choose(
-    variant: str, samples: Sequence[Sample], target: int, *, lengths: Mapping[str, int], seed: int = 0, preselected: Sequence[Sample] = ()
+    variant: str,
+    samples: Sequence[Sample],
+    target: int,
+    *,
+    lengths: Mapping[str, int],
+    seed: int = 0,
+    preselected: Sequence[Sample] = (),
 ) -> list[Sample]:
-    """s1K by the profile's `curation.selection`: "paper" is Algorithm 1 as printed, "official" the notebook behind the released set.
+    """s1K as the profile's `curation.selection` asks for it.
 
-    "official" weighs domains by the AIME and GPQA questions among `samples` and `preselected`. Raises SelectionError.
+    variant: "paper" is Algorithm 1 as printed, "official" the notebook behind the released set,
+        with domain weights from the AIME and GPQA questions among `samples` and `preselected`.
+    Raises SelectionError.
     """
     if variant not in VARIANTS:
-        raise SelectionError(f"unknown curation.selection {variant!r}: use {' or '.join(map(repr, VARIANTS))}")
+        known = " or ".join(map(repr, VARIANTS))
+        raise SelectionError(f"unknown curation.selection {variant!r}: use {known}")
+    options = {"lengths": lengths, "seed": seed, "preselected": preselected}
     if variant == "paper":
-        return select(samples, target, lengths=lengths, seed=seed, preselected=preselected)
-    weights = benchmark_weights({sample.id: sample for sample in [*samples, *preselected]}.values())
-    return select_official(samples, target, lengths=lengths, weights=weights, seed=seed, preselected=preselected)
+        return select(samples, target, **options)
+    weights = benchmark_weights({s.id: s for s in [*samples, *preselected]}.values())
+    return select_official(samples, target, weights=weights, **options)
 
 
 def select(
-    samples: Sequence[Sample], target: int, *, lengths: Mapping[str, int], seed: int = 0, preselected: Sequence[Sample] = ()
+    samples: Sequence[Sample],
+    target: int,
+    *,
+    lengths: Mapping[str, int],
+    seed: int = 0,
+    preselected: Sequence[Sample] = (),
 ) -> list[Sample]:
-    """`target` distinct samples by Algorithm 1: a domain uniformly, then one of its questions with weight 2^-rank.
+    """`target` distinct samples by Algorithm 1: a domain uniformly, then a question by its rank.
 
-    lengths: tokens of each sample's trace by id; rank 0 is a domain's longest trace, and ranks close up after a draw.
-    preselected: S before the first draw (in the paper, the correct AIME, GPQA and long MATH questions); counts
-        towards the target and is not drawn again. Returns it first, then the others in the order drawn.
+    lengths: tokens of each sample's trace by id; rank 0 is a domain's longest trace, and ranks
+        close up after a draw.
+    preselected: S before the first draw, see `preselect`; counts towards the target, is not drawn
+        again, and comes first in the result, before the others in the order drawn.
     Raises SelectionError when fewer than `target` distinct samples exist.
     """
-    return _draw(samples, target, _by_rank, lengths, seed, preselected)
+    return draw_until(samples, target, draw_by_rank, lengths, seed, preselected)
+
+
+def draw_by_rank(rng: random.Random, domain: list[Sample]) -> int:
+    """The position of one question of a domain, longest trace first, with weight 2^-rank."""
+    weights = RANK_WEIGHTS[: len(domain)]
+    return rng.choices(range(len(weights)), weights)[0]
 
 
 def select_official(
@@ -69,132 +92,122 @@ def select_official(
 ) -> list[Sample]:
     """The official notebook's three stages, of which the paper prints two (s1_facts, section 4).
 
-    Preselection; domains uniformly until `uniform_until` samples (default 70 % of the target) are chosen; then domains in
-    proportion to `weights` (see `benchmark_weights`). A question of the domain comes with weight 2^-rank throughout. Two
-    mends: draws are seeded, and what was chosen leaves the pool (there, a question drawn twice counted once).
+    After the preselection, domains are drawn uniformly until `uniform_until` samples are chosen
+    (default 70 % of the target), then in proportion to `weights` (see `benchmark_weights`). A
+    question of the domain comes with weight 2^-rank throughout. Two things differ from that
+    notebook: draws are seeded, and what was chosen leaves the pool (there, a question drawn twice
+    counted once).
     Raises SelectionError when the pool is too small or the weighted domains run dry.
     """
     switch = round(UNIFORM_SHARE * target) if uniform_until is None else uniform_until
 
-    def domain(rng: random.Random, names: list[str], count: int) -> str:
+    def draw_domain(rng: random.Random, names: list[str], count: int) -> str:
         if count < switch:
             return rng.choice(names)
         shares = [weights.get(name, 0.0) for name in names]
         if not any(shares):
-            weighted = ", ".join(sorted(name for name, weight in weights.items() if weight)) or "there are none"
+            weighted = ", ".join(sorted(name for name, weight in weights.items() if weight))
             raise SelectionError(
-                f"{count} of {target} samples are chosen and every domain with a benchmark weight ran dry ({weighted}): "
-                'lower curation.target, enlarge the pool or set curation.selection to "paper"'
+                f"{count} of {target} samples are chosen and every domain with a benchmark weight "
+                f"ran dry ({weighted or 'there are none'}): lower curation.target, enlarge the "
+                'pool or set curation.selection to "paper"'
             )
         return rng.choices(names, shares)[0]
 
-    return _draw(samples, target, _by_rank, lengths, seed, preselected, domain)
+    return draw_until(samples, target, draw_by_rank, lengths, seed, preselected, draw_domain)
 
 
 def preselect(
-    samples: Sequence[Sample], correct: Collection[str], *, lengths: Mapping[str, int], long_math: int = LONG_MATH
+    samples: Sequence[Sample],
+    correct: Collection[str],
+    *,
+    lengths: Mapping[str, int],
+    long_math: int = LONG_MATH,
 ) -> list[Sample]:
-    """S before the first draw (section 2.2): what the teacher solved of AIME and GPQA, and of MATH with a trace over `long_math` tokens.
+    """S before the first draw: what the teacher solved of AIME, GPQA and long MATH (section 2.2).
 
-    correct: ids of the samples whose attempt is right. Sources are those of table 7; in order of id. Empty for a pool without them.
+    correct: ids of the samples whose attempt is right.
+    long_math: tokens that the trace of a MATH question must exceed.
+    Sources are those of Table 7. In order of id; empty for a pool without these sources.
     """
-    solved = (sample for sample in samples if sample.id in correct)
-    chosen = [s for s in solved if _is(s, "AIME") or _is(s, "GPQA") or (_is(s, "MATH") and lengths[s.id] > long_math)]
+
+    def wanted(sample: Sample) -> bool:
+        if is_from(sample, "AIME") or is_from(sample, "GPQA"):
+            return True
+        return is_from(sample, "MATH") and lengths[sample.id] > long_math
+
+    chosen = [sample for sample in samples if sample.id in correct and wanted(sample)]
     return sorted(chosen, key=lambda sample: sample.id)
 
 
 def benchmark_weights(samples: Collection[Sample]) -> dict[str, float]:
-    """Weight of each domain in the official third stage: its AIME questions + its GPQA questions, these rescaled to half the AIME total.
+    """Weight of each domain in the official third stage.
 
-    The questions are those of the pool (after the difficulty filter), not of the test sets, which nothing here may look at.
+    It is the domain's AIME questions plus its GPQA questions, these rescaled to half the AIME
+    total. The questions are those of the pool (after the difficulty filter), not of the test sets,
+    which nothing here may look at.
     """
-    aime = Counter(sample.domain for sample in samples if _is(sample, "AIME"))
-    gpqa = Counter(sample.domain for sample in samples if _is(sample, "GPQA"))
+    aime = Counter(sample.domain for sample in samples if is_from(sample, "AIME"))
+    gpqa = Counter(sample.domain for sample in samples if is_from(sample, "GPQA"))
     scale = aime.total() / (2 * gpqa.total()) if aime and gpqa else 1.0
     return {domain: aime[domain] + scale * gpqa[domain] for domain in sorted({*aime, *gpqa})}
 
 
-def diverse(samples: Sequence[Sample], target: int, *, seed: int = 0) -> list[Sample]:
-    """1K-diverse: a domain uniformly, then one of its questions uniformly."""
-    return _draw(samples, target, lambda rng, domain: rng.randrange(len(domain)), {}, seed, ())
-
-
-def uniform(samples: Sequence[Sample], target: int, *, seed: int = 0) -> list[Sample]:
-    """1K-random: every question equally likely."""
-    _require(samples, target)
-    return random.Random(seed).sample(sorted(samples, key=lambda sample: sample.id), target)
-
-
-def longest(samples: Sequence[Sample], target: int, *, lengths: Mapping[str, int]) -> list[Sample]:
-    """1K-longest: the longest traces, whatever their domain."""
-    _require(samples, target)
-    return sorted(samples, key=_longest_first(lengths))[:target]
-
-
-def ablations(
-    samples: Sequence[Sample], target: int, *, lengths: Mapping[str, int], full_size: int | None = None, seed: int = 0
-) -> dict[str, list[Sample]]:
-    """The sets that s1K is compared with; `samples` are those after the quality filter, before difficulty.
-
-    full: all of them, or `full_size` drawn uniformly (59K-full in the paper).
-    """
-    everything = sorted(samples, key=lambda sample: sample.id)
-    return {
-        "random": uniform(samples, target, seed=seed),
-        "diverse": diverse(samples, target, seed=seed),
-        "longest": longest(samples, target, lengths=lengths),
-        "full": everything if full_size is None else uniform(samples, min(full_size, len(samples)), seed=seed + 1),
-    }
-
-
-def _is(sample: Sample, benchmark: str) -> bool:
-    """Whether the sample comes from `benchmark`; "MATH" is a word of its own ("MATH", not "NuminaMATH")."""
+def is_from(sample: Sample, benchmark: str) -> bool:
+    """Whether the sample's source is `benchmark`, as a whole word: "MATH", not "NuminaMATH"."""
     return benchmark in sample.source.upper().replace("/", " ").replace("_", " ").split()
 
 
-def _by_rank(rng: random.Random, domain: list[Sample]) -> int:
-    weights = WEIGHTS[: len(domain)]
-    return rng.choices(range(len(weights)), weights)[0]
-
-
-def _draw(
+def draw_until(
     samples: Sequence[Sample],
     target: int,
-    pick: Callable[[random.Random, list[Sample]], int],
+    draw_question: DrawQuestion,
     lengths: Mapping[str, int],
     seed: int,
-    preselected: Sequence[Sample],
-    domain: Callable[[random.Random, list[str], int], str] = lambda rng, names, count: rng.choice(names),
+    preselected: Sequence[Sample] = (),
+    draw_domain: DrawDomain = lambda rng, names, count: rng.choice(names),
 ) -> list[Sample]:
-    """A domain by `domain` (of the names left, with so many samples chosen), one of its samples by `pick`, until there are enough."""
+    """Draw a domain, then one of its questions, until `target` samples are chosen.
+
+    draw_question: from a domain's questions, longest trace first, to a position among them.
+    draw_domain: from the domains left and the number of samples chosen to one of them.
+    """
     chosen = list({sample.id: sample for sample in preselected}.values())
     if len(chosen) > target:
-        raise SelectionError(f"{len(chosen)} samples are preselected but only {target} are asked for: raise curation.target")
+        raise SelectionError(
+            f"{len(chosen)} samples are preselected but only {target} are asked for: "
+            "raise curation.target"
+        )
+
     taken = {sample.id for sample in chosen}
     domains: dict[str, list[Sample]] = defaultdict(list)
-    for sample in sorted(samples, key=_longest_first(lengths)):
+    for sample in sorted(samples, key=longest_first(lengths)):
         if sample.id not in taken:
             domains[sample.domain].append(sample)
-    _require([sample for left in domains.values() for sample in left], target - len(chosen))
+    require([sample for left in domains.values() for sample in left], target - len(chosen))
+
     rng = random.Random(seed)
     names = sorted(domains)
     while len(chosen) < target:
-        name = domain(rng, names, len(chosen))
-        chosen.append(domains[name].pop(pick(rng, domains[name])))
+        name = draw_domain(rng, names, len(chosen))
+        chosen.append(domains[name].pop(draw_question(rng, domains[name])))
         if not domains[name]:
             names.remove(name)
     return chosen
 
 
-def _longest_first(lengths: Mapping[str, int]) -> Callable[[Sample], tuple[int, str]]:
+def longest_first(lengths: Mapping[str, int]) -> Callable[[Sample], tuple[int, str]]:
+    """A sort key; equally long traces come in order of id."""
     return lambda sample: (-lengths.get(sample.id, 0), sample.id)
 
 
-def _require(samples: Sequence[Sample], target: int) -> None:
+def require(samples: Sequence[Sample], target: int) -> None:
+    """Raise SelectionError, with what each domain still has, for fewer than `target` samples."""
     if len(samples) >= target:
         return
-    dry = ", ".join(f"{name} ({count})" for name, count in sorted(Counter(sample.domain for sample in samples).items()))
+    left = sorted(Counter(sample.domain for sample in samples).items())
+    dry = ", ".join(f"{name} ({count})" for name, count in left)
     raise SelectionError(
-        f"asked for {target} samples but only {len(samples)} are left; every domain ran dry: {dry or 'there are none'}; "
-        "lower curation.target or enlarge the pool"
+        f"asked for {target} samples but only {len(samples)} are left; every domain ran dry: "
+        f"{dry or 'there are none'}; lower curation.target or enlarge the pool"
     )

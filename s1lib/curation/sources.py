@@ -1,11 +1,12 @@
-"""Pools and test questions from the hub or a local copy, by the entries of sources.yaml and test_sets.yaml (paper, table 7).
+"""Pools and test questions from the hub or a local copy (paper, Table 7).
 
-    pool = open_pool("simplescaling/s1K@main")       # or a path: the toy's pool, a parquet file, a folder, a .yaml of sources
-    pool = open_pool("s1lib/curation/sources.yaml")  # the 16 sources themselves: questions without traces
+    pool = open_pool("simplescaling/s1K@main")       # or a file, a folder, a YAML file of sources
+    pool = open_pool("s1lib/curation/sources.yaml")  # the 16 sources: questions without traces
     tests = read_questions("simplescaling/aime24_nofigures@main")
 
-A repeated question's id gets "-2", so that de-duplication can show it. Missing traces and answers become empty text: the
-quality filter counts them.
+The entries of sources.yaml and test_sets.yaml say which column is what. A question that is there
+twice gets an id that ends in "-2", so that de-duplication can show it. Missing traces and answers
+become empty text, which the quality filter counts.
 """
 
 from __future__ import annotations
@@ -17,26 +18,32 @@ from pathlib import Path
 
 from s1lib.curation.pool import COLUMNS, OPTIONAL, PoolError, Sample, as_samples
 from s1lib.profile import ROOT
-from s1lib.published.entries import TEST_SETS, Entry, answered, entry_for, fill, named, question_id, questions, section
+from s1lib.published.entries import TEST_SETS, Entry, entry_for, named, section
 from s1lib.published.hub import local_copy
+from s1lib.published.questions import answered, fill, question_id, questions
 from s1lib.published.table_files import read_rows
 
 SOURCES = Path(__file__).with_name("sources.yaml")
 
 
 def open_pool(reference: str, *, log: Callable[[str], None] = print) -> list[Sample]:
-    """The samples of a pool: a file or folder with a pool's own columns, a published one (by its columns), a hub id, or a .yaml of sources.
+    """The samples of a pool.
 
-    Raises PoolError, TableError or HubError, in one line, when something does not fit or cannot be reached.
+    reference: a table with a pool's own columns, a published pool (a hub id, or a local copy that
+    is told by its columns), or a YAML file of sources. Raises PoolError, TableError or HubError.
     """
     if reference.endswith((".yaml", ".yml")):
         return collect(section(ROOT / reference, "sources"), log=log)
-    path, entry = entry_for(reference, section(SOURCES, "pools").values(), own=set(COLUMNS) - set(OPTIONAL))
-    return collect([entry], log=log) if entry else as_samples(path, read_rows(path, columns=set(COLUMNS)))
+
+    pools, own = section(SOURCES, "pools"), set(COLUMNS) - set(OPTIONAL)
+    path, entry = entry_for(reference, pools.values(), own=own)
+    if entry:
+        return collect([entry], log=log)
+    return as_samples(path, read_rows(path, columns=set(COLUMNS)))
 
 
 def collect(entries: Iterable[Entry], *, log: Callable[[str], None] = print) -> list[Sample]:
-    """The samples of all `entries`, one after the other, with a line for each."""
+    """The samples of all `entries`, one after the other, with a line for each entry."""
     samples: list[Sample] = []
     ids: Counter[str] = Counter()
     for entry in entries:
@@ -46,39 +53,52 @@ def collect(entries: Iterable[Entry], *, log: Callable[[str], None] = print) -> 
                 dropped += 1
                 continue
             ids[sample.id] += 1
-            samples.append(sample if ids[sample.id] == 1 else dataclasses.replace(sample, id=f"{sample.id}-{ids[sample.id]}"))
-        log(f"{entry.at}: {len(samples) - before:,} questions" + (f", {dropped:,} rows without one left out" if dropped else ""))
+            if (times := ids[sample.id]) > 1:
+                sample = dataclasses.replace(sample, id=f"{sample.id}-{times}")
+            samples.append(sample)
+
+        left_out = f", {dropped:,} rows without one left out" if dropped else ""
+        log(f"{entry.at}: {len(samples) - before:,} questions{left_out}")
     if not samples:
         raise PoolError("the sources hold no question")
     return samples
 
 
 def read_questions(reference: str) -> dict[str, str]:
-    """Questions of a test set by their ids: a name or hub id of test_sets.yaml, or a local table (column question or problem)."""
+    """The questions of a test set, by their ids.
+
+    reference: a name or hub id of test_sets.yaml, or a local table with a column 'question' or
+    'problem'. Raises PoolError, TableError or HubError.
+    """
     tests = section(TEST_SETS, "test_sets")
     if entry := tests.get(reference) or named(reference, tests.values()):
         return {question_id(question): question for _, question in questions(entry)}
+
     path, found = local_copy("dataset", reference), {}
     for place, row in read_rows(path):
         question = isinstance(row, dict) and (row.get("question") or row.get("problem"))
         if not isinstance(question, str):
-            raise PoolError(f"{path}, {place}: column 'question' (or 'problem') is missing; decontamination needs every test question")
+            raise PoolError(
+                f"{path}, {place}: column 'question' (or 'problem') is missing; "
+                "decontamination needs every test question"
+            )
         found[str(row.get("id") or question_id(question))] = question
     return found
 
 
-# ---- from rows to samples ----------------------------------------------------------------------------------------------
-
-
 def _samples(entry: Entry) -> Iterator[Sample]:
+    # A published pool names the source of each row, in the authors' spelling.
     published = _published() if "{" in entry.source else {}
     for row, question, answer, kind in answered(entry):
         source = fill(entry.source, row)
-        source = next((name for start, name in published.items() if source.startswith(start)), source)
+        names = (name for start, name in published.items() if source.startswith(start))
         texts = (fill(text, row) for text in (entry.domain, entry.trace, entry.attempt))
-        yield Sample(question_id(question), question, answer, source, *texts, kind=kind)
+        yield Sample(
+            question_id(question), question, answer, next(names, source), *texts, kind=kind
+        )
 
 
 def _published() -> dict[str, str]:
-    """Beginning of a published pool's source_type -> name in table 7."""
-    return {start: entry.source for entry in section(SOURCES, "sources") for start in entry.published_as}
+    """How the source_type of a published pool begins -> the source's name in Table 7."""
+    entries = section(SOURCES, "sources")
+    return {start: entry.source for entry in entries for start in entry.published_as}

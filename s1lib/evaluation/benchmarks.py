@@ -1,7 +1,9 @@
-"""Test sets -> problems: those of test_sets.yaml by hub id or local copy, or JSON lines of our own.
+"""Test sets as problems: the published ones, or JSON lines of one's own.
 
-One object per line: {"id": …, "question": …, "answer": …, "kind": "math" | "choice", "options": […]}; `kind` may be left
-to the profile, `options` belongs to a choice whose question does not list them yet.
+    {"id": "7", "question": "Which?", "answer": "B", "kind": "choice", "options": ["one", "two"]}
+
+`kind` ("math" or "choice") may be left to the profile. `options` belong to a choice whose question
+does not list them yet. test_sets.yaml says how the published ones are read.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from string import ascii_uppercase
 from s1lib.chat import lettered
 from s1lib.keeping.hashes import hash_of
 from s1lib.profile import Benchmark, Profile
-from s1lib.published.entries import TEST_SETS, Entry, answered, entry_for, question_id, section
+from s1lib.published.entries import TEST_SETS, Entry, entry_for, section
+from s1lib.published.questions import answered, question_id
 from s1lib.published.table_files import TableError, read_rows
 
 COLUMNS = ("id", "question", "answer")
@@ -22,12 +25,18 @@ KINDS = ("math", "choice")
 
 
 class BenchmarkError(TableError):
-    """A test set cannot be used; the message says which file and line, and what is wrong."""
+    """A test set cannot be used.
+
+    The message says which file and line, and what is wrong.
+    """
 
 
 @dataclass(frozen=True)
 class Problem:
-    """question: the prompt as the model sees it. gold: the answer, for a choice its letter."""
+    """One problem of a test set.
+
+    question: the prompt as the model sees it. gold: the answer, which for a choice is its letter.
+    """
 
     id: str
     question: str
@@ -36,31 +45,40 @@ class Problem:
 
 
 def load_benchmark(profile: Profile, benchmark: Benchmark) -> list[Problem]:
-    """The problems of one of the profile's benchmarks, the first `limit` of them, in the order of the table.
+    """The first `limit` problems of one of the profile's benchmarks, in the order of the table.
 
-    Raises HubError (not to be had), TableError (missing or damaged), or BenchmarkError: a column missing, an id twice, a
-    gold letter without option, another number of problems than the entry in test_sets.yaml says, another checksum than the
-    profile says.
+    Raises HubError when it cannot be had, TableError when it is missing or damaged, and
+    BenchmarkError when a problem has a defect, an id is there twice, or the number of problems or
+    the checksum is not what test_sets.yaml or the profile says.
     """
-    known = section(TEST_SETS, "test_sets").values()
-    path, entry = entry_for(profile.resolve(benchmark.path), (e for e in known if e.answer or e.choices), own=COLUMNS)
+    tests = section(TEST_SETS, "test_sets").values()
+    graded = [entry for entry in tests if entry.answer or entry.choices]
+    path, entry = entry_for(profile.resolve(benchmark.path), graded, own=COLUMNS)
+
     problems: dict[str, Problem] = {}
     for place, problem in _published(entry) if entry else _own(path, benchmark.kind):
         if problem.id in problems:
             raise BenchmarkError(f"{path}, {place}: the id {problem.id!r} is there twice")
         problems[problem.id] = problem
+
+    # A guessed layout may read another split, which only the number of problems shows.
     if not problems:
         raise BenchmarkError(f"{path} holds no problem")
     if entry and entry.count not in (None, len(problems)):
-        raise BenchmarkError(f"{path} holds {len(problems)} problems and should hold {entry.count}: correct `files` in {TEST_SETS.name}")
+        raise BenchmarkError(
+            f"{path} holds {len(problems)} problems and should hold {entry.count}: "
+            f"correct `files` in {TEST_SETS.name}"
+        )
+
     chosen = list(problems.values())[: benchmark.limit]
     if benchmark.sha256 not in ("", found := checksum(chosen)):
-        raise BenchmarkError(f"{path}: the checksum is {found}, the profile says {benchmark.sha256}: another version of it?")
+        says = f"the checksum is {found}, the profile says {benchmark.sha256}"
+        raise BenchmarkError(f"{path}: {says}: another version of it?")
     return chosen
 
 
 def checksum(problems: Iterable[Problem]) -> str:
-    """A key of all problems and their order: what is asked, the gold answers and how they are graded."""
+    """A key of what is asked, of the gold answers, of how they are graded, and of the order."""
     return hash_of([astuple(problem) for problem in problems])
 
 
@@ -78,9 +96,13 @@ def _problem(row: dict, kind: str, where: str) -> Problem:
     missing = next((field for field in COLUMNS if not str(row.get(field) or "").strip()), None)
     if missing:
         raise BenchmarkError(f"{where}: no {missing!r}")
-    kind, options, gold = row.get("kind") or kind, row.get("options") or [], str(row["answer"]).strip()
+    kind, options, gold = row.get("kind") or kind, row.get("options") or [], str(row["answer"])
+    gold = gold.strip()
     if kind not in KINDS:
         raise BenchmarkError(f"{where}: unknown kind {kind!r}; known: {', '.join(KINDS)}")
     if options and gold not in ascii_uppercase[: len(options)]:
-        raise BenchmarkError(f"{where}: the answer {gold!r} is not the letter of one of its {len(options)} options")
-    return Problem(str(row["id"]), row["question"] + (lettered(options) if options else ""), gold, kind)
+        raise BenchmarkError(
+            f"{where}: the answer {gold!r} is not the letter of one of its {len(options)} options"
+        )
+    question = row["question"] + (lettered(options) if options else "")
+    return Problem(str(row["id"]), question, gold, kind)

@@ -19,7 +19,7 @@ class ArtifactError(S1Error):
 
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; rename onto it on success, leave nothing behind on failure."""
+    """Yield a temporary name beside `path`, which is renamed on success and removed on failure."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
@@ -34,7 +34,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_directory(path: Path | str) -> Iterator[Path]:
-    """Yield an empty directory beside `path`; put it in the place of `path` on success, leave nothing behind on failure."""
+    """Yield an empty directory beside `path`, which takes its place on success, else is removed."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -50,17 +50,20 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
 
 def _explained(error: OSError, path: Path) -> Exception:
     if error.errno == errno.ENOSPC:
-        return ArtifactError(f"no space left on the disk that holds {path.parent}: free some and run again")
+        return ArtifactError(
+            f"no space left on the disk that holds {path.parent}: free some and run again"
+        )
     return error
 
 
 def write_text(path: Path | str, text: str) -> None:
+    """Write a text file, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_jsonl(path: Path | str, rows: Iterable[dict]) -> int:
-    """Write one JSON object per line, atomically; returns the number of rows."""
+    """Write one JSON object per line, whole or not at all; returns the number of rows."""
     count = 0
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for row in rows:
@@ -70,19 +73,21 @@ def write_jsonl(path: Path | str, rows: Iterable[dict]) -> int:
 
 
 def read_jsonl(path: Path | str) -> list[dict]:
-    """Rows of a JSONL file. Raises ArtifactError naming the file and line when one is cut or is not JSON."""
+    """Read a JSON Lines file; raises ArtifactError for a line that is cut or is not JSON."""
     return list(iter_jsonl(path))
 
 
 def iter_jsonl(path: Path | str) -> Iterator[dict]:
-    """`read_jsonl`, one row at a time: for files whose texts need not all be in memory."""
+    """`read_jsonl`, one row at a time, for files that need not be in memory as a whole."""
     path = Path(path)
     if not path.exists():
-        raise ArtifactError(f"{path} does not exist: run the notebook that writes it first (`make reproduce` runs all)")
+        first = "run the notebook that writes it first (`make reproduce` runs all)"
+        raise ArtifactError(f"{path} does not exist: {first}")
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
                 row = json.loads(line.decode("utf-8"))
             except ValueError:
-                raise ArtifactError(f"{path}, line {number}: not a complete JSON line; delete the file and run again") from None
+                cut = "not a complete JSON line; delete the file and run again"
+                raise ArtifactError(f"{path}, line {number}: {cut}") from None
             yield row

@@ -13,7 +13,16 @@ from typing import Any
 from s1lib.keeping.files import ArtifactError, write_text
 from s1lib.keeping.hashes import plain
 
-PACKAGES = ("torch", "transformers", "trl", "accelerate", "datasets", "numpy", "pandas", "math-verify")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "trl",
+    "accelerate",
+    "datasets",
+    "numpy",
+    "pandas",
+    "math-verify",
+)
 
 
 def versions() -> dict[str, str]:
@@ -26,18 +35,26 @@ def versions() -> dict[str, str]:
 
 
 def write_manifest(directory: Path | str, **facts: Any) -> None:
-    """Mark `directory` complete: what it was made from, with which versions, and every file in it with its size."""
+    """Mark `directory` complete: of what it was made, with which versions, and all files in it."""
     directory = Path(directory)
     files = {
-        str(p.relative_to(directory)): p.stat().st_size for p in sorted(directory.rglob("*")) if p.is_file() and p.name != "manifest.json"
+        str(p.relative_to(directory)): p.stat().st_size
+        for p in sorted(directory.rglob("*"))
+        if p.is_file() and p.name != "manifest.json"
     }
-    manifest = {**facts, "versions": versions(), "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "files": files}
+    manifest = {
+        **facts,
+        "versions": versions(),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "files": files,
+    }
     write_text(directory / "manifest.json", json.dumps(manifest, indent=1, default=plain) + "\n")
 
 
 def require_manifest(directory: Path | str) -> dict:
-    """The manifest of a finished stage, or ArtifactError naming the notebook to run."""
+    """The manifest of a finished stage; raises ArtifactError that names the notebook to run."""
     path = Path(directory) / "manifest.json"
     if not path.exists():
-        raise ArtifactError(f"{Path(directory)} is not finished: run notebook {Path(directory).name} first (or `make reproduce`)")
+        first = f"run notebook {path.parent.name} first (or `make reproduce`)"
+        raise ArtifactError(f"{path.parent} is not finished: {first}")
     return json.loads(path.read_text())

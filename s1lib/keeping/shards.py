@@ -12,8 +12,15 @@ from pathlib import Path
 from s1lib.keeping.files import ArtifactError, read_jsonl, write_jsonl
 
 
-def shard(directory: Path | str, name: str, key: str, make: Callable[[], list[dict]], *, log: Callable[[str], None] = print) -> list[dict]:
-    """Rows of shard `name`: read when it was finished under the same `key`, made (and kept) otherwise.
+def shard(
+    directory: Path | str,
+    name: str,
+    key: str,
+    make: Callable[[], list[dict]],
+    *,
+    log: Callable[[str], None] = print,
+) -> list[dict]:
+    """The rows of shard `name`, read where it was finished under the same `key` and made otherwise.
 
     A corrupt shard is set aside as *.corrupt, named in the log and made again.
     """
@@ -23,7 +30,12 @@ def shard(directory: Path | str, name: str, key: str, make: Callable[[], list[di
 
 
 async def shard_async(
-    directory: Path | str, name: str, key: str, make: Callable[[], Awaitable[list[dict]]], *, log: Callable[[str], None] = print
+    directory: Path | str,
+    name: str,
+    key: str,
+    make: Callable[[], Awaitable[list[dict]]],
+    *,
+    log: Callable[[str], None] = print,
 ) -> list[dict]:
     """`shard` for work that is awaited: decoding."""
     path = Path(directory) / f"{name}-{key}.jsonl"

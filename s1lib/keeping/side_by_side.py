@@ -1,7 +1,9 @@
-"""Independent pieces of work in processes of one thread each: a toy's matrices are too small for two threads to share.
+"""Independent pieces of work in processes of one thread each.
 
-for result in side_by_side(work, tasks, workers=workers(profile)):       # in the order of the tasks
-    ...
+A toy's matrices are too small for several threads to share.
+
+    for result in side_by_side(work, tasks, workers=workers(profile), log=print):
+        ...                                     # in the order of the tasks
 """
 
 from __future__ import annotations
@@ -18,22 +20,27 @@ from s1lib.profile import Profile
 
 
 def workers(profile: Profile) -> int:
-    """How many processes a stage may use: the profile's threads on a CPU; one where a GPU does the work or no number is named."""
+    """How many processes a stage may use: the profile's threads on a CPU, one beside a GPU."""
     return 1 if torch.cuda.is_available() else profile.threads or 1
 
 
 def side_by_side(
-    work: Callable[[Any, Callable[[str], None]], Any], tasks: Iterable[Any], *, workers: int, log: Callable[[str], None]
+    work: Callable[[Any, Callable[[str], None]], Any],
+    tasks: Iterable[Any],
+    *,
+    workers: int,
+    log: Callable[[str], None],
 ) -> Iterator[Any]:
-    """`work(task, log)` for every task, in their order; with one worker in this process. Both must be importable.
+    """Yield `work(task, log)` for every task, in their order; with one worker in this process.
 
-    What a task logs is printed when it is done. An interruption, or an error in one of them, ends those under way.
+    Work and tasks must be picklable. What a task logs is printed when it is done. An interruption,
+    or an error in one of them, ends those under way.
     """
     if workers == 1:
         for task in tasks:
             yield work(task, log)
         return
-    with multiprocessing.get_context("spawn").Pool(workers, _prepare) as pool:  # an error or an interruption ends what still runs
+    with multiprocessing.get_context("spawn").Pool(workers, _prepare) as pool:
         for result, lines in pool.imap(_collect, [(work, task) for task in tasks]):
             for line in lines:
                 log(line)
@@ -44,8 +51,10 @@ def side_by_side(
 
 def _prepare() -> None:
     torch.set_num_threads(1)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an unfinished directory is cleared away
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    # An exception, so that an unfinished directory is cleared away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Ctrl-C is the parent's to answer.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _collect(job: tuple[Callable, Any]) -> tuple[Any, list[str]]:

@@ -1,4 +1,4 @@
-"""References to models and datasets: what is a hub id, what is a path, and which ids a profile names."""
+"""References to models and datasets: what is a hub id, what a path, which ids a profile names."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ TABLES = (".jsonl", ".json", ".parquet", ".arrow", ".csv", ".yaml", ".yml")
 
 def is_hub_id(reference: str) -> bool:
     """`owner/name` or `owner/name@revision`, unless a local path is called so."""
-    named = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@\w[\w./-]*)?", reference) and not reference.endswith(TABLES)
+    named = re.fullmatch(
+        r"[\w-][\w.-]*/[\w.-]+(@\w[\w./-]*)?", reference
+    ) and not reference.endswith(TABLES)
     return bool(named) and not Path(reference).exists()
 
 
 def split_revision(reference: str) -> tuple[str, str | None]:
-    """`owner/name@revision` -> its two parts; revision None when none is pinned, and of a local path."""
+    """The two parts of `owner/name@revision`; None where no revision is pinned, and of a path."""
     name, _, revision = reference.partition("@") if is_hub_id(reference) else (reference, "", "")
     return name, revision or None
 

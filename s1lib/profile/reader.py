@@ -1,4 +1,4 @@
-"""Profiles from YAML: one file = every number of a run; an unknown key is refused.
+"""Profiles from YAML: one file holds every number of a run, and an unknown key is refused.
 
     profile = load_profile("toy")
     profile.stage("01_curation")          # outputs/toy/01_curation
@@ -30,11 +30,15 @@ class ProfileError(S1Error):
 
 
 def known_profiles() -> list[str]:
+    """The names of the profiles that come with the package."""
     return sorted(path.stem for path in PROFILES.glob("*.yaml"))
 
 
 def load_profile(name: str | None = None, *, outputs: str | Path | None = None) -> Profile:
-    """The profile `name` (default: $PROFILE, else toy), or a path to a YAML file. Raises ProfileError."""
+    """Read the profile `name` ($PROFILE or toy by default), or that of a path to a YAML file.
+
+    Raises ProfileError for a file, a key or a value that is not known.
+    """
     name = name or os.environ.get("PROFILE") or "toy"
     values = _read(name)
     values.setdefault("name", Path(name).stem)
@@ -52,8 +56,11 @@ def profile_files(name: str) -> list[Path]:
 def _path(name: str) -> Path:
     path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
     if not path.exists():
-        close = difflib.get_close_matches(name, known_profiles(), n=1, cutoff=0)
-        raise ProfileError(f"unknown profile {name!r}; did you mean {close[0]!r}? known: {', '.join(known_profiles())}")
+        known = known_profiles()
+        (close,) = difflib.get_close_matches(name, known, n=1, cutoff=0)
+        raise ProfileError(
+            f"unknown profile {name!r}; did you mean {close!r}? known: {', '.join(known)}"
+        )
     return path
 
 
@@ -66,7 +73,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ProfileError(f"{path} must hold `key: value` lines at its top level")
     if "outputs_root" in values:
-        raise ProfileError(f"{path}: unknown key 'outputs_root'; set the environment variable S1_OUTPUTS instead")
+        raise ProfileError(
+            f"{path}: unknown key 'outputs_root'; set the environment variable S1_OUTPUTS instead"
+        )
     return values
 
 
@@ -84,6 +93,7 @@ def _read(name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def _merge(base: dict, over: dict) -> dict:
+    """`over` over `base`, key by key at every depth."""
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
@@ -94,19 +104,26 @@ def _merge(base: dict, over: dict) -> dict:
 def _build(kind: type, values: Any, where: str) -> Any:
     """`values` as the dataclass `kind`, every key known and of the declared type."""
     if not isinstance(values, dict):
-        raise ProfileError(f"profile key {where.rstrip('.')!r} must hold `key: value` lines, not {values!r}")
+        raise ProfileError(
+            f"profile key {where.rstrip('.')!r} must hold `key: value` lines, not {values!r}"
+        )
     hints = typing.get_type_hints(kind)
     for key in values:
         if key not in hints:
             close = difflib.get_close_matches(str(key), hints, n=1, cutoff=0)
-            raise ProfileError(f"unknown profile key {where + str(key)!r}; did you mean {where + close[0]!r}?")
+            raise ProfileError(
+                f"unknown profile key {where + str(key)!r}; did you mean {where + close[0]!r}?"
+            )
     try:
-        return kind(**{key: _convert(hints[key], value, where + key) for key, value in values.items()})
+        return kind(
+            **{key: _convert(hints[key], value, where + key) for key, value in values.items()}
+        )
     except TypeError as error:
         raise ProfileError(f"profile: {error}") from None
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
+    """`value` as the type `hint`; `where` is its key, for the error."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         if value is None:
@@ -116,7 +133,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return _build(hint, value, where + ".")
     if origin is typing.Literal:
         if value not in arguments:
-            raise ProfileError(f"profile key {where!r} must be one of {', '.join(map(str, arguments))}, not {value!r}")
+            choices = ", ".join(map(str, arguments))
+            raise ProfileError(f"profile key {where!r} must be one of {choices}, not {value!r}")
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):

@@ -17,7 +17,7 @@ CUT = "cut"  # the model that is trained on examples cut at `sft.cut_length`
 
 @dataclass(frozen=True)
 class BaseModel:
-    """One base model of the toy universe, trained from scratch (the roles of Qwen2.5-7B and 32B)."""
+    """One base model of the toy universe, which plays the part of Qwen2.5-7B or 32B."""
 
     hidden_size: int = 128
     layers: int = 4
@@ -42,18 +42,18 @@ class Universe:
     seed: int = 0
     large: BaseModel = field(default_factory=BaseModel)
     small: BaseModel = field(default_factory=lambda: BaseModel(gated=False))
-    reward_tokens: int = 300_000  # the process reward model is the large base model trained on so many tokens more
+    reward_tokens: int = 300_000  # that make the large base model the process reward model
 
 
 @dataclass(frozen=True)
 class Assistant:
-    """A language model that curation asks: an OpenAI-compatible chat endpoint (`url`), else a checkpoint on the profile's engine."""
+    """A language model that curation asks: an OpenAI-like endpoint, or an engine's model."""
 
-    model: str = ""  # the endpoint's name for it; without an endpoint a path or hub id
+    model: str = ""  # the endpoint's name for it, or a path or hub id without an endpoint
     url: str = ""  # of the endpoint, e.g. http://localhost:8000/v1
     key: str = ""  # NAME of the environment variable that holds the endpoint's key
     max_tokens: int = 4096  # per reply
-    temperature: float = 0.0  # of the first try; a reply that cannot be read is asked for again at 0.7
+    temperature: float = 0.0  # of the first try; 0.7 after a reply that cannot be read
     concurrency: int = 64  # requests under way
     per_minute: int = 0  # requests; 0 = no limit
     retries: int = 8  # of one request that fails, with growing pauses
@@ -71,10 +71,11 @@ class Curation:
     ngram: int = 8  # words; decontamination
     models: tuple[str, ...] = ("@00_toy_universe/base-small", "@00_toy_universe/base-large")
     attempt_tokens: int = 64  # per attempt
-    also_tests: tuple[str, ...] = ()  # further test sets to decontaminate against: paths, hub ids, names of sources.yaml
-    across_sources: bool = False  # also drop n-grams shared with an earlier source, as the official scripts do
-    quality: str = "s1lib"  # rules: "s1lib", or "official" for exactly those of the official scripts
-    selection: str = "paper"  # "paper" (Algorithm 1) | "official" (its notebook, with a third stage)
+    # Further test sets to decontaminate against: paths, hub ids, names of sources.yaml.
+    also_tests: tuple[str, ...] = ()
+    across_sources: bool = False  # also against earlier sources, as the official scripts do
+    quality: str = "s1lib"  # rules: "s1lib", or those of the "official" scripts alone
+    selection: str = "paper"  # Algorithm 1, or the three stages of the "official" notebook
     teacher: Assistant | None = None  # writes the traces that the pool lacks
     classifier: Assistant | None = None  # names the domains that the pool lacks
     judge: Assistant | None = None  # grades what a program cannot: proofs, prose
@@ -97,9 +98,10 @@ class SFT:
 
     base: str = "@00_toy_universe/base-large"
     sets: tuple[str, ...] = ("s1", "random", "diverse", "longest", "full")
-    conditional: tuple[str, ...] = ("token", "step")  # models for conditional length control, trained on the s1 set; also "class"
+    # Models for conditional length control, trained on the s1 set: "token", "step", "class".
+    conditional: tuple[str, ...] = ("token", "step")
     published: tuple[TrainingSet, ...] = ()  # further models on published sets: s1.1, say
-    cut_length: int = 0  # tokens; also train "cut": s1 with its examples cut there (Table 8); 0 = not
+    cut_length: int = 0  # tokens that model "cut" sees of an example (Table 8); 0 = no such model
     step_separator: str = "\n\n"  # between the steps of a trace
     epochs: float = 5.0
     max_steps: int = -1  # caps sets that are larger than the curated one; -1 = epochs alone
@@ -110,15 +112,17 @@ class SFT:
     weight_decay: float = 1e-4
     adam_betas: tuple[float, float] = (0.9, 0.95)
     max_length: int = 32768  # tokens; nothing may be longer
-    too_long: Literal["refuse", "drop"] = "refuse"  # what happens to a sample that is; it is never cut
+    too_long: Literal["refuse", "drop"] = "refuse"  # a longer sample; none is ever cut
     bf16: bool = True
-    optim: Literal["adamw_torch_fused", "adamw_torch_8bit"] = "adamw_torch_fused"  # 8 bit: torchao's, not the paper's
+    # 8 bit is torchao's, and not the paper's.
+    optim: Literal["adamw_torch_fused", "adamw_torch_8bit"] = "adamw_torch_fused"
     gradient_checkpointing: bool = True
-    activation_offloading: bool = False  # what the backward pass needs waits in host memory: the same training
-    processes: int = 1  # GPUs, each with one process; more than one is launched with accelerate and sharded by FSDP2
-    offload: bool = False  # parameters, gradients and optimiser states in host memory (FSDP2): the same training
-    lora_rank: int = 0  # low-rank adapters (peft) on all linear layers instead of full fine-tuning; 0 = full, as the paper
-    checkpoint_steps: int = 0  # optimiser steps between checkpoints that a killed run goes on from; 0 = none
+    activation_offloading: bool = False  # activations wait in host memory: the same training
+    processes: int = 1  # one per GPU; several are launched with accelerate and sharded by FSDP2
+    # Parameters, gradients and optimiser states in host memory (FSDP2): the same training.
+    offload: bool = False
+    lora_rank: int = 0  # of adapters (peft) on all linear layers; 0 = full, as the paper
+    checkpoint_steps: int = 0  # steps between checkpoints that a killed run goes on from; 0 = none
     seed: int = 0
 
     def limit_of(self, model: str) -> int:
@@ -128,20 +132,23 @@ class SFT:
 
     @property
     def launched(self) -> bool:
-        """Whether training runs in processes of its own, under FSDP2: one GPU needs that only for `offload`."""
+        """Whether training runs in processes of its own, under FSDP2 (one GPU: for `offload`)."""
         return self.processes > 1 or self.offload
 
     @property
     def models(self) -> tuple[str, ...]:
         """Everything that notebook 02 trains, in the order of its tables."""
-        return (*self.sets, *(one.name for one in self.published), *((CUT,) if self.cut_length else ()), *self.conditional)
+        published = (one.name for one in self.published)
+        cut = (CUT,) if self.cut_length else ()
+        return (*self.sets, *published, *cut, *self.conditional)
 
 
 @dataclass(frozen=True)
 class EngineSettings:
     """Which engine decodes, and how."""
 
-    kind: Literal["torch", "vllm", "server"] = "torch"  # transformers' models, vLLM in this process, servers at `urls`
+    # Models of transformers, vLLM in this process, or servers at `urls`.
+    kind: Literal["torch", "vllm", "server"] = "torch"
     dtype: str = "float32"
     max_rows: int = 64  # sequences decoded at a time; "server": by each replica
     max_context: int = 1024  # tokens, prompt included
@@ -160,7 +167,7 @@ class Benchmark:
     role: str = ""  # "AIME24" | "MATH500" | "GPQA-Diamond" | "AIME25"
     kind: str = "math"  # "math" | "choice"
     limit: int | None = None  # first n problems only
-    sha256: str = ""  # the checksum that notebook 04 prints, to refuse any other version; "" = not checked
+    sha256: str = ""  # as notebook 04 prints it, to refuse any other version; "" = not checked
 
 
 @dataclass(frozen=True)
@@ -173,10 +180,11 @@ class Evaluation:
     waits: tuple[int, ...] = (1, 2, 4, 6)
     strings: tuple[str, ...] = ("Wait", "Hmm", "Alternatively", "")
     string_waits: int = 2
-    token_limits: tuple[int, ...] = (1024, 2048, 4096, 8192, 16384)  # tokens; token-conditional control
-    step_limits: tuple[int, ...] = (16, 32, 64, 128, 256)  # steps; step-conditional control
+    token_limits: tuple[int, ...] = (1024, 2048, 4096, 8192, 16384)  # token-conditional control
+    step_limits: tuple[int, ...] = (16, 32, 64, 128, 256)  # step-conditional control
     answer_tokens: int = 512  # reserved for the answer
-    sampled_problems: int | None = None  # of each benchmark, for votes, rejection, trees and conditional control; None = all
+    # Of each benchmark, for votes, rejection, trees and conditional control; None = all.
+    sampled_problems: int | None = None
     votes: tuple[int, ...] = (1, 2, 4, 8, 16)
     vote_temperature: float = 1.0
     rejection_caps: tuple[int, ...] = (3500, 4000, 5000, 6000, 8000, 16000)  # tokens
@@ -197,9 +205,17 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Profile:
+    """All settings of a run, and where it writes."""
+
     name: str
     description: str = ""
-    notebooks: tuple[str, ...] = ("01_curation", "02_sft", "03_budget_forcing", "04_evaluation", "05_scaling_analysis")
+    notebooks: tuple[str, ...] = (
+        "01_curation",
+        "02_sft",
+        "03_budget_forcing",
+        "04_evaluation",
+        "05_scaling_analysis",
+    )
     threads: int = 0  # torch threads; 0 = every core
     universe: Universe | None = None
     curation: Curation = field(default_factory=Curation)
@@ -214,7 +230,7 @@ class Profile:
         return Path(self.outputs_root or ROOT / "outputs") / self.name
 
     def stage(self, notebook: str) -> Path:
-        """Where notebook `notebook` writes; nothing is created."""
+        """Where a notebook writes; nothing is created."""
         return self.outputs / notebook
 
     def create_stage(self, notebook: str) -> Path:

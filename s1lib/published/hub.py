@@ -1,7 +1,11 @@
-"""A repository of the hub as a local folder: from the hub's cache (what `make fetch` fills), downloaded where there is a network."""
+"""A repository of the hub as a local folder, from the hub's cache or the network.
+
+`make fetch` fills the cache, so that a machine without a network finds everything there.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from pathlib import Path
 
@@ -10,32 +14,37 @@ from s1lib.profile import is_hub_id, split_revision
 
 
 class HubError(S1Error):
-    """A repository is neither in the hub's cache nor within reach; the message says why and what to do."""
+    """A repository is neither in the hub's cache nor within reach."""
 
 
 def local_copy(kind: str, reference: str) -> Path:
-    """Where `reference` lies: a path as it is, a hub id ("owner/name@revision") as its folder in the hub's cache.
+    """Where a data set or model lies on this machine.
 
-    kind: "dataset" or "model". Raises HubError, in one line, with the reason and the way out.
+    kind: "dataset" or "model". reference: a path, which is returned as it is, or a hub id
+    ("owner/name@revision"), which becomes its folder in the hub's cache. Raises HubError with the
+    reason and the way out.
     """
     if not is_hub_id(reference):
         return Path(reference)
     name, revision = split_revision(reference)
-    try:
+
+    # The cache is asked first: it needs no network, and `main` stays what was fetched.
+    with contextlib.suppress(HubError):
         return _snapshot(kind, name, revision, local_files_only=True)
-    except HubError:
-        pass
     try:
         return download(kind, name, revision)
     except HubError as error:
         raise HubError(
-            f"{error}; run `make fetch` with this profile where there is a network (what is gated needs `hf auth login`), "
-            "or download it and name the folder instead"
+            f"{error}; run `make fetch` with this profile where there is a network (what is gated "
+            "needs `hf auth login`), or download it and name the folder instead"
         ) from None
 
 
 def download(kind: str, name: str, revision: str | None) -> Path:
-    """The repository's folder in the hub's cache, brought up to date. Raises HubError."""
+    """Bring a repository in the hub's cache up to date and return its folder there.
+
+    Raises HubError.
+    """
     return _snapshot(kind, name, revision)
 
 
@@ -47,6 +56,7 @@ def _snapshot(kind: str, name: str, revision: str | None, **options: bool) -> Pa
     try:
         return Path(snapshot_download(name, revision=revision, repo_type=kind, **options))
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, ValueError, OSError) as error:
+        # A full disk is told by the caller, which knows what was being fetched.
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -14,17 +14,19 @@ PAPER = Path(__file__).parent / "paper"
 
 
 class UnknownReferenceError(S1Error):
-    """There is no such table or figure; the message names the nearest."""
+    """There is no such table or figure. The message names the nearest."""
 
 
 def names() -> list[str]:
+    """What `load` knows."""
     return sorted(path.stem for path in PAPER.glob("*.csv"))
 
 
 def load(name: str) -> pd.DataFrame:
-    """The published numbers of one figure or table ("figure1", "figure2_right", "table12", ...), tidy.
+    """The published numbers of one figure or table, such as "figure1" or "table12".
 
-    Accuracies in %, differences in points, tokens in tokens; text cells that are empty read "". Raises UnknownReferenceError.
+    Accuracies are in %, differences in points, lengths in tokens. A text cell that is empty reads
+    "". Raises UnknownReferenceError.
     """
     return _read(name).copy()
 
@@ -33,7 +35,11 @@ def load(name: str) -> pd.DataFrame:
 def _read(name: str) -> pd.DataFrame:
     if name not in names():
         close = difflib.get_close_matches(name, names(), n=1, cutoff=0)
-        raise UnknownReferenceError(f"no reference data {name!r}" + (f"; did you mean {close[0]!r}?" if close else f" in {PAPER}"))
+        hint = f"; did you mean {close[0]!r}?" if close else f" in {PAPER}"
+        raise UnknownReferenceError(f"no reference data {name!r}{hint}")
+
+    # A column of notes of which all are empty is read as numbers, hence the three names.
     table = pd.read_csv(PAPER / f"{name}.csv")
-    texts = ["source", "how", "note", *table.select_dtypes(exclude="number").columns]
-    return table.assign(**{column: table[column].astype(object).where(table[column].notna(), "") for column in dict.fromkeys(texts)})
+    for column in {"source", "how", "note", *table.select_dtypes(exclude="number").columns}:
+        table[column] = table[column].astype(object).where(table[column].notna(), "")
+    return table

@@ -1,8 +1,9 @@
-"""Rows of a table in whatever form it lies: JSON lines, JSON, parquet, arrow or CSV; one file, or a folder of them.
+"""Rows of a table in whatever form it lies: JSON lines, JSON, parquet, arrow or CSV.
 
-    for place, row in read_rows("mirror/s1K", columns={"question", "solution"}):    # place: "data/a.parquet, row 7"
+    for place, row in read_rows("mirror/s1K", columns={"question", "solution"}):
+        ...  # place: "train-0.parquet, row 7"
 
-A folder is what the hub hands out: `files` (a glob in it) says which of its files make the table.
+A table is one file or a folder of them, which is what the hub hands out.
 """
 
 from __future__ import annotations
@@ -26,34 +27,57 @@ Row = dict[str, Any]
 
 
 class TableError(S1Error):
-    """A table cannot be used; the message is one line that names the file, the place in it and what is wrong."""
+    """A table cannot be used.
+
+    The message is one line that names the file, the place in it and what is wrong.
+    """
 
 
 def table_files(path: Path | str, files: str = "**/*") -> list[Path]:
-    """The files of a table, sorted; `files` (globs separated by spaces) applies to a folder. TableError when there is none."""
+    """The files of a table, sorted by their paths.
+
+    files: which ones of a folder, as globs separated by spaces. Raises TableError when there is
+    none.
+    """
     path = Path(path)
     if path.is_file():
         if path.suffix not in SUFFIXES:
-            raise TableError(f"{path}: cannot read {path.suffix or 'a file without suffix'}; known: {', '.join(SUFFIXES)}")
+            suffix = path.suffix or "a file without suffix"
+            raise TableError(f"{path}: cannot read {suffix}; known: {', '.join(SUFFIXES)}")
         return [path]
+
     if not path.exists():
-        raise TableError(f"{path} does not exist: check the path, or run the notebook that writes it first")
-    found = {file for pattern in files.split() for file in path.glob(pattern) if file.suffix in SUFFIXES and file.is_file()}
+        raise TableError(
+            f"{path} does not exist: check the path, or run the notebook that writes it first"
+        )
+    found = {
+        file
+        for pattern in files.split()
+        for file in path.glob(pattern)
+        if file.suffix in SUFFIXES and file.is_file()
+    }
+
     if not found:
         raise TableError(f"{path} holds no {', '.join(SUFFIXES)} file that matches {files!r}")
     return sorted(found)
 
 
 def columns_of(path: Path | str, files: str = "**/*") -> set[str]:
-    """Names of the columns of the first file (of the first row, in JSON)."""
+    """Names of the columns of a table's first file, which in JSON are those of its first row."""
     first = table_files(path, files)[0]
     if first.suffix == ".parquet":
         return set(_open(first, pq.ParquetFile).schema_arrow.names)
     return set(next((row for _, row in _rows(first, None) if isinstance(row, dict)), {}))
 
 
-def read_rows(path: Path | str, *, columns: set[str] | None = None, files: str = "**/*") -> Iterator[tuple[str, Any]]:
-    """(place, row) of every row; of parquet only `columns` are read. Raises TableError that names the file and the place."""
+def read_rows(
+    path: Path | str, *, columns: set[str] | None = None, files: str = "**/*"
+) -> Iterator[tuple[str, Any]]:
+    """Yield (place, row) for every row of a table.
+
+    columns: what is needed, so that parquet files are not read whole. Raises TableError that
+    names the file and the place in it.
+    """
     for file in table_files(path, files):
         name = f"{file.name}, " if Path(path).is_dir() else ""
         for place, row in _rows(file, columns):
@@ -64,14 +88,17 @@ def _rows(file: Path, columns: set[str] | None) -> Iterator[tuple[str, Any]]:
     if file.suffix == ".jsonl":
         yield from _json_lines(file)
         return
+
     if file.suffix == ".json":
         tables = [_json(file)]
     elif file.suffix == ".parquet":
         tables = _parquet(file, columns)
-    elif file.suffix == ".csv":  # quoted cells may hold newlines: GPQA's do
+    elif file.suffix == ".csv":
         tables = [_open(file, _read_csv).to_pylist()]
     else:
         tables = _arrow(file)
+
+    # Parquet and arrow are read while they are iterated, so their damage shows only here.
     number = 0
     try:
         for rows in tables:
@@ -79,7 +106,8 @@ def _rows(file: Path, columns: set[str] | None) -> Iterator[tuple[str, Any]]:
                 number += 1
                 yield f"row {number}", row
     except (UnicodeDecodeError, pa.ArrowException) as error:
-        raise TableError(f"{file}, after row {number}: {_line(error)}; the file is damaged or not UTF-8") from None
+        found = f"{file}, after row {number}: {_line(error)}"
+        raise TableError(f"{found}; the file is damaged or not UTF-8") from None
 
 
 def _json_lines(file: Path) -> Iterator[tuple[str, Any]]:
@@ -87,12 +115,18 @@ def _json_lines(file: Path) -> Iterator[tuple[str, Any]]:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
+            place = f"line {number}"
             try:
-                yield f"line {number}", json.loads(line.decode("utf-8"))
+                yield place, json.loads(line.decode("utf-8"))
             except UnicodeDecodeError as error:
-                raise TableError(f"{file}, line {number}: not UTF-8 (byte {line[error.start]:#04x}); convert the file first") from None
+                byte = f"byte {line[error.start]:#04x}"
+                raise TableError(
+                    f"{file}, {place}: not UTF-8 ({byte}); convert the file first"
+                ) from None
             except ValueError:
-                raise TableError(f"{file}, line {number}: not a complete JSON line; the file may have been cut") from None
+                raise TableError(
+                    f"{file}, {place}: not a complete JSON line; the file may have been cut"
+                ) from None
 
 
 def _json(file: Path) -> list[Any]:
@@ -107,22 +141,27 @@ def _json(file: Path) -> list[Any]:
 
 def _parquet(file: Path, columns: set[str] | None) -> Iterator[list[Row]]:
     table = _open(file, pq.ParquetFile)
-    wanted = None if columns is None else [name for name in table.schema_arrow.names if name in columns]
+    wanted = (
+        None if columns is None else [name for name in table.schema_arrow.names if name in columns]
+    )
     for batch in table.iter_batches(batch_size=BATCH, columns=wanted):
         yield batch.to_pylist()
 
 
 def _arrow(file: Path) -> Iterator[list[Row]]:
-    """`datasets` saves the stream format, others the file format."""
+    """The batches of an arrow file, which `datasets` saves as a stream and others as a file."""
     try:
         reader = pa.ipc.open_stream(pa.memory_map(str(file)))
         yield from (batch.to_pylist() for batch in reader)
     except pa.ArrowInvalid:
         reader = _open(file, lambda name: pa.ipc.open_file(pa.memory_map(name)))
-        yield from (reader.get_batch(index).to_pylist() for index in range(reader.num_record_batches))
+        yield from (
+            reader.get_batch(index).to_pylist() for index in range(reader.num_record_batches)
+        )
 
 
 def _read_csv(name: str) -> pa.Table:
+    # Quoted cells may hold newlines, as those of GPQA do.
     return pa.csv.read_csv(name, parse_options=pa.csv.ParseOptions(newlines_in_values=True))
 
 
@@ -130,7 +169,8 @@ def _open(file: Path, reader: Any) -> Any:
     try:
         return reader(str(file))
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise TableError(f"{file}: {_line(error)}; the file is damaged, not UTF-8 or not what its name says") from None
+        wrong = "the file is damaged, not UTF-8 or not what its name says"
+        raise TableError(f"{file}: {_line(error)}; {wrong}") from None
 
 
 def _line(error: Exception) -> str:

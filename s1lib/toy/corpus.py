@@ -1,9 +1,10 @@
-"""What the toy's base models read: documents that teach arithmetic, looking up a step by its label, and re-solving.
+"""What the toy's base models read: documents that teach arithmetic, look-up by label, re-solving.
 
-Each document is a list of (text, trained?): what is drawn at random (a question, the values of a drill) is shown but left
-out of the loss, as nothing can be learnt from predicting it. The mixture moves from drills (dense look-ups and facts,
-every length from the start: look-ups emerge last) to whole solutions.
-No document holds the thinking or answer delimiters: that format is what SFT teaches.
+A document is a list of segments (text, trained?). What was drawn at random, such as a question or
+the values of a drill, is shown but left out of the loss, as nothing can be learnt from predicting
+it. The mixture moves from drills to whole solutions. Drills are dense practice at every length from
+the start, because look-up is the last skill to emerge. No document holds the delimiters of thinking
+and answer: that format is what SFT teaches.
 """
 
 from __future__ import annotations
@@ -12,23 +13,28 @@ import random
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
-from s1lib.toy.problems import FAMILIES, HARD_STEPS, LABELS, OPERATORS, draw_problem, two
+from s1lib.toy.families import FAMILIES, OPERATORS
+from s1lib.toy.problems import HARD_STEPS, LABELS, draw_problem, two
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, Solution, solve
 from s1lib.toy.tokenizer import END_OF_TEXT, IM_END, IM_START
 
-Document = list[tuple[str, bool]]
+Document = list[tuple[str, bool]]  # segments: text, trained?
 WORKED = tuple(family for family in FAMILIES if family.worked)
 BASE_SLIP_RATE = 0.15  # so that copying an earlier result does not pay
 MARKERS = ((WAIT, 0.7), (HMM, 0.15), (ALTERNATIVELY, 0.15))
 
 
+# ---- the kinds of documents; each is written for a number of steps, which two of them ignore ----
+
+
 def drill(rng: random.Random, steps: int, *, careful: bool, hard: float = HARD_STEPS) -> Document:
-    """A question, then its steps in random order on random values: the densest practice of look-up and arithmetic."""
+    """A question, then its steps in random order on random values: practice of look-up and sums."""
     problem = draw_problem(rng, rng.choice(WORKED), steps, hard=hard)
     document = [(f"{problem.stem}\nExercises", False)]
     for _ in range(4 if careful else 10):
         index = rng.randrange(steps)
-        solution = Solution(replace(problem, start=rng.randint(0, 99)), rng, values=[rng.randint(0, 99)] * index)
+        start = replace(problem, start=rng.randint(0, 99))
+        solution = Solution(start, rng, values=[rng.randint(0, 99)] * index)
         line = solution.careful(index) if careful else solution.quick(index)
         given = len("a: 34")
         document += [("\n" + line[:given], False), (line[given:], True)]
@@ -36,9 +42,10 @@ def drill(rng: random.Random, steps: int, *, careful: bool, hard: float = HARD_S
 
 
 def recall(rng: random.Random, steps: int) -> Document:
-    """A question, then its steps in random order, word for word: nothing but looking up by label."""
+    """A question, then its steps in random order, word for word: practice of look-up alone."""
     problem = draw_problem(rng, rng.choice(WORKED), steps)
-    told = [f"{problem.family.verbs[OPERATORS.index(step.operator)]}{two(step.operand)}" for step in problem.steps]
+    verbs = problem.family.verbs
+    told = [f"{verbs[OPERATORS.index(step.operator)]}{two(step.operand)}" for step in problem.steps]
     document = [(f"{problem.stem}\nExercises", False)]
     for _ in range(12):
         index = rng.randrange(steps)
@@ -47,7 +54,7 @@ def recall(rng: random.Random, steps: int) -> Document:
 
 
 def walk(rng: random.Random, steps: int) -> Document:
-    """The walk over the options alone, several times over the same four."""
+    """A question's four options compared with a result, several times over."""
     problem = draw_problem(rng, rng.choice(WORKED), 1, choice=True)
     document = [(f"{problem.question}\nExercises", False)]
     for _ in range(6):
@@ -60,20 +67,24 @@ def walk(rng: random.Random, steps: int) -> Document:
 
 
 def direct(rng: random.Random, steps: int) -> Document:
-    """Question -> answer, as an Instruct model answers without thinking; all families, few steps."""
-    problem = draw_problem(rng, rng.choice(FAMILIES), rng.choice((1, 1, 2)), choice=rng.random() < 0.2)
-    return [(f"{IM_START}user\n{problem.question}{IM_END}\n{IM_START}assistant\n", False), (f"Answer: {problem.gold}{IM_END}", True)]
+    """A question of any family and its answer, as an Instruct model answers without thinking."""
+    family, few = rng.choice(FAMILIES), rng.choice((1, 1, 2))
+    problem = draw_problem(rng, family, few, choice=rng.random() < 0.2)
+    return [
+        (f"{IM_START}user\n{problem.question}{IM_END}\n{IM_START}assistant\n", False),
+        (f"Answer: {problem.gold}{IM_END}", True),
+    ]
 
 
 def worked(rng: random.Random, steps: int) -> Document:
-    """A question and its solution, quick or digit by digit."""
+    """A question and its right solution, quick or digit by digit."""
     problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < 0.2)
     solution = solve(problem, rng, careful=rng.random() < 0.3)
     return [(problem.question, False), (f"\n{solution.text}{END_OF_TEXT}", True)]
 
 
 def resolved(rng: random.Random, steps: int) -> Document:
-    """Flawed work that is solved again, now and then beyond the point where everything is checked."""
+    """Flawed work that is solved again, now and then after everything has been checked."""
     problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < 0.2)
     most = (steps + 1) // 2
     count = most + rng.randint(1, 3) if rng.random() < 0.4 else rng.randint(1, max(1, most))
@@ -83,8 +94,10 @@ def resolved(rng: random.Random, steps: int) -> Document:
     return [(problem.question, False), (f"\n{solution.text}{END_OF_TEXT}", True)]
 
 
-# kind -> (write, share of the documents at the start, at the end of the schedule)
-KINDS: dict[str, tuple[Callable[..., Document], float, float]] = {
+# ---- the mixture -------------------------------------------------------------------------------
+
+# kind -> (how it is written, its share of the documents at the start of the schedule, at the end)
+KINDS: dict[str, tuple[Callable[[random.Random, int], Document], float, float]] = {
     "drill": (lambda rng, steps: drill(rng, steps, careful=False), 0.42, 0.13),
     "recall": (recall, 0.25, 0.0),
     "careful": (lambda rng, steps: drill(rng, steps, careful=True, hard=0.5), 0.22, 0.10),
@@ -94,18 +107,24 @@ KINDS: dict[str, tuple[Callable[..., Document], float, float]] = {
     "resolved": (resolved, 0.05, 0.38),
 }
 
-
-TEACHES = {"digit by digit": "careful", "look-up": "drill", "option walk": "walk"}  # skill of the gate -> the kind that trains it
+# Skill of the gate -> the kind that trains it.
+TEACHES = {"digit by digit": "careful", "look-up": "drill", "option walk": "walk"}
 PRACTICE = 0.4  # share added for a skill that the gate has found missing
 
 
 def documents(
-    rng: random.Random, progress: Callable[[], float], *, missing: Collection[str] = (), max_steps: int = len(LABELS)
+    rng: random.Random, progress: Callable[[], float], *, missing: Collection[str] = ()
 ) -> Iterator[Document]:
-    """Documents without end; `progress()` in [0, 1] moves the mixture along the schedule. missing: skills to practise more."""
+    """Draw documents without end; `progress()` says where in the schedule, from 0 to 1.
+
+    The skills named in `missing` are practised more.
+    """
     practised = [TEACHES[skill] for skill in missing]
     while True:
         at = min(1.0, progress())
-        shares = [first + (last - first) * at + PRACTICE * (name in practised) for name, (_, first, last) in KINDS.items()]
+        shares = [
+            first + (last - first) * at + PRACTICE * (name in practised)
+            for name, (_, first, last) in KINDS.items()
+        ]
         write = rng.choices(list(KINDS.values()), shares)[0][0]
-        yield write(rng, rng.randint(1, max_steps))
+        yield write(rng, rng.randint(1, len(LABELS)))

@@ -1,4 +1,4 @@
-"""Base models on the disk: trained once, keyed by what they were trained with, and what notebook 00 shows of them."""
+"""The toy's models on disk, each trained once, and what notebook 00 shows of them."""
 
 from __future__ import annotations
 
@@ -18,24 +18,35 @@ from s1lib.hardware.plain_attention import PLAIN_ATTENTION
 from s1lib.keeping.files import atomic_directory, write_text
 from s1lib.keeping.hashes import hash_of, hash_of_file, hash_of_model
 from s1lib.profile import BaseModel
-from s1lib.toy.pretrain import GATE, pretrain
+from s1lib.toy.gate import GATE
+from s1lib.toy.pretrain import pretrain
 from s1lib.toy.reward_training import train_reward
 from s1lib.toy.tokenizer import build_tokenizer
 
+Log = Callable[[str], None]
 
-def base_model(directory: Path, settings: BaseModel, *, seed: int, context: int, log: Callable[[str], None] = print) -> dict[str, Any]:
-    """Train a base model into `directory`, unless the same one is there; returns its training.json.
 
-    Keys: key, parameters, tokens, seconds, passed (the gate), curve (rows tokens, loss), gate (rows tokens, skill, share).
-    The key covers the settings and this room's code.
+def base_model(
+    directory: Path, settings: BaseModel, *, seed: int, context: int, log: Log = print
+) -> dict[str, Any]:
+    """Train a base model into `directory`, unless the same one is there; return its training.json.
+
+    The record holds its key (of the settings and of this package's code), parameters, tokens,
+    seconds, whether it passed the gate, and the rows of the loss curve and of the gate.
     """
     key = hash_of(settings, seed, context, _code())
     if record := _finished(directory, key, log):
         return record
     with atomic_directory(directory) as work:
         tokenizer = build_tokenizer()
-        follow = {"log": lambda line: log(f"{directory.name}: {line}"), "processes": min(2, torch.get_num_threads())}
-        trained = pretrain(tokenizer, settings, seed=seed, context=context, **follow)
+        trained = pretrain(
+            tokenizer,
+            settings,
+            seed=seed,
+            context=context,
+            log=lambda line: log(f"{directory.name}: {line}"),
+            processes=min(2, torch.get_num_threads()),
+        )
         trained.model.save_pretrained(work)
         tokenizer.save_pretrained(work)
         record = {
@@ -52,26 +63,33 @@ def base_model(directory: Path, settings: BaseModel, *, seed: int, context: int,
 
 
 def reward_model(
-    directory: Path, base: Path, *, tokens: int, seed: int, context: int, log: Callable[[str], None] = print
+    directory: Path, base: Path, *, tokens: int, seed: int, context: int, log: Log = print
 ) -> dict[str, Any]:
-    """Train the process reward model from `base` into `directory`, unless the same one is there; returns its training.json.
+    """Train the process reward model from the base model at `base`, unless the same one is there.
 
-    Keys: key, tokens, seconds, right, wrong (shares of held-out lines, right and wrong ones, that get the verdict they deserve).
+    Returns its training.json: key, tokens, seconds, and the shares "right" and "wrong" of held-out
+    right and wrong lines that are judged so.
     """
     key = hash_of(tokens, seed, context, hash_of_model(str(base)), _code())
     if record := _finished(directory, key, log):
         return record
     start = time.perf_counter()
     with atomic_directory(directory) as work:
-        model = Qwen2ForCausalLM.from_pretrained(base, attn_implementation=PLAIN_ATTENTION)
-        follow = {"log": lambda line: log(f"{directory.name}: {line}")}
-        shares = train_reward(model, build_tokenizer(), work, tokens=tokens, seed=seed, context=context, **follow)
+        shares = train_reward(
+            Qwen2ForCausalLM.from_pretrained(base, attn_implementation=PLAIN_ATTENTION),
+            build_tokenizer(),
+            work,
+            tokens=tokens,
+            seed=seed,
+            context=context,
+            log=lambda line: log(f"{directory.name}: {line}"),
+        )
         record = {"key": key, "tokens": tokens, "seconds": time.perf_counter() - start, **shares}
         write_text(work / "training.json", json.dumps(record) + "\n")
     return record
 
 
-def _finished(directory: Path, key: str, log: Callable[[str], None]) -> dict[str, Any] | None:
+def _finished(directory: Path, key: str, log: Log) -> dict[str, Any] | None:
     """training.json of a model that was trained from just this; None otherwise."""
     path = directory / "training.json"
     record = json.loads(path.read_text()) if path.exists() else {"key": None}
@@ -82,31 +100,38 @@ def _finished(directory: Path, key: str, log: Callable[[str], None]) -> dict[str
 
 
 def _code() -> list[str]:
-    """This room's code: a changed corpus trains anew, a finished model never does."""
+    """This package's code as hashes: a changed corpus must train anew."""
     return [hash_of_file(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
 
 
 def gate_table(records: dict[str, dict]) -> pd.DataFrame:
-    """One row per skill: the share each model reached at the end, and what the gate asks."""
+    """One row per skill: what each model reached in the end, and what the gate asks (%)."""
     rows = []
-    for skill in dict.fromkeys(row["skill"] for record in records.values() for row in record["gate"]):
-        reached = {name: [row["share"] for row in record["gate"] if row["skill"] == skill][-1] for name, record in records.items()}
-        shares = {f"{name} (%)": 100 * share for name, share in reached.items()}
-        rows.append({"skill": skill, **shares, "gate (%)": 100 * GATE[skill] if skill in GATE else None})
+    for skill in dict.fromkeys(
+        row["skill"] for record in records.values() for row in record["gate"]
+    ):
+        reached = {
+            f"{name} (%)": 100 * [r["share"] for r in record["gate"] if r["skill"] == skill][-1]
+            for name, record in records.items()
+        }
+        asked = 100 * GATE[skill] if skill in GATE else None
+        rows.append({"skill": skill, **reached, "gate (%)": asked})
     return pd.DataFrame(rows)
 
 
 def skills_figure(gate: pd.DataFrame, ax: Axes) -> Axes:
-    """How the skills emerge: share of right held-out lines (%) against training tokens (millions). `gate`: tokens, skill, share."""
+    """Draw how the skills emerge from the rows of a gate: tokens, skill, share."""
     shown = gate.assign(tokens=gate["tokens"] / 1e6, share=100 * gate["share"])
-    seaborn.lineplot(shown, x="tokens", y="share", hue="skill", style="skill", markers=True, dashes=False, ax=ax)
+    style = {"hue": "skill", "style": "skill", "markers": True, "dashes": False}
+    seaborn.lineplot(shown, x="tokens", y="share", **style, ax=ax)
     ax.set(xlabel="training tokens (millions)", ylabel="right lines (%)", ylim=(-3, 103))
     seaborn.move_legend(ax, "center left", bbox_to_anchor=(1, 0.5), title=None)
     return ax
 
 
 def loss_figure(curves: pd.DataFrame, ax: Axes) -> Axes:
-    """Training loss (nats per trained token) against training tokens (millions). `curves`: model, tokens, loss."""
-    seaborn.lineplot(curves.assign(tokens=curves["tokens"] / 1e6), x="tokens", y="loss", hue="model", style="model", ax=ax)
+    """Draw the training loss from rows model, tokens, loss (nats per trained token)."""
+    shown = curves.assign(tokens=curves["tokens"] / 1e6)
+    seaborn.lineplot(shown, x="tokens", y="loss", hue="model", style="model", ax=ax)
     ax.set(xlabel="training tokens (millions)", ylabel="loss (nats per token)")
     return ax

@@ -1,16 +1,16 @@
-"""The toy's base models, trained from scratch on a CPU in minutes (the roles of Qwen2.5-7B and 32B-Instruct).
+"""The toy's base models, the parts of Qwen2.5-7B and 32B, trained from scratch on a CPU in minutes.
 
-Skills emerge late and at different times from run to run, so training ends by a gate, not by a clock: it goes on until
-arithmetic, look-up by label and the walk over options hold on held-out problems, up to a limit that is then reported.
+Skills emerge late and at different times from run to run, so training ends by a gate (`gate.py`)
+and not by a clock. It goes on until the skills hold, up to a limit that is then reported.
 """
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -19,82 +19,27 @@ from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM
 from s1lib.hardware.plain_attention import PLAIN_ATTENTION, causal_mask
 from s1lib.profile import BaseModel
 from s1lib.toy import corpus
+from s1lib.toy.batching import IGNORED, Batch, batches
+from s1lib.toy.gate import GATE, measure, missing_skills
 from s1lib.toy.muon import Muon
-from s1lib.toy.problems import LABELS, OPERATORS
-from s1lib.toy.together import Team, together
+from s1lib.toy.process_group import ProcessGroup, process_group
 
-MICRO_BATCH = 768  # tokens, padding included
-ACCUMULATED = 2  # micro-batches of different lengths per step: kinds of documents differ in length, and every step should see several
+Log = Callable[[str], None]
+
+# Documents of like length are of like kind, and every step should see several kinds.
+ACCUMULATED = 2  # micro-batches in a step
+WARMUP_STEPS = 60
 FLOOR = 0.1  # what the learning rate falls to, relative to its peak
 EXTRA_PEAK = 0.4  # where it starts again when the gate asks for more
-COUNTS = 3  # summed over processes with the gradients: loss, trained tokens, tokens
-WARMUP_STEPS = 60
-IGNORED = -100  # the label that torch's cross entropy leaves out
+LOGGED_STEPS = 50  # averaged in one line of the log and one point of the curve
+WATCH_EVERY = 500_000  # tokens between two looks at the skills as they emerge
+COUNTS = 3  # numbers that are reduced with the gradients: loss, trained tokens, tokens
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Documents of like length, one a row, padded on the right. ids, labels: [rows, length]."""
-
-    ids: torch.Tensor
-    labels: torch.Tensor
-
-    @property
-    def tokens(self) -> int:
-        return self.ids.numel()
-
-
-Row = tuple[list[int], list[bool]]  # ids, trained?
-
-
-def encode(tokenizer: PreTrainedTokenizerBase, documents: list[corpus.Document]) -> list[Row]:
-    """Ids of every document with what is trained; segments meet at token borders, so they can be encoded apart."""
-    segments = tokenizer([text for document in documents for text, _ in document], add_special_tokens=False)["input_ids"]
-    encoded = iter(segments)
-    rows = []
-    for document in documents:
-        ids: list[int] = []
-        trained: list[bool] = []
-        for _, wanted in document:
-            part = next(encoded)
-            ids += part
-            trained += [wanted] * len(part)
-        rows.append((ids, trained))
-    return rows
-
-
-def collate(rows: list[Row], pad: int) -> Batch:
-    length = max(len(ids) for ids, _ in rows)
-    ids = torch.tensor([tokens + [pad] * (length - len(tokens)) for tokens, _ in rows])
-    trained = torch.tensor([wanted + [False] * (length - len(wanted)) for _, wanted in rows])
-    return Batch(ids, ids.masked_fill(~trained, IGNORED))
-
-
-def batches(
-    tokenizer: PreTrainedTokenizerBase,
-    source: Iterator[corpus.Document],
-    rng: random.Random,
-    *,
-    max_length: int,
-    batch_tokens: int = MICRO_BATCH,
-    pool: int = 512,
-) -> Iterator[Batch]:
-    """Batches without end, each of documents of like length: a row is a document, so nothing attends across documents."""
-    while True:
-        rows = encode(tokenizer, list(itertools.islice(source, pool)))
-        rows = sorted((row for row in rows if len(row[0]) <= max_length), key=lambda row: len(row[0]))
-        cut: list[list] = [[]]
-        for row in rows:
-            if cut[-1] and (len(cut[-1]) + 1) * len(row[0]) > batch_tokens:
-                cut.append([])
-            cut[-1].append(row)
-        rng.shuffle(cut)
-        for group in cut:
-            yield collate(group, tokenizer.pad_token_id)
-
-
-def build_model(tokenizer: PreTrainedTokenizerBase, settings: BaseModel, *, seed: int, context: int) -> Qwen2ForCausalLM:
-    """A Qwen2 with random weights, one embedding a token, tied."""
+def build_model(
+    tokenizer: PreTrainedTokenizerBase, settings: BaseModel, *, seed: int, context: int
+) -> Qwen2ForCausalLM:
+    """A Qwen2 with random weights, tied embeddings and a context of `context` tokens."""
     torch.manual_seed(seed)
     config = Qwen2Config(
         vocab_size=len(tokenizer),
@@ -115,23 +60,28 @@ def build_model(tokenizer: PreTrainedTokenizerBase, settings: BaseModel, *, seed
 
 
 def loss_of(model: Qwen2ForCausalLM, batch: Batch) -> tuple[torch.Tensor, int]:
-    """Summed cross entropy of the labelled tokens (nats), and how many there are."""
-    hidden = model.model(batch.ids, attention_mask=causal_mask(batch.ids.shape[1]), use_cache=False).last_hidden_state[:, :-1]
+    """The cross entropy of the trained tokens, summed (nats), and how many there are."""
+    mask = causal_mask(batch.ids.shape[1])
+    hidden = model.model(batch.ids, attention_mask=mask, use_cache=False).last_hidden_state[:, :-1]
     wanted = batch.labels[:, 1:]
     trained = wanted != IGNORED
-    return functional.cross_entropy(model.lm_head(hidden[trained]), wanted[trained], reduction="sum"), int(trained.sum())
+    logits = model.lm_head(hidden[trained])
+    return functional.cross_entropy(logits, wanted[trained], reduction="sum"), int(trained.sum())
 
 
 class Optimiser:
-    """Muon on the hidden matrices, AdamW on the rest: with AdamW alone nothing is learnt in this budget."""
+    """Muon on the hidden matrices, AdamW on the rest; AdamW alone learns nothing in this budget."""
 
-    def __init__(self, model: Qwen2ForCausalLM, *, muon_lr: float = 0.01, adam_lr: float = 2e-3) -> None:
-        matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-        rest = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "embed" not in name)]
-        self.parts = [
-            (Muon(matrices, lr=muon_lr, weight_decay=0.05), muon_lr),
-            (torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0), adam_lr),
-        ]
+    def __init__(
+        self, model: Qwen2ForCausalLM, *, muon_lr: float = 0.01, adam_lr: float = 2e-3
+    ) -> None:
+        matrices, rest = [], []
+        for name, parameter in model.named_parameters():
+            hidden = parameter.ndim == 2 and "embed" not in name
+            (matrices if hidden else rest).append(parameter)
+        muon = Muon(matrices, lr=muon_lr, weight_decay=0.05)
+        adam = torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
+        self.parts = [(muon, muon_lr), (adam, adam_lr)]
         self.parameters = list(model.parameters())
 
     def step(self, scale: float) -> None:
@@ -144,69 +94,13 @@ class Optimiser:
             optimiser.zero_grad(set_to_none=True)
 
 
-# ---- the gate --------------------------------------------------------------------------------------------------------
-
-WATCH_EVERY = 500_000  # tokens between looks at the skills as they emerge
-GATE = {"digit by digit": 0.97, "look-up": 0.99, "option walk": 0.95}  # share of right lines that must hold before SFT
-
-
-@torch.inference_mode()
-def right_spans(
-    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, documents: list[corpus.Document]
-) -> Iterator[tuple[str, list[bool]]]:
-    """Every trained span of the documents, with whether each token would have been the model's own greedy choice."""
-    rows = encode(tokenizer, documents)
-    order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]))
-    for start in range(0, len(order), 32):
-        group = order[start : start + 32]
-        batch = collate([rows[index] for index in group], tokenizer.pad_token_id)
-        logits = model(batch.ids, attention_mask=causal_mask(batch.ids.shape[1]), use_cache=False).logits
-        right = (logits[:, :-1].argmax(-1) == batch.ids[:, 1:]).tolist()
-        for row, index in enumerate(group):
-            ids, trained = rows[index]
-            for wanted, span in itertools.groupby(range(len(ids)), key=trained.__getitem__):
-                positions = list(span)
-                if wanted:
-                    yield tokenizer.decode([ids[p] for p in positions]), [right[row][p - 1] for p in positions]
-
-
-def measure(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, *, seed: int, samples: int = 150) -> dict[str, float]:
-    """Shares of right spans on held-out drills over the longest problems: the gate's skills, and quick results by operator.
-
-    A drill's line is `a: 34` (given) and then operator, operand (2 digits), "=" or ": ", working, result (2 digits).
-    """
-    rng = random.Random(f"gate-{seed}")
-    drills = [corpus.drill(rng, len(LABELS), careful=careful) for careful in (False, True) for _ in range(samples)]
-    walks = [corpus.walk(rng, 1) for _ in range(samples)]
-    model.eval()
-    tally: dict[str, list[bool]] = {skill: [] for skill in (*GATE, *(f"quick {operator}" for operator in OPERATORS))}
-    for text, right in right_spans(model, tokenizer, drills):
-        if text[0] not in OPERATORS:
-            continue  # the end of the document
-        tally["look-up"].append(all(right[:3]))
-        tally["digit by digit" if ": " in text else f"quick {text[0]}"].append(all(right[4:]))
-    for text, right in right_spans(model, tokenizer, walks):
-        if text.startswith(", "):
-            tally["option walk"].append(all(right))
-    model.train()
-    return {skill: sum(right) / len(right) for skill, right in tally.items()}
-
-
-def missing_skills(shares: dict[str, float]) -> list[str]:
-    """What of the gate does not hold."""
-    return [skill for skill, least in GATE.items() if shares[skill] < least]
-
-
-# ---- training --------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Pretrained:
-    """A base model and how it came about: `curve` rows (tokens, loss), `gate` rows (tokens, skill, share)."""
+    """A base model and how it came about."""
 
     model: Qwen2ForCausalLM
-    curve: list[dict]
-    gate: list[dict]
+    curve: list[dict]  # rows tokens, loss (nats per trained token)
+    gate: list[dict]  # rows tokens, skill, share
     passed: bool
     seconds: float
 
@@ -217,75 +111,128 @@ def pretrain(
     *,
     seed: int,
     context: int,
-    log: Callable[[str], None] = print,
+    log: Log = print,
     processes: int = 1,
 ) -> Pretrained:
-    """Train from scratch on `settings.tokens` tokens, then `extra_tokens` at a time until the gate holds (or `max_tokens`).
+    """Train from scratch on `settings.tokens` tokens, and more until the gate holds.
 
-    processes: 1 or 2; the weights do not depend on it.
+    `settings.extra_tokens` are added at a time, to at most `settings.max_tokens`. The weights do
+    not depend on `processes`, which is 1 or 2.
     """
-    parameters = build_model(tokenizer, settings, seed=seed, context=context).num_parameters()
+    size = build_model(tokenizer, settings, seed=seed, context=context).num_parameters()
     arguments = (tokenizer, settings, seed, context)
-    with together(_train, arguments, processes=processes, numbers=parameters + COUNTS) as team:
-        return _train(*arguments, team, log)
+    with process_group(_train, arguments, processes=processes, numbers=size + COUNTS) as group:
+        return _train(*arguments, group, log)
 
 
-def _train(
-    tokenizer: PreTrainedTokenizerBase, settings: BaseModel, seed: int, context: int, team: Team, log: Callable[[str], None] = print
-) -> Pretrained:
-    """What every process of the team does; the first one looks at the skills and tells the others whether to go on."""
-    model = build_model(tokenizer, settings, seed=seed, context=context).train()
-    optimiser = Optimiser(model)
-    seen, begin, goal, peak, step, watched, start = 0, 0, settings.tokens, 1.0, 0, 0, time.perf_counter()
-    curve: list[dict] = []
-    gate: list[dict] = []
-    recent: list[float] = []
+def _train(*arguments: Any) -> Pretrained:
+    """What every process of the group does."""
+    return _Training(*arguments).run()
 
-    def stream(name: str, missing: Collection[str] = ()) -> Iterator[Batch]:
-        rng = random.Random(name)
-        source = corpus.documents(rng, lambda: seen / settings.tokens, missing=missing)
-        return batches(tokenizer, source, rng, max_length=context)
 
-    streams = team.share([stream(f"{seed}-{place}") for place in range(ACCUMULATED)])
+@dataclass
+class _Training:
+    """The training of a base model in progress, in one process of its group."""
 
-    def watch(samples: int) -> dict[str, float]:
-        shares = measure(model, tokenizer, seed=seed, samples=samples)
-        gate.extend({"tokens": seen, "skill": skill, "share": share} for skill, share in shares.items())
-        log("gate: " + ", ".join(f"{skill} {share:.1%}" for skill, share in shares.items()))
-        return shares
+    tokenizer: PreTrainedTokenizerBase
+    settings: BaseModel
+    seed: int
+    context: int
+    group: ProcessGroup
+    log: Log = print
 
-    while True:
-        while seen < goal:
+    def __post_init__(self) -> None:
+        model = build_model(self.tokenizer, self.settings, seed=self.seed, context=self.context)
+        self.model = model.train()
+        self.optimiser = Optimiser(model)
+        self.seen = self.steps = 0  # tokens and optimiser steps so far
+        self.watched = 0  # multiples of WATCH_EVERY that have been passed
+        self.recent: list[float] = []  # losses since the last point of the curve
+        self.curve: list[dict] = []
+        self.gate: list[dict] = []
+        self.start = time.perf_counter()
+
+    def run(self) -> Pretrained:
+        """Train up to the first goal, then from gate to gate."""
+        settings = self.settings
+        begin, goal, peak, missing = 0, settings.tokens, 1.0, []
+        while True:
+            self._train_to(goal, begin=begin, peak=peak, missing=missing)
+            missing = self._missing()
+            over = goal + settings.extra_tokens > settings.max_tokens
+            if not missing or not settings.gated or over:
+                break
+            begin, goal, peak = goal, goal + settings.extra_tokens, EXTRA_PEAK
+        seconds = time.perf_counter() - self.start
+        return Pretrained(self.model.eval(), self.curve, self.gate, not missing, seconds)
+
+    def _train_to(self, goal: int, *, begin: int, peak: float, missing: Collection[str]) -> None:
+        """Train until `goal` tokens; the learning rate falls in a line from `peak` at `begin`."""
+        names = [
+            f"{self.seed}-{place}{f'-{begin}' if begin else ''}" for place in range(ACCUMULATED)
+        ]
+        streams = self.group.own([self._stream(name, missing) for name in names])
+        while self.seen < goal:
+            # This process's micro-batches.
             counts = torch.zeros(COUNTS)
             for batch in map(next, streams):
-                loss, count = loss_of(model, batch)
+                loss, count = loss_of(self.model, batch)
                 loss.backward()
                 counts += torch.tensor([loss.item(), count, batch.tokens])
-            total, trained, tokens = _add_gradients(optimiser.parameters, counts, team)
-            step, seen = step + 1, seen + int(tokens)
-            optimiser.step(min(step / WARMUP_STEPS, max(FLOOR, peak * (goal - seen) / (goal - begin))))
-            recent.append(total / trained)
-            if len(recent) == 50:
-                curve.append({"tokens": seen, "loss": sum(recent) / 50})
-                recent.clear()
-                if team.rank == 0:
-                    log(f"{seen / 1e6:.2f}M tokens, loss {curve[-1]['loss']:.3f}, {seen / (time.perf_counter() - start):,.0f} tokens/s")
-                    if seen // WATCH_EVERY > watched:
-                        watched = seen // WATCH_EVERY
-                        watch(20)
-        failed = missing_skills(watch(150)) if team.rank == 0 else []
-        flags = team.add(torch.tensor([float(skill in failed) for skill in GATE]))
-        missing = [skill for skill, flag in zip(GATE, flags.tolist(), strict=True) if flag]
-        if not missing or not settings.gated or goal + settings.extra_tokens > settings.max_tokens:
-            return Pretrained(model.eval(), curve, gate, not missing, time.perf_counter() - start)
-        begin, goal, peak = goal, goal + settings.extra_tokens, EXTRA_PEAK
-        streams = team.share([stream(f"{seed}-{place}-{begin}", missing) for place in range(ACCUMULATED)])
 
+            # The same update in every process.
+            total, trained, tokens = self._reduce_gradients(counts)
+            self.steps, self.seen = self.steps + 1, self.seen + int(tokens)
+            falling = peak * (goal - self.seen) / (goal - begin)
+            self.optimiser.step(min(self.steps / WARMUP_STEPS, max(FLOOR, falling)))
 
-def _add_gradients(parameters: list[torch.nn.Parameter], counts: torch.Tensor, team: Team) -> list[float]:
-    """Every process's gradients become the mean over all trained tokens of the team; returns the sums of `counts`."""
-    summed = team.add(torch.cat([*(parameter.grad.flatten() for parameter in parameters), counts]))
-    gradients, counts = summed[:-COUNTS], summed[-COUNTS:].tolist()
-    for parameter, part in zip(parameters, gradients.split([p.numel() for p in parameters]), strict=True):
-        parameter.grad = part.view_as(parameter) / counts[1]
-    return counts
+            self.recent.append(total / trained)
+            if len(self.recent) == LOGGED_STEPS:
+                self._report()
+
+    def _stream(self, name: str, missing: Collection[str]) -> Iterator[Batch]:
+        rng = random.Random(name)
+        documents = corpus.documents(rng, self._progress, missing=missing)
+        return batches(self.tokenizer, documents, rng, max_length=self.context)
+
+    def _progress(self) -> float:
+        return self.seen / self.settings.tokens
+
+    def _reduce_gradients(self, counts: torch.Tensor) -> list[float]:
+        """Make every gradient the mean over the group's trained tokens; return `counts`, summed."""
+        parameters = self.optimiser.parameters
+        own = torch.cat([*(parameter.grad.flatten() for parameter in parameters), counts])
+        summed = self.group.all_reduce(own)
+        gradients, sums = summed[:-COUNTS], summed[-COUNTS:].tolist()
+        parts = gradients.split([parameter.numel() for parameter in parameters])
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.grad = part.view_as(parameter) / sums[1]
+        return sums
+
+    def _report(self) -> None:
+        """Add a point to the curve, and now and then look at the skills."""
+        loss = sum(self.recent) / LOGGED_STEPS
+        self.curve.append({"tokens": self.seen, "loss": loss})
+        self.recent.clear()
+        if self.group.rank:
+            return
+        speed = self.seen / (time.perf_counter() - self.start)
+        self.log(f"{self.seen / 1e6:.2f}M tokens, loss {loss:.3f}, {speed:,.0f} tokens/s")
+        if self.seen // WATCH_EVERY > self.watched:
+            self.watched = self.seen // WATCH_EVERY
+            self._watch(20)
+
+    def _watch(self, samples: int) -> dict[str, float]:
+        shares = measure(self.model, self.tokenizer, seed=self.seed, samples=samples)
+        for skill, share in shares.items():
+            self.gate.append({"tokens": self.seen, "skill": skill, "share": share})
+        told = ", ".join(f"{skill} {share:.1%}" for skill, share in shares.items())
+        self.log(f"gate: {told}")
+        return shares
+
+    def _missing(self) -> list[str]:
+        """The skills that do not hold, which the first process measures and tells the others."""
+        failed = [] if self.group.rank else missing_skills(self._watch(150))
+        own = torch.tensor([float(skill in failed) for skill in GATE])
+        flags = self.group.all_reduce(own).tolist()
+        return [skill for skill, flag in zip(GATE, flags, strict=True) if flag]

@@ -1,8 +1,9 @@
 """The teacher: writes the traces that the toy's models learn from, as Gemini did for the paper.
 
-A first pass is quick: one line a step, the result in one go, sometimes wrong. "Wait" solves the next two steps again
-digit by digit, whether or not something was wrong, and carries the rest on quickly: *re-solve, do not judge*.
-"Hmm" doubts one step only; "Alternatively" starts over with a new quick pass.
+A first pass is quick: one line per step, the result at once, sometimes wrong. "Wait" solves the
+next two steps again digit by digit, whether or not something was wrong, and quickly carries the
+rest on from there. "Hmm" solves only one step again, "Alternatively" starts over with another quick
+pass.
 
     a: 34+39=73
     b: 73*17=31
@@ -28,30 +29,41 @@ from s1lib.toy.problems import LABELS, LETTERS, MODULUS, Step, ToyProblem, slip,
 WAIT, HMM, ALTERNATIVELY = "Wait", "Hmm", "Alternatively"
 STEPS_PER_MARKER = {WAIT: 2, HMM: 1}
 
+assert MODULUS == 100  # by_digits and compare are written for two digits
+
 
 def by_digits(value: int, step: Step) -> str:
-    """The working of one step, digit by digit, ending in its result: `4+9=13,3+3+1=07 so 73`."""
+    """The working of one step, digit by digit, up to its result: `4+9=13,3+3+1=07 so 73`."""
     tens, units = divmod(value, 10)
     b_tens, b_units = divmod(step.operand, 10)
+
     if step.operator == "+":
         low = units + b_units
-        working = f"{units}+{b_units}={two(low)},{tens}+{b_tens}+{low // 10}={two(tens + b_tens + low // 10)}"
+        high = tens + b_tens + low // 10
+        working = f"{units}+{b_units}={two(low)},{tens}+{b_tens}+{low // 10}={two(high)}"
+
     elif step.operator == "-":
         borrow = int(units < b_units)
         high = tens - b_tens - borrow
-        working = f"{units}-{b_units}={(units - b_units) % 10}b{borrow},{tens}-{b_tens}-{borrow}={high % 10}b{int(high < 0)}"
-    else:
+        working = (
+            f"{units}-{b_units}={(units - b_units) % 10}b{borrow},"
+            f"{tens}-{b_tens}-{borrow}={high % 10}b{int(high < 0)}"
+        )
+
+    else:  # the product of the tens is a multiple of 100, which no value keeps
         low, cross, other = units * b_units, tens * b_units, units * b_tens
         total = low // 10 + cross % 10 + other % 10
         working = (
-            f"{units}*{b_units}={two(low)},{tens}*{b_units}={two(cross)},{units}*{b_tens}={two(other)},"
+            f"{units}*{b_units}={two(low)},{tens}*{b_units}={two(cross)},"
+            f"{units}*{b_tens}={two(other)},"
             f"{low // 10}+{cross % 10}+{other % 10}={two(total)}"
         )
+
     return f"{working} so {two(step.apply(value))}"
 
 
 def compare(option: str, result: str) -> str:
-    """An option against the result, digit by digit as far as they agree: `7 vs 3 no`, `3 vs 3 and 3 vs 2 no`, `3 vs 3 and 2 vs 2`."""
+    """An option beside the result, digit by digit as far as they agree: `3 vs 3 and 3 vs 2 no`."""
     tens = f"{option[0]} vs {result[0]}"
     if option[0] != result[0]:
         return f"{tens} no"
@@ -60,23 +72,23 @@ def compare(option: str, result: str) -> str:
 
 @dataclass
 class Solution:
-    """A trace in the making: lines so far, the current belief about the value after each step, and what is checked."""
+    """A trace in the making."""
 
     problem: ToyProblem
     rng: random.Random
-    slip_rate: float = 0.0
+    slip_rate: float = 0.0  # of the quick lines
     lines: list[str] = field(default_factory=list)
-    values: list[int] = field(default_factory=list)
-    checked: int = 0  # steps solved digit by digit so far
+    values: list[int] = field(default_factory=list)  # after each step, as far as it has been solved
+    checked: int = 0  # steps solved digit by digit
 
     def _before(self, index: int) -> int:
         return self.values[index - 1] if index else self.problem.start
 
     def _set(self, index: int, value: int) -> None:
-        self.values[index:] = [value]  # later values were computed from an older one: forget them
+        self.values[index:] = [value]  # later values came from an older one: forget them
 
     def quick(self, index: int) -> str:
-        """One step in one go; wrong with probability `slip_rate`."""
+        """The line that solves step `index` at once; it is wrong at the rate `slip_rate`."""
         value, step = self._before(index), self.problem.steps[index]
         result = step.apply(value)
         if self.rng.random() < self.slip_rate:
@@ -85,30 +97,32 @@ class Solution:
         return f"{LABELS[index]}: {two(value)}{step.operator}{two(step.operand)}={two(result)}"
 
     def careful(self, index: int) -> str:
-        """One step digit by digit; always right, given the value before it."""
+        """The line that solves step `index` digit by digit, right given the value before it."""
         value, step = self._before(index), self.problem.steps[index]
         self._set(index, step.apply(value))
-        return f"{LABELS[index]}: {two(value)}{step.operator}{two(step.operand)}: {by_digits(value, step)}"
+        asked = f"{two(value)}{step.operator}{two(step.operand)}"
+        return f"{LABELS[index]}: {asked}: {by_digits(value, step)}"
 
     def finish(self, start: int) -> None:
-        """Quick lines from step `start` to the end, then the result."""
+        """Add quick lines from step `start` to the last, and the result."""
         self.lines += [self.quick(index) for index in range(start, len(self.problem.steps))]
         self.conclude()
 
     def conclude(self) -> None:
+        """Add the line of the result, which goes through the options until one agrees."""
         result = self.values[-1]
         if not self.problem.options:
             self.lines.append(f"result {two(result)}")
             return
-        walk = []
+        compared = []
         for letter, option in zip(LETTERS, self.problem.options, strict=True):
-            walk.append(f"{letter}) {compare(two(option), two(result))}")
+            compared.append(f"{letter}) {compare(two(option), two(result))}")
             if option == result:
                 break
-        self.lines.append(f"result {two(result)}, {', '.join(walk)} so {self.answer}")
+        self.lines.append(f"result {two(result)}, {', '.join(compared)} so {self.answer}")
 
     def marker(self, word: str) -> None:
-        """What follows "Wait", "Hmm" or "Alternatively": the roles that these words have in real traces."""
+        """Add what follows "Wait", "Hmm" or "Alternatively", as these words are used in traces."""
         if word == ALTERNATIVELY:
             self.lines.append(f"{word}, from the start")
             self.values, self.checked = [], 0
@@ -126,21 +140,28 @@ class Solution:
 
     @property
     def text(self) -> str:
+        """The trace."""
         return "\n".join(self.lines)
 
     @property
     def answer(self) -> str:
-        """What the trace ends with, right or wrong; a result that is no option leaves the last letter."""
+        """What the trace ends with, right or wrong; the last letter where no option agrees."""
         result = self.values[-1]
         if not self.problem.options:
             return two(result)
-        return LETTERS[self.problem.options.index(result)] if result in self.problem.options else LETTERS[-1]
+        options = self.problem.options
+        return LETTERS[options.index(result)] if result in options else LETTERS[-1]
 
 
 def solve(
-    problem: ToyProblem, rng: random.Random, *, slip_rate: float = 0.0, markers: Sequence[str] = (), careful: bool = False
+    problem: ToyProblem,
+    rng: random.Random,
+    *,
+    slip_rate: float = 0.0,
+    markers: Sequence[str] = (),
+    careful: bool = False,
 ) -> Solution:
-    """A whole trace: a first pass (quick, or digit by digit when `careful`), then one block per marker."""
+    """Write a whole trace: a first pass, digit by digit if `careful`, and a block per marker."""
     solution = Solution(problem, rng, slip_rate)
     if careful:
         solution.lines += [solution.careful(index) for index in range(len(problem.steps))]
@@ -154,7 +175,7 @@ def solve(
 
 
 def is_right(problem: ToyProblem, line: str) -> bool:
-    """Does a line of a trace end in the right value? A line that states no value ("all steps are done") is right."""
+    """Whether a line of a trace ends in the right value; a line that states none is right."""
     if line.startswith("result "):
         return int(line.split()[1][:2]) == problem.result
     stated = re.search(rf"([{''.join(LABELS)}]): .*(\d\d)$", line)
@@ -162,14 +183,13 @@ def is_right(problem: ToyProblem, line: str) -> bool:
 
 
 def words() -> list[str]:
-    """Every multi-character token of the teacher's traces."""
+    """Every token of the traces that has more than one character."""
+    phrases = [", again ", ", from the start", ", all steps are done"]
     return [
         WAIT,
         HMM,
         ALTERNATIVELY,
-        ", again ",
-        ", from the start",
-        ", all steps are done",
+        *phrases,
         "result ",
         " so ",
         ": ",
@@ -178,6 +198,3 @@ def words() -> list[str]:
         " and ",
         " no",
     ]
-
-
-assert MODULUS == 100  # by_digits and two() are written for two digits

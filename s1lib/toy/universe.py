@@ -1,7 +1,8 @@
-"""The toy universe's files: the pool with the teacher's traces, and three benchmarks that the pool never shares.
+"""The toy universe's files: the pool with the teacher's traces, and three benchmarks.
 
-The pool has the faults that a real one has, so that curation has real work: failed API calls, traces that were cut, loop
-or are unreadable, questions in a bad format, duplicates, and copies of benchmark questions.
+The pool has the faults that a real one has, so that curation has real work: failed API calls,
+traces that were cut, loop or are unreadable, questions in a bad format, duplicates, and copies of
+benchmark questions.
 """
 
 from __future__ import annotations
@@ -10,42 +11,57 @@ import hashlib
 import random
 
 from s1lib.profile import ProfileError, Universe
-from s1lib.toy.problems import FAMILIES, LABELS, ToyProblem, draw_problem, two
+from s1lib.toy.families import FAMILIES
+from s1lib.toy.problems import LABELS, ToyProblem, draw_problem, two
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, STEPS_PER_MARKER, WAIT, solve
 
 CONTAMINATED = 0.01  # share of the pool that copies a benchmark's question
 DUPLICATED = 0.01  # share of the pool that repeats another question of the pool
-EASY = (3, 2)  # how much more often questions of one and of two steps occur than longer ones: most of a real pool is easy
 CHOICE = 0.15  # share of the pool with four options
-TRACE_LIMIT = 480  # characters, about 420 tokens: prompt and trace stay within the window the base models were trained on
+
+# How much more often questions of one and of two steps occur than longer ones: most of a real pool
+# is easy.
+EASY = (3, 2)
+
+TRACE_LIMIT = 480  # characters, about 420 tokens: what the base models read must hold a prompt too
+
 MARKED = 0.2  # share of the traces in which the teacher goes on after its first result
-BEYOND = 0.25  # share of these that go on after every step is checked: once, or (a quarter of them) twice
+BEYOND = 0.25  # share of these that go on after every step is checked, some of them twice
 MARKERS = {WAIT: 0.8, HMM: 0.1, ALTERNATIVELY: 0.1}
 
-# name -> (role, fewest steps, share of multiple choice); all families alike
-BENCHMARKS = {"hard": ("AIME24", 4, False), "mixed": ("MATH500", 2, False), "choice": ("GPQA-Diamond", 2, True)}
+# name -> (role, fewest steps, multiple choice?); all families occur equally often
+BENCHMARKS = {
+    "hard": ("AIME24", 4, False),
+    "mixed": ("MATH500", 2, False),
+    "choice": ("GPQA-Diamond", 2, True),
+}
 
 
 def draw_benchmarks(settings: Universe) -> dict[str, list[ToyProblem]]:
-    """`benchmark_size` different problems for every name in BENCHMARKS. Raises ProfileError for lengths that cannot be."""
-    least = max(fewest for _, fewest, _ in BENCHMARKS.values())
-    if not least <= settings.max_steps <= len(LABELS):
+    """Draw `benchmark_size` different problems for every name in BENCHMARKS.
+
+    Raises ProfileError where the hard benchmark does not fit in `max_steps`.
+    """
+    least, most = max(fewest for _, fewest, _ in BENCHMARKS.values()), settings.max_steps
+    if not least <= most <= len(LABELS):
         raise ProfileError(
-            f"universe.max_steps is {settings.max_steps}: the hard benchmark needs {least} at least, and there are {len(LABELS)} labels"
+            f"universe.max_steps is {most}: the hard benchmark needs {least} at least, "
+            f"and there are {len(LABELS)} labels"
         )
     drawn = {}
     for name, (_, fewest, choice) in BENCHMARKS.items():
         rng = random.Random(f"benchmark-{name}-{settings.seed}")
         problems: dict[str, ToyProblem] = {}
         while len(problems) < settings.benchmark_size:
-            problem = draw_problem(rng, rng.choice(FAMILIES), rng.randint(fewest, settings.max_steps), choice=choice)
+            family, steps = rng.choice(FAMILIES), rng.randint(fewest, most)
+            problem = draw_problem(rng, family, steps, choice=choice)
             problems.setdefault(problem.stem, problem)
         drawn[name] = list(problems.values())
     return drawn
 
 
 def benchmark_rows(name: str, problems: list[ToyProblem]) -> list[dict]:
-    """Rows {id, question, answer, kind, options, domain}; options are values, in the order shown."""
+    """The rows of a benchmark's file; options are values, in the order shown."""
     return [
         {
             "id": f"{name}-{index:03d}",
@@ -60,28 +76,38 @@ def benchmark_rows(name: str, problems: list[ToyProblem]) -> list[dict]:
 
 
 def make_pool(settings: Universe, benchmarks: dict[str, list[ToyProblem]]) -> list[dict]:
-    """Rows of the pool (schema: s1lib.curation.pool), faults included; every question not copied on purpose is new."""
+    """Rows of the pool as `s1lib.curation.pool` reads them, with the faults of a real one."""
     rng = random.Random(f"pool-{settings.seed}")
     tests = [problem for problems in benchmarks.values() for problem in problems]
-    taken = {problem.stem for problem in tests}
     copies = round(CONTAMINATED * settings.pool_size)
     twins = round(DUPLICATED * settings.pool_size)
+
+    # Copies of benchmark questions first; every other question is new.
     problems = rng.sample(tests, copies)
+    taken = {problem.stem for problem in tests}
+    lengths = range(1, settings.max_steps + 1)
+    often = [*EASY, *[1] * (settings.max_steps - len(EASY))]
     while len(problems) < settings.pool_size - twins:
         family = rng.choices(FAMILIES, [family.share for family in FAMILIES])[0]
-        steps = rng.choices(range(1, settings.max_steps + 1), [*EASY, *[1] * (settings.max_steps - len(EASY))])[0]
+        steps = rng.choices(lengths, often)[0]
         problem = draw_problem(rng, family, steps, choice=rng.random() < CHOICE)
         if problem.stem not in taken:
             taken.add(problem.stem)
             problems.append(problem)
+
     problems += rng.sample(problems[copies:], twins)
     rng.shuffle(problems)
-    rows = [_break(rng, _row(rng, problem, settings.slip_rate), settings.broken_rate) for problem in problems]
-    return [{"id": hashlib.sha256(f"{index} {row['question']}".encode()).hexdigest()[:16], **row} for index, row in enumerate(rows)]
+
+    rows = []
+    for index, problem in enumerate(problems):
+        row = _break(rng, _row(rng, problem, settings.slip_rate), settings.broken_rate)
+        digest = hashlib.sha256(f"{index} {row['question']}".encode()).hexdigest()
+        rows.append({"id": digest[:16], **row})
+    return rows
 
 
 def draw_markers(rng: random.Random, steps: int) -> list[str]:
-    """The teacher's second thoughts: none in most traces, else up to a few more than the steps need."""
+    """The teacher's second thoughts: none in most traces, else up to two more than steps need."""
     if rng.random() >= MARKED:
         return []
     enough = (steps + 1) // STEPS_PER_MARKER[WAIT]
@@ -108,7 +134,7 @@ def _row(rng: random.Random, problem: ToyProblem, slip_rate: float) -> dict:
 
 
 def _break(rng: random.Random, row: dict, rate: float) -> dict:
-    """Now and then one of the faults that the quality filter has to find."""
+    """The row, at the given rate with one of the faults that the quality filter has to find."""
     if rng.random() >= rate:
         return row
     lines = row["trace"].splitlines()

@@ -1,7 +1,9 @@
-"""`make bench`: every benchmark of this folder in turn, or the ones named. Ratios are measured side by side in one run.
+"""`make bench`: every benchmark of this folder in turn, or the ones named.
 
-python -m tests.bench                  # all
-python -m tests.bench engine sweep     # these
+    python -m tests.bench                  # all
+    python -m tests.bench engine sweep     # these
+
+Ratios are measured side by side in one run.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ import importlib
 import sys
 from pathlib import Path
 
-NAMES = [path.stem.removeprefix("bench_") for path in sorted(Path(__file__).parent.glob("bench_*.py"))]
+NAMES = [
+    path.stem.removeprefix("bench_") for path in sorted(Path(__file__).parent.glob("bench_*.py"))
+]
 
 
 def main(names: list[str]) -> int:

@@ -1,11 +1,12 @@
-"""Curation at the paper's size: 59,029 synthetic questions with traces of 3,600 tokens, then the curve up to 600,000.
+"""Curation at the paper's size, seconds and peak memory of every stage, and beyond it.
 
-python -m tests.bench curation                            # 59,029 questions: seconds and peak memory of every stage
-python -m tests.bench.bench_curation 59029 200000 600000  # the curve
+    python -m tests.bench curation                            # 59,029 synthetic questions
+    python -m tests.bench.bench_curation 59029 200000 600000  # the curve
 
-Each size runs in a process of its own, so that its peak memory is its own. Quality is the official rules and, up to the
-paper's size, s1lib's, which read every trace. Test questions are MATH-500 and AIME where
-../shared/data has them, synthetic otherwise. Lengths of traces are given: counting tokens is the tokenizer's speed.
+Each size runs in a process of its own, so that its peak memory is its own. Traces have 3,600 tokens
+on average. Quality is the official rules and, up to the paper's size, s1lib's, which read every
+trace. Test questions are MATH-500 and AIME where ../shared/data has them, synthetic otherwise.
+Lengths of traces are given: counting tokens is the tokenizer's speed.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import time
 from bisect import bisect
 from itertools import accumulate
 
+from s1lib.curation.ablation_sets import ablations
 from s1lib.curation.decontaminate import decontaminate
 from s1lib.curation.pool import Sample
 from s1lib.curation.quality import filter_quality
-from s1lib.curation.selection import ablations, choose, preselect
+from s1lib.curation.selection import choose, preselect
 from s1lib.keeping.files import read_jsonl
 from s1lib.profile import ROOT
 from s1lib.published.paper_numbers import load
@@ -34,24 +36,30 @@ DATA = ROOT.parent / "shared" / "data"
 
 
 def generate(size: int, tests: list[str], *, seed: int = 0) -> tuple[list[Sample], dict[str, int]]:
-    """A pool of realistic proportions and its trace lengths in tokens: sources and mean lengths of table 7, Zipf's words.
+    """A pool of realistic proportions and its trace lengths in tokens.
 
-    1 % of the questions copy a test question, 1 % overlap with one, 1 % repeat an earlier question; 8 % of the traces are
-    empty and 3 % of the questions in a bad format, as in the paper's funnel.
+    Sources and their mean lengths are those of Table 7, words follow Zipf's law. 1 % of the
+    questions copy a test question, 1 % overlap with one, 1 % repeat an earlier question. 8 % of the
+    traces are empty and 3 % of the questions in a bad format, as in the paper's funnel.
     """
     rng = random.Random(seed)
     words = [f"{'abcdefghijklmnopqrstuvwxyz'[i % 26]}{i:x}" for i in range(20_000)]
     cumulative = list(accumulate(1 / rank for rank in range(1, len(words) + 1)))
     ends = [bisect(cumulative, rng.random() * cumulative[-1]) for _ in range(1 << 20)]
     stock = [words[min(i, len(words) - 1)] for i in ends]
-    text = " ".join(word + ("\n" if n % 12 == 0 else "") for n, word in enumerate(stock))  # traces are windows of it
+    text = " ".join(
+        word + ("\n" if n % 12 == 0 else "") for n, word in enumerate(stock)
+    )  # traces are windows of it
     text += text[: 1 << 19]
     table = load("table7").query("dataset != 'total'")
     sources = rng.choices(table["dataset"].tolist(), table["questions"].tolist(), k=size)
     mean = dict(zip(table["dataset"], 1000 * table["average_thousand_tokens"], strict=True))
     samples, lengths = [], {}
     for number, source in enumerate(sources):
-        start, count = rng.randrange(len(stock) - 400), max(8, int(rng.lognormvariate(3.8, 0.7)))  # about 60 words
+        start, count = (
+            rng.randrange(len(stock) - 400),
+            max(8, int(rng.lognormvariate(3.8, 0.7))),
+        )  # about 60 words
         question, chance = " ".join(stock[start : start + min(count, 400)]), rng.random()
         if chance < 0.01:
             question = rng.choice(tests)
@@ -65,7 +73,9 @@ def generate(size: int, tests: list[str], *, seed: int = 0) -> tuple[list[Sample
         begin = rng.randrange(len(text) - (1 << 19))
         trace = text[begin : begin + int(tokens * CHARACTERS)] if rng.random() > 0.08 else ""
         id_, domain = f"{number:07d}", f"domain {int(DOMAINS * rng.random() ** 2):02d}"
-        samples.append(Sample(id_, question, "7", source, domain, trace, "Answer: 7" if trace else ""))
+        samples.append(
+            Sample(id_, question, "7", source, domain, trace, "Answer: 7" if trace else "")
+        )
         lengths[id_] = tokens
     return samples, lengths
 
@@ -73,7 +83,10 @@ def generate(size: int, tests: list[str], *, seed: int = 0) -> tuple[list[Sample
 def test_questions() -> list[str]:
     files = [DATA / name for name in ("math500.jsonl", "aime24.jsonl", "aime25.jsonl")]
     found = [row["problem"] for file in files if file.exists() for row in read_jsonl(file)]
-    return found or [f"What is the value of {n} times the sum of the first {n + 3} even whole numbers?" for n in range(500)]
+    return found or [
+        f"What is the value of {n} times the sum of the first {n + 3} even whole numbers?"
+        for n in range(500)
+    ]
 
 
 def measure(size: int) -> None:
@@ -89,7 +102,8 @@ def measure(size: int) -> None:
     if size <= PAPER:
         filter_quality(found.kept)
     strict = time.perf_counter()
-    hard = [sample for sample in quality.kept if int(sample.id) % 2]  # the difficulty filter keeps about half
+    # The difficulty filter keeps about half.
+    hard = [sample for sample in quality.kept if int(sample.id) % 2]
     right = {sample.id for sample in hard if int(sample.id) % 3 == 0}
     first = preselect(hard, right, lengths=lengths)
     s1 = choose("official", hard, 1000, lengths=lengths, preselected=first[:500])
@@ -101,16 +115,26 @@ def measure(size: int) -> None:
     }
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     mean = sum(lengths.values()) / size
-    stages = {"decontamination and duplicates": clean - made, "official rules": good - clean, "s1lib's rules": strict - good}
-    seconds = ", ".join(f"{name} {took:.1f} s" for name, took in {**stages, "five sets": end - strict}.items())
-    print(f"{size:>7,} questions, traces of {mean:,.0f} tokens (made in {made - start:.0f} s): {seconds}")
-    print(f"        all {end - made:.1f} s, {1e6 * (end - made) / size:.0f} us a question, peak {peak:.2f} GiB with the pool;", end=" ")
+    stages = {
+        "decontamination and duplicates": clean - made,
+        "official rules": good - clean,
+        "s1lib's rules": strict - good,
+    }
+    seconds = ", ".join(
+        f"{name} {took:.1f} s" for name, took in {**stages, "five sets": end - strict}.items()
+    )
+    made_in, took = f"(made in {made - start:.0f} s)", end - made
+    print(f"{size:>7,} questions, traces of {mean:,.0f} tokens {made_in}: {seconds}")
+    print(f"        all {took:.1f} s, {1e6 * took / size:.0f} us a question,", end=" ")
+    print(f"peak {peak:.2f} GiB with the pool;", end=" ")
     print(f"{len(found.kept):,} clean, {len(quality.kept):,} good", flush=True)
 
 
 def main(sizes: tuple[int, ...] = SIZES) -> None:
     for size in sizes:
-        subprocess.run([sys.executable, "-m", "tests.bench.bench_curation", "--measure", str(size)], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "tests.bench.bench_curation", "--measure", str(size)], check=True
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,158 @@
+"""Test sets as problems: files of one's own, published ones, and what is wrong with one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from s1lib.evaluation.benchmarks import BenchmarkError, Problem, checksum, load_benchmark
+from s1lib.grading import grade
+from s1lib.keeping.files import write_jsonl
+from s1lib.profile import Benchmark, Profile
+from s1lib.published.hub import HubError
+from s1lib.published.table_files import TableError
+
+MATH = Benchmark("hard", "", "AIME24", "math")
+
+
+def load(tmp_path, *rows: dict, **changes) -> list[Problem]:
+    write_jsonl(tmp_path / "b.jsonl", rows)
+    return load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "b.jsonl"), **changes))
+
+
+def test_a_test_set_keeps_its_order_and_its_first_problems(tmp_path):
+    rows = [{"id": i, "question": f"Q{i}", "answer": i + 1} for i in (5, 3, 4)]
+    assert load(tmp_path, *rows, limit=2) == [
+        Problem("5", "Q5", "6", "math"),
+        Problem("3", "Q3", "4", "math"),
+    ]
+
+
+def test_options_are_listed_as_the_paper_lists_them(tmp_path):
+    row = {
+        "id": "x",
+        "question": "Which?",
+        "answer": "B",
+        "kind": "choice",
+        "options": ["one", "two"],
+    }
+    assert load(tmp_path, row) == [Problem("x", "Which?\n\nA) one\nB) two", "B", "choice")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ([{"id": "x", "question": "Q"}], "line 1: no 'answer'"),
+        ([{"id": "x", "question": " ", "answer": "1"}], "line 1: no 'question'"),
+        ([{"id": "x", "question": "Q", "answer": "1"}] * 2, "line 2: the id 'x' is there twice"),
+        (
+            [{"id": "x", "question": "Q", "answer": "E", "kind": "choice", "options": ["1", "2"]}],
+            "not the letter of one of its 2 options",
+        ),
+        ([{"id": "x", "question": "Q", "answer": "1", "kind": "essay"}], "unknown kind 'essay'"),
+        ([], "holds no problem"),
+    ],
+)
+def test_a_test_set_with_a_defect_is_one_clear_line(tmp_path, rows, complaint):
+    with pytest.raises(BenchmarkError) as error:
+        load(tmp_path, *rows)
+    assert complaint in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_missing_or_cut_test_set_is_one_clear_line(tmp_path):
+    with pytest.raises(TableError, match="does not exist"):
+        load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "none.jsonl")))
+    (tmp_path / "cut.jsonl").write_text('{"id": 1, "question": "Q", "answer": "1"}\n{"id": 2, "que')
+    with pytest.raises(TableError, match="line 2"):
+        load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "cut.jsonl")))
+
+
+# ---- the published ones --------------------------------------------------------------------------
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+GPQA = {
+    "Question": ["Which gas?\n", "Which metal?"],
+    "Correct Answer": [" argon", "iron"],
+    **{f"Incorrect Answer {n}": [f"gas {n}", f"metal {n}"] for n in (1, 2, 3)},
+}
+
+
+def on_the_hub(monkeypatch, folder: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(folder))
+
+
+def published(path: object, **changes) -> list[Problem]:
+    return load_benchmark(Profile("mine"), replace(MATH, path=str(path), **changes))
+
+
+def test_a_choice_of_the_hub_lists_its_options_in_an_order_that_rows_do_not_change(
+    tmp_path, monkeypatch
+):
+    def save(order) -> None:
+        pd.DataFrame(GPQA).iloc[order].to_csv(tmp_path / "gpqa_diamond.csv", index=False)
+
+    on_the_hub(monkeypatch, tmp_path)
+    found = []
+    for order in ([0, 1], [1, 0]):
+        save(order)
+        with pytest.raises(
+            BenchmarkError, match="holds 2 problems and should hold 198: correct `files`"
+        ):
+            published("Idavidrein/gpqa@abc123")
+        found.append(
+            published(tmp_path)
+        )  # a local folder is told by its columns, and may hold any number
+    assert found[0] == found[1][::-1]
+    for problem, right in zip(found[0], ("argon", "iron"), strict=True):
+        stem, *options = problem.question.splitlines()[:1] + problem.question.splitlines()[2:]
+        assert stem in ("Which gas?", "Which metal?") and problem.kind == "choice"
+        assert [option[:3] for option in options] == ["A) ", "B) ", "C) ", "D) "]
+        assert options["ABCD".index(problem.gold)] == f"{problem.gold}) {right}"
+
+
+def test_a_test_set_of_another_version_is_refused_by_its_checksum(tmp_path):
+    rows = [{"id": "x", "question": "Q", "answer": "1"}]
+    known = checksum(load(tmp_path, *rows))
+    assert load(tmp_path, *rows, sha256=known)
+    more = {**rows[0], "id": "y"}
+    assert load(tmp_path, *rows, more, sha256=known, limit=1)  # of the problems that are asked
+    with pytest.raises(BenchmarkError, match=f"the profile says {known}"):
+        load(tmp_path, {**rows[0], "answer": "2"}, sha256=known)
+
+
+def test_what_the_hub_does_not_give_is_one_line(monkeypatch):
+    def unreachable(*_, **__):
+        raise OSError("no network here")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
+    says = "dataset simplescaling/aime24_nofigures: no network here; run `make fetch`"
+    with pytest.raises(HubError, match=f"cannot fetch the {says}"):
+        published("simplescaling/aime24_nofigures@main")
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="shared/data is not here")
+@pytest.mark.parametrize(
+    ("file", "hub", "count"),
+    [
+        ("aime24", "simplescaling/aime24_nofigures@main", 30),
+        ("aime25", "simplescaling/aime25_nofigures@main", 30),
+        ("math500", "simplescaling/openaimath@main", 500),
+    ],
+)
+def test_the_real_test_sets_load_from_a_file_and_as_a_copy_of_the_hub(
+    tmp_path, monkeypatch, file, hub, count
+):
+    here = published(DATA / f"{file}.jsonl")
+    assert len(here) == count == len({problem.id for problem in here}) and {
+        problem.kind for problem in here
+    } == {"math"}
+    (tmp_path / "data").mkdir()
+    pd.read_json(DATA / f"{file}.jsonl", lines=True, dtype=False).to_parquet(
+        tmp_path / "data" / "test-00000.parquet"
+    )
+    on_the_hub(monkeypatch, tmp_path)
+    assert published(hub) == here
+    assert all(
+        grade(rf"so \boxed{{{problem.gold}}}", problem.gold).correct for problem in here[:30]
+    )
