@@ -1,6 +1,7 @@
 """Evaluation: methods as records, shards that are never made twice, tables from the records."""
 
 import asyncio
+import copy
 import json
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 from scripted import ScriptedEngine, char_chat, random_traces, script
 from synthetic_records import synthetic_records
 
+from s1lib.chat import ChatFormat
 from s1lib.evaluation import report
 from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.methods import (
@@ -22,6 +24,7 @@ from s1lib.evaluation.methods import (
 )
 from s1lib.evaluation.model_methods import methods_for
 from s1lib.evaluation.run import EvaluatedModel, decode, evaluate, run_benchmark, write_records
+from s1lib.keeping.hashes import hash_of_model
 from s1lib.profile import Benchmark, EngineSettings, Evaluation, Profile, load_profile
 from s1lib.thinking.budget import Budget, BudgetError
 from s1lib.thinking.thinker import Thinker
@@ -46,6 +49,7 @@ SHARED = {
     "gold",
     "engine",
     "extracted",
+    "read_by",
     "correct",
 }
 OWN = {
@@ -340,6 +344,51 @@ def test_finished_shards_need_no_engine_and_another_setting_never_takes_them(tmp
         engine = ScriptedEngine(traces(5))
         run(**{"method": method, "engine": engine, "directory": tmp_path, **change})
         assert engine.requests
+
+
+def test_another_chat_template_or_version_of_the_code_never_takes_a_finished_shard(
+    tmp_path, monkeypatch
+):
+    def asked() -> int:
+        run(Direct(8), engine := ScriptedEngine(traces(5)), problems(1), tmp_path)
+        return len(engine.requests)
+
+    assert (asked(), asked()) == (1, 0)
+    tokenizer = copy.deepcopy(CHAT.tokenizer)
+    tokenizer.chat_template = "<|im_start|>system\nBe brief.<|im_end|>\n" + tokenizer.chat_template
+    monkeypatch.setattr("test_evaluation.CHAT", ChatFormat(tokenizer))
+    assert (asked(), asked()) == (1, 0)
+    monkeypatch.setattr("s1lib.evaluation.run.METHODS_VERSION", 0)
+    assert (asked(), asked()) == (1, 0)
+
+
+def test_outputs_that_were_moved_are_not_decoded_again(tmp_path, monkeypatch):
+    class Equal:
+        async def scores(self, question, paths):
+            return [0.5] * len(paths)
+
+    def searched(home, engine=None) -> list[dict]:
+        reward = home / "00_toy_universe" / "models" / "reward"
+        weights = hash_of_model(str(reward))
+        method = TreeSearch((1, 2), NATURAL, 1.0, str(reward), weights, "\n")
+        return run(method, engine, problems(2), home / "04_evaluation" / "shards")
+
+    monkeypatch.setattr("s1lib.evaluation.methods._reward_model", lambda reference: Equal())
+    (tmp_path / "outputs" / "00_toy_universe" / "models" / "reward").mkdir(parents=True)
+    (tmp_path / "outputs" / "00_toy_universe" / "models" / "reward" / "config.json").write_text(
+        "{}"
+    )
+    rows = searched(tmp_path / "outputs", ScriptedEngine(traces(5)))
+    (tmp_path / "outputs").rename(tmp_path / "moved")
+    assert searched(tmp_path / "moved") == rows  # opening an engine on "nowhere" would fail
+    (tmp_path / "moved" / "00_toy_universe" / "models" / "reward" / "config.json").write_text("{ }")
+    searched(tmp_path / "moved", engine := ScriptedEngine(traces(5)))
+    assert engine.requests
+
+
+def test_a_record_names_the_rule_that_read_its_answer(tmp_path):
+    rows = run(Forcing(POINTS, UNLIMITED), ScriptedEngine(traces(5)), directory=tmp_path)
+    assert {row["read_by"] is not None for row in rows if row["extracted"] is not None} == {True}
 
 
 def test_a_truncated_shard_is_set_aside_and_made_again(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from s1lib.engines.protocol import TokenIds
 from s1lib.thinking.budget import Budget, PromptTooLong, Trace, reserved_tokens
 from s1lib.thinking.thinker import Thinker
@@ -34,3 +36,17 @@ def unanswered(prompt_ids: list[int]) -> Trace:
 def is_unanswered(trace: Trace) -> bool:
     """Whether nothing was decoded: any other trace that the context ended was closed."""
     return trace.finish == "context" and not trace.closing_ids
+
+
+def say_unanswered(rows: Iterable[dict], name: str, log: Callable[[str], None]) -> None:
+    """Log the problems of a shard whose prompts left no room to decode anything."""
+    ids = {
+        row["problem_id"]: None
+        for row in rows
+        if row["finish"] == "context" and not row["thinking_tokens"] + row["answer_tokens"]
+    }
+    if ids:
+        log(
+            f"{name}: {len(ids)} prompt(s) leave no room in the context and count as wrong: "
+            f"{', '.join(ids)}"
+        )

@@ -3,13 +3,13 @@
     method = Forcing(grid([16, 32], waits=[1, 2]), unlimited=60)
     rows = await method(Thinker(engine, chat), problem, seed=0)
 
-A method is a frozen dataclass, because its fields are in the keys of its shards. Calling it is the
-async function of one problem.
+A method is a frozen dataclass, because its fields are in the keys of its shards (`run.shard_key`).
+Calling it is the async function of one problem.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -201,14 +201,14 @@ class ClassConditional:
 class TreeSearch:
     """REBASE at each width (figure 7), with one record per search.
 
-    reward: checkpoint of the process reward model. weights: their hash.
+    reward: where the process reward model lies. weights: its hash, which names the search.
     A record's text is that of the best trace, its tokens are those of the whole tree.
     """
 
     widths: tuple[int, ...]
     budget: Budget
     temperature: float
-    reward: str
+    reward: str = field(compare=False)
     weights: str
     separator: str
     problems: int | None = None

@@ -12,7 +12,10 @@ waits_used: how often "Wait" was appended.
 steps_used: steps counted, in step-conditional control; null elsewhere.
 forced_spans: where in `thinking` the appended tokens stand, [start, end) in characters.
 
-`run.run_benchmark` adds what all records of a shard share, and the grade.
+`run.run_benchmark` adds what all records of a shard share, and the grade:
+
+extracted: the answer that was read, null where none was (then `correct` is false).
+read_by: the rule that read it (docs/answers.md).
 """
 
 from __future__ import annotations

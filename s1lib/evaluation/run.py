@@ -24,13 +24,13 @@ from pathlib import Path
 from s1lib.chat import ChatFormat
 from s1lib.engines import Engine, open_engine
 from s1lib.evaluation.benchmarks import Problem
-from s1lib.evaluation.long_prompts import EvaluationThinker
+from s1lib.evaluation.long_prompts import EvaluationThinker, say_unanswered
 from s1lib.evaluation.methods import Method
 from s1lib.evaluation.model_methods import methods_for
 from s1lib.grading import grade_many
 from s1lib.keeping.files import write_jsonl
 from s1lib.keeping.hashes import hash_of, hash_of_model
-from s1lib.keeping.shards import shard_async
+from s1lib.keeping.shards import METHODS_VERSION, shard_async
 from s1lib.keeping.side_by_side import side_by_side, workers
 from s1lib.profile import Benchmark, EngineSettings, Profile, split_revision
 
@@ -155,7 +155,7 @@ async def run_benchmark(
 
         async def make() -> list[dict]:
             rows = await _records(model, some, method, shared)
-            _say_unanswered(rows, name, log)
+            say_unanswered(rows, name, log)
             return rows
 
         return await shard_async(directory, name, key, make, log=log)
@@ -169,15 +169,25 @@ def shard_key(
 ) -> str:
     """A key of all that decides a shard's records.
 
-    That is the fields that they share (the seed among them), the model's weights, what decodes
-    them, the method with its parameters, and the problems.
+    That is the version of the code, the fields that the records share (the seed among them), the
+    model (`hash_of_model`), what decodes it, the method with its parameters, the problems, and the
+    ids of their prompts, which the chat template and the tokenizer decide.
     """
     decoding = (model.settings.kind, model.settings.dtype, model.settings.max_context)
     # With vLLM's batch invariance other problems in the batch no longer change the last digits.
     if model.settings.kind == "vllm" and os.environ.get("VLLM_BATCH_INVARIANT") == "1":
         decoding += ("batch invariant",)
-    asked = [dataclasses.asdict(problem) for problem in problems]
-    return hash_of(shared, model.weights, decoding, method, asked)
+    # Where a file lies (compare=False) decides nothing: moved outputs are not decoded again.
+    parameters = {
+        field.name: getattr(method, field.name)
+        for field in dataclasses.fields(method)
+        if field.compare
+    }
+    asked = [
+        (dataclasses.asdict(problem), model.chat.prompt_ids(problem.question))
+        for problem in problems
+    ]
+    return hash_of(METHODS_VERSION, shared, model.weights, decoding, parameters, asked)
 
 
 async def _records(
@@ -196,23 +206,9 @@ async def _records(
     answers = [(row["answer"], row["gold"], row["kind"]) for row in rows]
     grades = await asyncio.to_thread(grade_many, answers)
     return [
-        {**row, "extracted": grade.extracted, "correct": grade.correct}
+        {**row, "extracted": grade.extracted, "read_by": grade.rule, "correct": grade.correct}
         for row, grade in zip(rows, grades, strict=True)
     ]
-
-
-def _say_unanswered(rows: Iterable[dict], name: str, log: Callable[[str], None]) -> None:
-    """Name the problems whose prompts left no room to decode anything."""
-    ids = {
-        row["problem_id"]: None
-        for row in rows
-        if row["finish"] == "context" and not row["thinking_tokens"] + row["answer_tokens"]
-    }
-    if ids:
-        log(
-            f"{name}: {len(ids)} prompt(s) leave no room in the context and count as wrong: "
-            f"{', '.join(ids)}"
-        )
 
 
 async def _all(work: Iterable) -> list:
