@@ -14,7 +14,7 @@ from itertools import pairwise
 import latex2sympy2_extended.latex2sympy2 as latex
 import math_verify.grader as grader
 from latex2sympy2_extended.math_normalization import NormalizationConfig, normalize_latex
-from sympy import Add, Basic, MatrixBase, Mul, Pow, Rational, S, expand
+from sympy import Add, Basic, FiniteSet, Interval, MatrixBase, Mul, Pow, Rational, S, Tuple, expand
 from sympy.core.relational import Eq, Relational
 
 _EQUALS = re.compile(r"(?<![<>!])=")
@@ -39,6 +39,10 @@ def same(found: str, gold: str) -> bool:
     if answer is None or reference is None:
         return False
     if not all(_equations_hold(read(link)) for link in (*links, last)):
+        return False
+    if isinstance(reference, FiniteSet) and isinstance(answer, Tuple | Interval):  # a point is no list of numbers
+        return False
+    if isinstance(reference, FiniteSet) and isinstance(answer, FiniteSet) and _count(reference) != _count(answer):
         return False
     if _leaves_a_sum(answer) and not _leaves_a_sum(reference):
         return False
@@ -81,6 +85,11 @@ def _leaves_a_sum(expression: Basic | MatrixBase) -> bool:
     if isinstance(expression, Add) and all(map(_is_plain, expression.args)):
         return True
     return any(map(_leaves_a_sum, _parts(expression)))
+
+
+def _count(listed: FiniteSet) -> int:
+    """Members of a list as it was written: 2, 2, 3 has three."""
+    return len(getattr(listed, "_unsorted_args", listed.args))
 
 
 def _parts(expression: Basic | MatrixBase) -> Sequence[Basic]:

@@ -31,7 +31,7 @@ def boxes(text: str, clean: Callable[[str], str]) -> Iterator[Place]:
     A box that is cut off is left out, and so is one that only quotes the instruction: "put your answer in \\boxed{}".
     """
     group: list[tuple[int, int, str]] = []
-    for start, opened, end in sorted(_closed(text)):
+    for start, opened, end in _closed(text):
         value = text[opened:end].strip()
         if _is_placeholder(value):
             continue
@@ -50,12 +50,14 @@ def last_box(text: str) -> str | None:
 
 
 def _closed(text: str) -> Iterator[tuple[int, int, int]]:
-    """(start, start of the content, position of the closing brace) of every box that is closed, in one pass."""
+    """(start, start of the content, position of the closing brace) of every closed box with none inside, in order."""
     stack: list[tuple[int, int] | None] = []
+    latest = -1
     for token in _BOX_OR_BRACE.finditer(text):
         if token[0] != "}":
             stack.append((token.start(), token.end()) if len(token[0]) > 1 else None)
-        elif stack and (box := stack.pop()):
+        elif stack and (box := stack.pop()) and box[0] > latest:
+            latest = box[0]
             yield (*box, token.start())
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from s1lib.grading.notation import is_grouped, normalised, numbers_joined
+from s1lib.grading.units import units_apart
 
 LONGEST = 2000  # characters of an answer that is read as mathematics; a longer one must be the same text
 _LARGEST_POWER = 5000  # of ten, that is written out
@@ -29,10 +30,6 @@ _BASED = re.compile(r"([0-9][0-9A-F]*)(?:_\{?(?:base ?)?(\d+)\}?| ?\(?(?:in )?ba
 _WORDS = re.compile(r"\s*(?:\\(?:text|textbf|textit|mbox|mathrm)\s*\{[^{}]*[A-Za-z][^{}]*\}|[A-Za-z][A-Za-z'’ -]{3,})[\s.]*")
 _ARTICLE = re.compile(r"^(?:the|an?|option|choice) (?=\w)")
 _SIDE_BY_SIDE = re.compile(r"\d \d|(?<![\d.^_{}])\d+ ?\\frac\{\d+\}\{\d+\}")
-_UNIT_WORD = re.compile(
-    r"(?<=[\d}]) ?(?:(?:mm|cm|dm|km|mi|ft|in|yd|mg|kg|lb|oz|ml|mL|ms|min|hr|mph|rad)|(?<= )[mgshL]"
-    r"|(?<= )[A-Za-z]{3,}(?: [A-Za-z]{2,})*)(?:\^\{?[23]\}?)?$"
-)
 
 
 class Value(NamedTuple):
@@ -53,7 +50,10 @@ def decided(found: str, gold: str) -> bool | None:
         same = _folded(found) == _folded(gold)
         if same or (_WORDS.fullmatch(gold) and _WORDS.fullmatch(found)):
             return same
-    left, right = spellings(found, gold)
+    spelled = spellings(found, gold)
+    if spelled is None:
+        return False
+    left, right = spelled
     if left == right:
         return True
     values = value_of(left), value_of(right)
@@ -69,8 +69,8 @@ def decided(found: str, gold: str) -> bool | None:
 
 
 @lru_cache(maxsize=100_000)
-def spellings(found: str, gold: str) -> tuple[str, str]:
-    """Both answers as LaTeX that math-verify reads, each in the light of the other."""
+def spellings(found: str, gold: str) -> tuple[str, str] | None:
+    """Both answers as LaTeX that math-verify reads, each in the light of the other; None where their units differ."""
     left, right = normalised(found), normalised(gold)
     if "=" not in right:
         left = _ASSIGNED.sub("", left)
@@ -82,9 +82,7 @@ def spellings(found: str, gold: str) -> tuple[str, str]:
     elif is_grouped(right) and "," in joined[0]:
         joined = joined[0], right.replace(",", ", ")
 
-    # A unit is no part of the answer where the other side names none.
-    left, right = (_UNIT_WORD.sub("", side) if not _has_letters(other) else side for side, other in zip(joined, reversed(joined), strict=True))
-    return left, right
+    return units_apart(*joined)
 
 
 def value_of(text: str) -> Value | None:
@@ -132,8 +130,3 @@ def _folded(text: str) -> str:
     """Words without case, commands, punctuation and a leading article."""
     words = re.sub(r"\\[a-z]+", " ", text.casefold())
     return _ARTICLE.sub("", " ".join(re.findall(r"\w+", words)))
-
-
-def _has_letters(text: str) -> bool:
-    """Whether a variable, a word or a unit stands in `text`; commands such as \\frac are none."""
-    return bool(re.search(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", text)))

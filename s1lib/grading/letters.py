@@ -6,6 +6,8 @@ import re
 
 TWO_LETTERS = "two letters"  # what read_letter says of "B or C"
 
+LONGEST = 500  # characters of a value that are looked at
+
 _COMMAND = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|mbox|boxed|bf|rm)\b")
 _MARKS = re.compile(r"[$*`\"“”‘’{}]|\\[()\[\],;! ]|(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])")
 _INTRODUCTION = re.compile(
@@ -27,7 +29,7 @@ _ENDING = re.compile(r"\b(?:is|be|option|choice|answer|choose|pick|select)\s+([A
 
 def read_letter(value: str) -> str | None:
     """The capital letter that `value` names as the answer, TWO_LETTERS for several different ones, None for none."""
-    text = _MARKS.sub(" ", _COMMAND.sub(" ", value))
+    text = _MARKS.sub(" ", _COMMAND.sub(" ", value[:LONGEST]))
     if re.match(r"\s*(?:both|either)\b", text, re.IGNORECASE):
         text = re.sub(r"\b(?:both|either)\b", "", text, count=1, flags=re.IGNORECASE)
 

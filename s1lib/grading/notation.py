@@ -30,6 +30,7 @@ _MARKS = [
     (r"(?<=\d)\\,\s*(?=\d{3}(?!\d))|\{,\}(?=\d{3})", ","),
     (r"(?<!\\)\\[,;: ]|~|\\q?quad\b|\\(?:thin|med|thick)space\b", " "),
     (r"\\\$|\$|(?<!\\)\\[()\[\]]|\\displaystyle\b|\\(?:left|right|[bB]ig{1,2}[lr]?)(?![a-zA-Z])\.?", ""),
+    (r"_(\w)(?=\s)", r"_{\1}"),
     (r"\\[dtc]frac\b", r"\\frac"),
     (r"\\[dt]binom\b", r"\\binom"),
     (r"\\leq(?:slant)?\b", r"\\le"),
@@ -46,7 +47,7 @@ _MARKS = [
 ]
 _MARKS = [(re.compile(pattern), replacement) for pattern, replacement in _MARKS]
 _WORDS = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mbox|mathrm|mathbf|mathit|mathsf|operatorname|bf)\s*\{([^{}]*)\}")
-_UNIT = re.compile(r"(?<=[\d}])[\s\\,;]*\\(?:text|textrm|mbox|mathrm|rm)\s*\{[^{}]*\}(?:\s*\^\s*\{?\d\}?)?\s*$")
+_UNIT = re.compile(r"(?:(?<=[\d})])|(?<=\\pi))[\s\\,;]*\\(?:text|textrm|mbox|mathrm|rm)\s*\{([^{}]*)\}(\s*\^\s*\{?\d\}?)?\s*$")
 
 _GROUPS = re.compile(r"(?<![\d.,])(?<!\d )\d{1,3}(?:,\d{3})+(?!\d|,\d)|(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3})+(?! ?[\d/])")
 _MIXED = re.compile(r"(?<![\d.^_{}])(\d{1,9})(?:\s+(\d{1,9})/(\d{1,9})(?![\d.])|\s*\\frac\{(\d{1,9})\}\{(\d{1,9})\})")
@@ -57,7 +58,7 @@ def normalised(text: str) -> str:
     text = _from_unicode(text)
     for pattern, replacement in _MARKS:
         text = pattern.sub(replacement, text)
-    text = _WORDS.sub(r"\1", _UNIT.sub("", text))
+    text = _WORDS.sub(r"\1", _UNIT.sub(r" \\unit{\1}\2", text))  # units.py takes the unit apart
     text = _from_plain_text(text)
     text = _braced_fractions(text)
     text = _MIXED.sub(_improper, text)

@@ -22,10 +22,16 @@ from s1lib.grading.sentences import stated, tidied
 _AFTER = r"[ \t*_]{0,9}(?:\([^()\n]{0,40}\)[ \t*_]{0,9})?(?:[:：]|=(?!=)|[-–—](?=\s))"
 _VERB = r"(?:[ \t]{1,9}(?:to|of|for|in)\b[^.:=\n]{0,80}?)?[ \t]{1,9}(?:is|are|equals|(?:would|should|must) be)\b[ \t]{0,9}:?"
 _LABEL = re.compile(rf"(?<![A-Za-z])(?:answers?|ans\.?)(?:{_AFTER}|{_VERB})", re.IGNORECASE)
+_LABEL_IN_BOX = re.compile(rf"(?:\\text(?:bf)?\{{)?\s*(?:the )?(?:final )?{_LABEL.pattern}", re.IGNORECASE)
 _HEADING = re.compile(
     r"^[ \t#>*_]*(?:(?:the|final|correct)[ \t]{1,9}){0,2}answers?[ \t*_]{0,9}$", re.IGNORECASE | re.MULTILINE
 )
-_HASHES = re.compile(r"^[ \t]*####[ \t]*(?=[-+$\\(\[{.\d])(?!\d{1,9}[.)][ \t]{1,9}[A-Za-z])", re.MULTILINE)
+# "#### 42" or "#### x = 5", and not the headings "#### 3. Compute" and "#### Step 3".
+_HASHES = re.compile(
+    r"^[ \t]*####[ \t]*(?=[-+$\\(\[{.\d]|(?:[^A-Za-z\n\\]|[A-Za-z]{1,2}(?![A-Za-z])|\\[A-Za-z]+)+$)"
+    r"(?!\d{1,9}[.)][ \t]{1,9}[A-Za-z])",
+    re.MULTILINE,
+)
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
 _CHOSEN = re.compile(
     r"(?<![A-Za-z])(?:(?:option|choice)(?:[ \t]{1,9}is\b|[ \t]{0,9}:)|(?:choose|pick|select|go with)\b)", re.IGNORECASE
@@ -85,8 +91,8 @@ def official_answer(answer: str) -> str | None:
 
 def unlabelled(value: str) -> str:
     """A box's content without a label that is written into the box: "Answer: 42" is 42."""
-    label = _LABEL.match(value.removeprefix("\\text{"))
-    return _LEADING.sub("", value.removeprefix("\\text{")[label.end() :], count=1) if label else value
+    label = _LABEL_IN_BOX.match(value)
+    return (_LEADING.sub("", value[label.end() :], count=1) if label else value).strip(" *`")
 
 
 def _letter(places: list[Place]) -> Reading:
