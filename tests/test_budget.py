@@ -95,9 +95,8 @@ def test_wait_replaces_the_end_of_thinking_as_often_as_asked(chat):
 
 
 def test_the_cap_is_cumulative_over_all_waits(chat):
-    trace, _ = play(
-        chat, PLAIN, Budget(max_thinking=14, waits=2)
-    )  # "abc\n" + "Wait" + ",de\n" = 12, no room for another Wait
+    # "abc\n" + "Wait" + ",de\n" are 12 tokens, which leaves no room for another Wait.
+    trace, _ = play(chat, PLAIN, Budget(max_thinking=14, waits=2))
     assert turn(trace, chat) == "abc\nWait,de\n<|im_start|>answer7"
     trace, _ = play(chat, PLAIN, Budget(max_thinking=10, waits=2))
     assert turn(trace, chat) == "abc\nWait,d\n<|im_start|>answer\nFinal Answer:7"

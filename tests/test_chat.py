@@ -58,9 +58,8 @@ def test_an_example_is_the_prompt_and_the_papers_completion(chat):
     example = chat.example(QUESTION, "07\n", "2")
     assert example["completion"] == f"{THINK}\n07\n{ANSWER}\nAnswer: 2{IM_END}"
     assert example["prompt"] + THINK == chat.decode(chat.prompt_ids(QUESTION))
-    assert (
-        chat.example(QUESTION, "07", "Answer: 2") == example
-    )  # "Answer: " is put before an answer without it
+    # "Answer: " is put before an answer without it.
+    assert chat.example(QUESTION, "07", "Answer: 2") == example
     assert chat.example(QUESTION, "07", "Final Answer: 2")["completion"].count("Answer:") == 1
 
 

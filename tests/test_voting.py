@@ -68,9 +68,8 @@ def test_a_sample_without_an_answer_never_wins():
 
 def test_sixty_four_votes_stay_exact():
     answers = [str(i % 7) for i in range(64)]
-    curve = expected_accuracy(
-        answers, [a == "0" for a in answers]
-    )  # "0" has 10 votes, the others 9
+    curve = expected_accuracy(answers, [a == "0" for a in answers])
+    # "0" has 10 votes, the others 9.
     assert curve[0] == pytest.approx(10 / 64)
     assert curve[-1] == pytest.approx(1.0)
     assert ((curve > 0) & (curve <= 1 + 1e-9)).all()
