@@ -1,8 +1,8 @@
 r"""Whether two answers are the same: what can be decided without algebra, exactly; the rest is for math-verify.
 
-    decided("2 1/2", "2.5")         # True: both are the fraction 5/2
-    decided("0.3333", r"\frac13")   # False
-    decided(r"\sqrt{8}", r"2\sqrt2")  # None: math-verify is asked
+decided("2 1/2", "2.5")         # True: both are the fraction 5/2
+decided("0.3333", r"\frac13")   # False
+decided(r"\sqrt{8}", r"2\sqrt2")  # None: math-verify is asked
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import NamedTuple
 from s1lib.grading.notation import is_grouped, normalised, numbers_joined
 from s1lib.grading.units import units_apart
 
-LONGEST = 2000  # characters of an answer that is read as mathematics; a longer one must be the same text
+LONGEST = (
+    2000  # characters of an answer that is read as mathematics; a longer one must be the same text
+)
 _LARGEST_POWER = 5000  # of ten, that is written out
 
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)"
@@ -27,7 +29,9 @@ _VALUE = re.compile(
 )
 _ASSIGNED = re.compile(r"^[A-Za-z](?:_\{?\w\}?)?=(?=[^=]*$)")  # the "x=" of "x=58500"
 _BASED = re.compile(r"([0-9][0-9A-F]*)(?:_\{?(?:base ?)?(\d+)\}?| ?\(?(?:in )?base ?(\d+)\)?)")
-_WORDS = re.compile(r"\s*(?:\\(?:text|textbf|textit|mbox|mathrm)\s*\{[^{}]*[A-Za-z][^{}]*\}|[A-Za-z][A-Za-z'’ -]{3,})[\s.]*")
+_WORDS = re.compile(
+    r"\s*(?:\\(?:text|textbf|textit|mbox|mathrm)\s*\{[^{}]*[A-Za-z][^{}]*\}|[A-Za-z][A-Za-z'’ -]{3,})[\s.]*"
+)
 _ARTICLE = re.compile(r"^(?:the|an?|option|choice) (?=\w)")
 _SIDE_BY_SIDE = re.compile(r"\d \d|(?<![\d.^_{}])\d+ ?\\frac\{\d+\}\{\d+\}")
 
@@ -61,7 +65,11 @@ def decided(found: str, gold: str) -> bool | None:
         return _same_number(*values)
     bases = _BASED.fullmatch(left), _BASED.fullmatch(right)
     if any(bases):
-        return all(bases) and bases[0].group(1) == bases[1].group(1) and _base(bases[0]) == _base(bases[1])
+        return (
+            all(bases)
+            and bases[0].group(1) == bases[1].group(1)
+            and _base(bases[0]) == _base(bases[1])
+        )
     # No algebra is asked what two numbers side by side or an ellipsis mean: only the same text is the same answer.
     if any(_SIDE_BY_SIDE.search(side) or "dots" in side or "..." in side for side in (left, right)):
         return False
@@ -98,7 +106,9 @@ def value_of(text: str) -> Value | None:
         number = Fraction(Decimal(plain)) * Fraction(10) ** exponent
     elif period:
         scale = 10 ** len(start.partition(".")[2])
-        number = Fraction(Decimal(start if start != "." else "0")) + Fraction(int(period), (10 ** len(period) - 1) * scale)
+        number = Fraction(Decimal(start if start != "." else "0")) + Fraction(
+            int(period), (10 ** len(period) - 1) * scale
+        )
     else:
         divisor = Fraction(Decimal(below or under))
         if not divisor:

@@ -29,7 +29,10 @@ _MARKS = [
     (r",?\s*\\!\s*", lambda mark: "," if mark[0].startswith(",") else ""),
     (r"(?<=\d)\\,\s*(?=\d{3}(?!\d))|\{,\}(?=\d{3})", ","),
     (r"(?<!\\)\\[,;: ]|~|\\q?quad\b|\\(?:thin|med|thick)space\b", " "),
-    (r"\\\$|\$|(?<!\\)\\[()\[\]]|\\displaystyle\b|\\(?:left|right|[bB]ig{1,2}[lr]?)(?![a-zA-Z])\.?", ""),
+    (
+        r"\\\$|\$|(?<!\\)\\[()\[\]]|\\displaystyle\b|\\(?:left|right|[bB]ig{1,2}[lr]?)(?![a-zA-Z])\.?",
+        "",
+    ),
     (r"_(\w)(?=\s)", r"_{\1}"),
     (r"\\[dtc]frac\b", r"\\frac"),
     (r"\\[dt]binom\b", r"\\binom"),
@@ -40,17 +43,28 @@ _MARKS = [
     (r">=", r"\\ge "),
     (r"\\varnothing\b|\\O\b", r"\\emptyset"),
     (r"\\(?:mathrm|text|operatorname)\{\s*([ied])\s*\}", r"\1"),
-    (r"\s*\^\s*(?:\{\s*\\(?:circ|degree)\s*\}|\\circ\b|\\degree\b)|(?<=\d)\\degree\b|(?<=[\d}])\s*degrees?\b", ""),
+    (
+        r"\s*\^\s*(?:\{\s*\\(?:circ|degree)\s*\}|\\circ\b|\\degree\b)|(?<=\d)\\degree\b|(?<=[\d}])\s*degrees?\b",
+        "",
+    ),
     (r"\\?%|\bper ?cent\b|\\text\{\s*per ?cent\s*\}", r"\\%"),
     (r"\\(?:text|mbox)\{\s*(and|or)\s*\}", r" \1 "),
     (r"(?<![A-Za-z]),?\s*\b(?:and|or)\b(?![A-Za-z])", ", "),
 ]
 _MARKS = [(re.compile(pattern), replacement) for pattern, replacement in _MARKS]
-_WORDS = re.compile(r"\\(?:text|textbf|textit|textrm|textnormal|mbox|mathrm|mathbf|mathit|mathsf|operatorname|bf)\s*\{([^{}]*)\}")
-_UNIT = re.compile(r"(?:(?<=[\d})])|(?<=\\pi))[\s\\,;]*\\(?:text|textrm|mbox|mathrm|rm)\s*\{([^{}]*)\}(\s*\^\s*\{?\d\}?)?\s*$")
+_WORDS = re.compile(
+    r"\\(?:text|textbf|textit|textrm|textnormal|mbox|mathrm|mathbf|mathit|mathsf|operatorname|bf)\s*\{([^{}]*)\}"
+)
+_UNIT = re.compile(
+    r"(?:(?<=[\d})])|(?<=\\pi))[\s\\,;]*\\(?:text|textrm|mbox|mathrm|rm)\s*\{([^{}]*)\}(\s*\^\s*\{?\d\}?)?\s*$"
+)
 
-_GROUPS = re.compile(r"(?<![\d.,])(?<!\d )\d{1,3}(?:,\d{3})+(?!\d|,\d)|(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3})+(?! ?[\d/])")
-_MIXED = re.compile(r"(?<![\d.^_{}])(\d{1,9})(?:\s+(\d{1,9})/(\d{1,9})(?![\d.])|\s*\\frac\{(\d{1,9})\}\{(\d{1,9})\})")
+_GROUPS = re.compile(
+    r"(?<![\d.,])(?<!\d )\d{1,3}(?:,\d{3})+(?!\d|,\d)|(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3})+(?! ?[\d/])"
+)
+_MIXED = re.compile(
+    r"(?<![\d.^_{}])(\d{1,9})(?:\s+(\d{1,9})/(\d{1,9})(?![\d.])|\s*\\frac\{(\d{1,9})\}\{(\d{1,9})\})"
+)
 
 
 def normalised(text: str) -> str:
@@ -62,7 +76,9 @@ def normalised(text: str) -> str:
     text = _from_plain_text(text)
     text = _braced_fractions(text)
     text = _MIXED.sub(_improper, text)
-    text = re.sub(r"(?<=[\d)])(?<![_^]\d)\(", r"\\cdot (", text)  # math-verify takes 2(3) for a mixed number
+    text = re.sub(
+        r"(?<=[\d)])(?<![_^]\d)\(", r"\\cdot (", text
+    )  # math-verify takes 2(3) for a mixed number
     return _spaced(text.strip(" *").removesuffix(".").strip())
 
 
@@ -71,7 +87,11 @@ def numbers_joined(text: str) -> str:
     depth, parts = 0, []
     for part in re.split(r"(\\\{|\\\}|[()\[\]])", text):
         depth += {"(": 1, "[": 1, "\\{": 1, ")": -1, "]": -1, "\\}": -1}.get(part, 0)
-        parts.append(part.replace(",", ", ") if depth > 0 else _GROUPS.sub(lambda group: re.sub(r"[ ,]", "", group[0]), part))
+        parts.append(
+            part.replace(",", ", ")
+            if depth > 0
+            else _GROUPS.sub(lambda group: re.sub(r"[ ,]", "", group[0]), part)
+        )
     return "".join(parts)
 
 
@@ -85,16 +105,23 @@ def _from_unicode(text: str) -> str:
     if text.isascii():
         return text
     parts = []
-    for kind, run in groupby(text, key=lambda char: unicodedata.decomposition(char).partition(" ")[0]):
+    for kind, run in groupby(
+        text, key=lambda char: unicodedata.decomposition(char).partition(" ")[0]
+    ):
         characters = "".join(run)
         plain = "".join(_SYMBOLS.get(c) or unicodedata.normalize("NFKC", c) for c in characters)
         plain = "".join(_SYMBOLS.get(c, c) for c in plain)
         if kind in ("<super>", "<sub>") and "º" not in characters:
             parts.append(("^" if kind == "<super>" else "_") + "{" + plain + "}")
         elif kind == "<fraction>":
-            parts.extend(" \\frac{%s}{%s}" % unicodedata.normalize("NFKC", c).partition("⁄")[::2] for c in characters)
+            parts.extend(
+                " \\frac{%s}{%s}" % unicodedata.normalize("NFKC", c).partition("⁄")[::2]
+                for c in characters
+            )
         else:
-            parts.append("".join(_SYMBOLS.get(c, unicodedata.normalize("NFKC", c)) for c in characters))
+            parts.append(
+                "".join(_SYMBOLS.get(c, unicodedata.normalize("NFKC", c)) for c in characters)
+            )
     return "".join(parts)
 
 
@@ -105,8 +132,14 @@ def _from_plain_text(text: str) -> str:
     text = re.sub(r"\*\*|\^\s*\*", "^", text)
     text = text.replace("*", r"\cdot ")
     text = re.sub(r"\^\s*([+-]\d+)", r"^{\1}", text)
-    text = re.sub(r"\\?(?<![A-Za-z\\])(sqrt|cbrt)(?=\s*[({\d\\A-Za-z])", lambda name: " \\" + name[1], text)
-    text = re.sub(r"\\(sqrt|cbrt)\s*(\d+(?:\.\d+)?(?![\d.])|[A-Za-z](?![A-Za-z])|\\[A-Za-z]+)(?!\()", r"\\\1{\2}", text)
+    text = re.sub(
+        r"\\?(?<![A-Za-z\\])(sqrt|cbrt)(?=\s*[({\d\\A-Za-z])", lambda name: " \\" + name[1], text
+    )
+    text = re.sub(
+        r"\\(sqrt|cbrt)\s*(\d+(?:\.\d+)?(?![\d.])|[A-Za-z](?![A-Za-z])|\\[A-Za-z]+)(?!\()",
+        r"\\\1{\2}",
+        text,
+    )
     text = _bracketed_argument(text, r"\\(sqrt|cbrt)\s*\(", r"\\\1{", "}")
     text = _bracketed_argument(text, r"(?<![A-Za-z])\\?exp\s*\(", "e^{", "}")
     text = _bracketed_argument(text, r"\^\s*\(", "^{", "}")
@@ -124,7 +157,13 @@ def _bracketed_argument(text: str, name: str, opening: str, closing: str) -> str
             end += 1
         if depth:
             break
-        text = text[: call.start()] + call.expand(opening) + text[call.end() : end - 1] + closing + text[end:]
+        text = (
+            text[: call.start()]
+            + call.expand(opening)
+            + text[call.end() : end - 1]
+            + closing
+            + text[end:]
+        )
     return text
 
 
@@ -132,7 +171,11 @@ def _braced_fractions(text: str) -> str:
     r"""\frac12, \frac 59, \frac9{19} and \frac{270}7 with all their braces."""
     text = re.sub(r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}", text)
     text = re.sub(r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{", text)
-    return re.sub(r"\\frac\s*\{([^{}]*)\}\s*(?:\{([^{}]*)\}|(\d))", lambda f: f"\\frac{{{f[1]}}}{{{f[2] or f[3] or ''}}}", text)
+    return re.sub(
+        r"\\frac\s*\{([^{}]*)\}\s*(?:\{([^{}]*)\}|(\d))",
+        lambda f: f"\\frac{{{f[1]}}}{{{f[2] or f[3] or ''}}}",
+        text,
+    )
 
 
 def _improper(mixed: re.Match) -> str:
