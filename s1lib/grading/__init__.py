@@ -67,7 +67,9 @@ def grade_many(
     return [
         Grade(
             reading.value,
-            _is_choice(reading.value, gold) if kind == "choice" else equal.get((reading.value, gold), False),
+            _is_choice(reading.value, gold)
+            if kind == "choice"
+            else equal.get((reading.value, gold), False),
             reading.rule,
         )
         for reading, (_, gold, kind) in zip(readings, items, strict=True)

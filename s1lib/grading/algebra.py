@@ -14,12 +14,27 @@ from itertools import pairwise
 import latex2sympy2_extended.latex2sympy2 as latex
 import math_verify.grader as grader
 from latex2sympy2_extended.math_normalization import NormalizationConfig, normalize_latex
-from sympy import Add, Basic, FiniteSet, Interval, MatrixBase, Mul, Pow, Rational, S, Tuple, expand
+from sympy import (
+    Add,
+    Basic,
+    Expr,
+    FiniteSet,
+    Interval,
+    MatrixBase,
+    Mul,
+    Pow,
+    Rational,
+    S,
+    Tuple,
+    expand,
+)
 from sympy.core.relational import Eq, Relational
 
 _EQUALS = re.compile(r"(?<![<>!])=")
 _DIGITS = 30  # of a difference that is not zero; sympy works with as many more as it needs
-_SPELLING = NormalizationConfig(basic_latex=True, malformed_operators=True, nits=True, units=False, boxed="none")
+_SPELLING = NormalizationConfig(
+    basic_latex=True, malformed_operators=True, nits=True, units=False, boxed="none"
+)
 _MEANING = latex.ConversionConfig(lowercase_symbols=False)  # R and r are two radii
 _rounding_comparison = grader.sympy_numeric_eq
 
@@ -40,14 +55,22 @@ def same(found: str, gold: str) -> bool:
         return False
     if not all(_equations_hold(read(link)) for link in (*links, last)):
         return False
-    if isinstance(reference, FiniteSet) and isinstance(answer, Tuple | Interval):  # a point is no list of numbers
+    if isinstance(reference, FiniteSet) and isinstance(
+        answer, Tuple | Interval
+    ):  # a point is no list of numbers
         return False
-    if isinstance(reference, FiniteSet) and isinstance(answer, FiniteSet) and _count(reference) != _count(answer):
+    if (
+        isinstance(answer, FiniteSet)
+        and isinstance(reference, FiniteSet | Expr)
+        and _count(reference) != _count(answer)
+    ):
         return False
     if _leaves_a_sum(answer) and not _leaves_a_sum(reference):
         return False
     # Not symmetric, so the gold answer comes first; an interval may be written as an inequality.
-    return bool(grader.verify(reference, answer, allow_set_relation_comp=True, timeout_seconds=None))
+    return bool(
+        grader.verify(reference, answer, allow_set_relation_comp=True, timeout_seconds=None)
+    )
 
 
 def _links(text: str) -> list[str]:
@@ -63,7 +86,9 @@ def read(text: str) -> Basic | MatrixBase | None:
     """The expression that `text` writes, None when it writes none."""
     spelling = normalize_latex(text, _SPELLING)
     try:
-        return _ExactReader(is_real=not grader.should_treat_as_complex(spelling), config=_MEANING).parse(spelling)
+        return _ExactReader(
+            is_real=not grader.should_treat_as_complex(spelling), config=_MEANING
+        ).parse(spelling)
     except Exception:  # the parser raises plain exceptions for what it cannot read
         return None
 
@@ -72,7 +97,11 @@ def _equations_hold(expression: Basic | MatrixBase | None) -> bool:
     """Whether every equation between constants in it is true: 52+05=67 is not, and x=5 has a variable."""
     if expression is None:
         return True
-    if isinstance(expression, Eq) and not expression.free_symbols and not _is_zero(expression.lhs - expression.rhs):
+    if (
+        isinstance(expression, Eq)
+        and not expression.free_symbols
+        and not _is_zero(expression.lhs - expression.rhs)
+    ):
         return False
     return all(map(_equations_hold, _parts(expression)))
 
@@ -87,9 +116,13 @@ def _leaves_a_sum(expression: Basic | MatrixBase) -> bool:
     return any(map(_leaves_a_sum, _parts(expression)))
 
 
-def _count(listed: FiniteSet) -> int:
-    """Members of a list as it was written: 2, 2, 3 has three."""
-    return len(getattr(listed, "_unsorted_args", listed.args))
+def _count(expression: Basic) -> int:
+    """Members of a list as it was written, 1 for anything else: 2, 2, 3 has three."""
+    return (
+        len(getattr(expression, "_unsorted_args", expression.args))
+        if isinstance(expression, FiniteSet)
+        else 1
+    )
 
 
 def _parts(expression: Basic | MatrixBase) -> Sequence[Basic]:
@@ -103,9 +136,16 @@ def _is_plain(term: Basic) -> bool:
     return isinstance(term, Rational)
 
 
-def _exact_comparison(gold: Basic | MatrixBase, found: Basic | MatrixBase, rounding: int, precision: int) -> bool:
+def _exact_comparison(
+    gold: Basic | MatrixBase, found: Basic | MatrixBase, rounding: int, precision: int
+) -> bool:
     """Equality of expressions; in place of math-verify's, which rounds to 6 places and drops what is below 1e-15."""
-    if isinstance(gold, MatrixBase) or isinstance(found, MatrixBase) or _with_percent(gold) or _with_percent(found):
+    if (
+        isinstance(gold, MatrixBase)
+        or isinstance(found, MatrixBase)
+        or _with_percent(gold)
+        or _with_percent(found)
+    ):
         return _rounding_comparison(gold, found, rounding, precision)
     difference = gold - found
     return _is_zero(difference) if not difference.free_symbols else expand(difference) == 0

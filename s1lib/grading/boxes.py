@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|[{}]")
-_TALK = frozenset("text textbf dots ldots cdots quad insert your the my final answer result number value here".split())
+_TALK = frozenset(
+    "text textbf dots ldots cdots quad insert your the my final answer result number value here".split()
+)
 # What may stand between boxes that together are one answer: "\boxed{3}, \boxed{5}", "x = \boxed{3} and y = \boxed{5}".
 _BETWEEN = re.compile(
     r"(?:[\s$,;&{}]|\\[()\[\],;! ]|\\q?quad|\\text\b|\b(?:and|or)\b)*(?:\\?[A-Za-z]\w?(?:_\{?\w\}?)?\s*=)?[\s$]*"
@@ -71,10 +73,16 @@ def _is_placeholder(value: str) -> bool:
 def _belong_together(text: str, start: int, end: int) -> bool:
     """Whether nothing but a separator stands between two boxes; a blank line separates answers."""
     between = text[start:end]
-    return 0 <= end - start <= _FARTHEST and "\n\n" not in between and bool(_BETWEEN.fullmatch(between))
+    return (
+        0 <= end - start <= _FARTHEST
+        and "\n\n" not in between
+        and bool(_BETWEEN.fullmatch(between))
+    )
 
 
 def _one(group: list[tuple[int, int, str]]) -> Place:
     """One answer out of boxes side by side; a box that is only repeated counts once."""
     values = list(dict.fromkeys(value for _, _, value in group))
-    return Place(group[0][0], group[-1][1], ", ".join(values), "boxes" if len(values) > 1 else "box")
+    return Place(
+        group[0][0], group[-1][1], ", ".join(values), "boxes" if len(values) > 1 else "box"
+    )

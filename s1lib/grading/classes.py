@@ -20,7 +20,9 @@ def answer_classes(answers: Sequence[str | None]) -> list[int | None]:
     distinct = tuple(sorted({answer for answer in answers if answer is not None}))
     representative = _representatives(distinct)
     numbers: dict[str, int] = {}
-    return [None if a is None else numbers.setdefault(representative[a], len(numbers)) for a in answers]
+    return [
+        None if a is None else numbers.setdefault(representative[a], len(numbers)) for a in answers
+    ]
 
 
 @lru_cache(maxsize=10_000)  # problems
@@ -33,10 +35,16 @@ def _representatives(distinct: tuple[str, ...]) -> dict[str, str]:
             answer = parent[answer]
         return answer
 
-    pairs = [pair for pair in combinations(distinct, 2) if is_percentage(pair[0]) == is_percentage(pair[1])]
-    equal = verdicts(pair for one, other in pairs for pair in ((one, other), (other, one)))
-    for one, other in pairs:
-        if equal[one, other] and equal[other, one]:
+    # Most answers differ, so that the other direction is asked only where the first one held.
+    pairs = [
+        pair
+        for pair in combinations(distinct, 2)
+        if is_percentage(pair[0]) == is_percentage(pair[1])
+    ]
+    held = [pair for pair, equal in verdicts(pairs).items() if equal]
+    back = verdicts((other, one) for one, other in held)
+    for one, other in held:
+        if back[other, one]:
             first, second = sorted((root(one), root(other)))
             parent[second] = first
     return {answer: root(answer) for answer in distinct}

@@ -11,7 +11,7 @@ LONGEST = 500  # characters of a value that are looked at
 _COMMAND = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|mbox|boxed|bf|rm)\b")
 _MARKS = re.compile(r"[$*`\"“”‘’{}]|\\[()\[\],;! ]|(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])")
 _INTRODUCTION = re.compile(
-    r"(?:\s*(?:it|i|we|the|that|must|would|should|be|is|are|so|thus|therefore|hence|clearly|definitely|likely|most|"
+    r"(?:\s*(?:it|i(?=\s+\w\w)|we|the|that|must|would|should|be|is|are|so|thus|therefore|hence|clearly|definitely|likely|most|"
     r"final|correct|right|best|my|answer|option|choice|letter|statement|choose|pick|select|go|with)\b[\s,:]*)*",
     re.IGNORECASE,
 )

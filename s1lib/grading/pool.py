@@ -24,13 +24,17 @@ _MOST_KEPT = 200_000  # verdicts
 Pair = tuple[str, str]  # an answer as it was found, and the gold answer
 
 
-def verdicts(pairs: Iterable[Pair], *, processes: int | None = None, seconds: float = SECONDS) -> dict[Pair, bool]:
+def verdicts(
+    pairs: Iterable[Pair], *, processes: int | None = None, seconds: float = SECONDS
+) -> dict[Pair, bool]:
     """Whether the answer of each (found, gold) pair is the gold one; pairs that need no algebra never reach a worker."""
     equal = {pair: decided(*pair) for pair in dict.fromkeys(pairs)}
     asked = {pair: spellings(*pair) for pair, verdict in equal.items() if verdict is None}
     unknown = sorted({spelled for spelled in asked.values() if (*spelled, seconds) not in _known})
     with ThreadPoolExecutor(processes or os.cpu_count()) as threads:
-        found = dict(zip(unknown, threads.map(lambda pair: _verify(pair, seconds), unknown), strict=True))
+        found = dict(
+            zip(unknown, threads.map(lambda pair: _verify(pair, seconds), unknown), strict=True)
+        )
 
     if len(_known) + len(found) > _MOST_KEPT:
         _known.clear()

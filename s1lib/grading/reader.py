@@ -22,9 +22,12 @@ from s1lib.grading.sentences import stated, tidied
 _AFTER = r"[ \t*_]{0,9}(?:\([^()\n]{0,40}\)[ \t*_]{0,9})?(?:[:：]|=(?!=)|[-–—](?=\s))"
 _VERB = r"(?:[ \t]{1,9}(?:to|of|for|in)\b[^.:=\n]{0,80}?)?[ \t]{1,9}(?:is|are|equals|(?:would|should|must) be)\b[ \t]{0,9}:?"
 _LABEL = re.compile(rf"(?<![A-Za-z])(?:answers?|ans\.?)(?:{_AFTER}|{_VERB})", re.IGNORECASE)
-_LABEL_IN_BOX = re.compile(rf"(?:\\text(?:bf)?\{{)?\s*(?:the )?(?:final )?{_LABEL.pattern}", re.IGNORECASE)
+_LABEL_IN_BOX = re.compile(
+    rf"(?:\\text(?:bf)?\{{)?\s*(?:the )?(?:final )?{_LABEL.pattern}", re.IGNORECASE
+)
 _HEADING = re.compile(
-    r"^[ \t#>*_]*(?:(?:the|final|correct)[ \t]{1,9}){0,2}answers?[ \t*_]{0,9}$", re.IGNORECASE | re.MULTILINE
+    r"^[ \t#>*_]*(?:(?:the|final|correct)[ \t]{1,9}){0,2}answers?[ \t*_]{0,9}$",
+    re.IGNORECASE | re.MULTILINE,
 )
 # "#### 42" or "#### x = 5", and not the headings "#### 3. Compute" and "#### Step 3".
 _HASHES = re.compile(
@@ -34,11 +37,13 @@ _HASHES = re.compile(
 )
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
 _CHOSEN = re.compile(
-    r"(?<![A-Za-z])(?:(?:option|choice)(?:[ \t]{1,9}is\b|[ \t]{0,9}:)|(?:choose|pick|select|go with)\b)", re.IGNORECASE
+    r"(?<![A-Za-z])(?:(?:option|choice)(?:[ \t]{1,9}is\b|[ \t]{0,9}:)|(?:choose|pick|select|go with)\b)",
+    re.IGNORECASE,
 )
 _NO_ANSWER = re.compile(r"(?:not|n't|that|obtained|clear|given|found)\b", re.IGNORECASE)
 _TAKEN_BACK = re.compile(
-    r"\b(?:wait|wrong|mistake\w*|incorrect|correction|corrected|actually|sorry|oops|should be)\b", re.IGNORECASE
+    r"\b(?:wait|wrong|mistake\w*|incorrect|correction|corrected|actually|sorry|oops|should be)\b",
+    re.IGNORECASE,
 )
 _LEADING = re.compile(r"(?:[\s*_`}:>]|```\w*)*")
 _DISPLAYS = {"$$": "$$", "\\[": "\\]"}
@@ -74,7 +79,11 @@ def read_answer(text: str, kind: str = "math") -> Reading:
             if place.start > last.end and _TAKEN_BACK.search(text, last.end, place.start):
                 return Reading(stated(place.value), "corrected box")
         return Reading(last.value, last.rule)
-    return Reading(stated(labelled[-1].value), labelled[-1].rule) if labelled else Reading(None, "nothing")
+    return (
+        Reading(stated(labelled[-1].value), labelled[-1].rule)
+        if labelled
+        else Reading(None, "nothing")
+    )
 
 
 def official_answer(answer: str) -> str | None:
@@ -86,7 +95,9 @@ def official_answer(answer: str) -> str | None:
     if box is not None:
         return box.strip()
     named = re.split(r"(?:Final )?Answer:", answer)
-    return named[-1].strip().splitlines()[0].strip() if len(named) > 1 and named[-1].strip() else None
+    return (
+        named[-1].strip().splitlines()[0].strip() if len(named) > 1 and named[-1].strip() else None
+    )
 
 
 def unlabelled(value: str) -> str:
@@ -111,7 +122,9 @@ def _labelled(text: str, kind: str) -> Iterator[Place]:
     patterns = {_LABEL: "label", _HEADING: "label", _HASHES: "####", _TAG: "<answer>"}
     if kind == "choice":
         patterns[_CHOSEN] = "label"
-    marks = [(label, rule) for pattern, rule in patterns.items() for label in pattern.finditer(text)]
+    marks = [
+        (label, rule) for pattern, rule in patterns.items() for label in pattern.finditer(text)
+    ]
     marks.sort(key=lambda mark: mark[0].start())
 
     ends = [label.start() for label, _ in marks[1:]] + [len(text)]
@@ -119,7 +132,12 @@ def _labelled(text: str, kind: str) -> Iterator[Place]:
         value, below = _value(text[label.end() : end].partition("</answer>")[0])
         loose = label.re is _LABEL and label[0][-1] not in ":：="
         if value and not (loose and _is_talk(value)):
-            yield Place(label.start(), label.end(), value, "label above" if below and rule == "label" else rule)
+            yield Place(
+                label.start(),
+                label.end(),
+                value,
+                "label above" if below and rule == "label" else rule,
+            )
 
 
 def _value(text: str) -> tuple[str, bool]:
@@ -127,7 +145,9 @@ def _value(text: str) -> tuple[str, bool]:
     lead = _LEADING.match(text).end()
     below, text = "\n" in text[:lead], text[lead:]
     line, rest = _first_line(text)
-    if line.rstrip(" *_").endswith(":") and rest.strip():  # "Answer: it is as follows:" announces the next line
+    if (
+        line.rstrip(" *_").endswith(":") and rest.strip()
+    ):  # "Answer: it is as follows:" announces the next line
         return tidied(_first_line(rest[_LEADING.match(rest).end() :])[0]), True
     return tidied(line), below
 
@@ -149,4 +169,6 @@ def _first_line(text: str) -> tuple[str, str]:
 
 def _is_talk(value: str) -> bool:
     """Whether what follows "the answer is" is talk ("clear from this", "not 5", "obtained by adding") and no answer."""
-    return bool(_NO_ANSWER.match(value)) or (not re.search(r"[\d$\\]", value) and len(value.split()) > 6)
+    return bool(_NO_ANSWER.match(value)) or (
+        not re.search(r"[\d$\\]", value) and len(value.split()) > 6
+    )

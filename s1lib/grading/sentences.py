@@ -12,8 +12,10 @@ _PROSE = re.compile(r"(?<![\\A-Za-z{])[A-Za-z][a-z]{2,}")
 _SAID = re.compile(r"(.*\b(?:is|are|equals|be)\b|.*[a-z]{3} =)(?=\s)", re.DOTALL)
 _REASON = re.compile(r"[\s,;(]+(?:because|since|which|where)\b.*", re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[^\s.][.!])\s+(?=[A-Z][a-z]).*", re.DOTALL)
-_ADVERBS = re.compile(r"(?:(?:therefore|thus|then|simply|just|hence|clearly|indeed)\b[\s,:]*)+", re.IGNORECASE)
-_EMPHASIS = " \t\r\n*_`\"“”"
+_ADVERBS = re.compile(
+    r"(?:(?:therefore|thus|then|simply|just|hence|clearly|indeed)\b[\s,:]*)+", re.IGNORECASE
+)
+_EMPHASIS = ' \t\r\n*_`"“”'
 
 
 def tidied(line: str) -> str:
