@@ -1,4 +1,4 @@
-"""A small OpenAI-compatible completions server in a thread of its own, with TorchEngine behind it and failures on demand.
+"""A small OpenAI-compatible completions server in a thread, on TorchEngine, that fails on demand.
 
     with FakeServer(directory) as server:
         engine = ServerEngine.connect(directory, urls=[server.url], max_rows=8, max_context=160)
@@ -19,17 +19,34 @@ from transformers import AutoModelForCausalLM
 from s1lib.engines.protocol import Request
 from s1lib.engines.torch_engine import TorchEngine
 
-Failure = Callable[[int], str | None]  # number of the request -> None, "500", "drop" (the connection), "hang" or "answer, then drop"
+# Number of the request -> None, "500", "drop" (the connection), "hang", "answer, then drop", or the
+# status and the body of any other answer.
+Failure = Callable[[int], str | tuple[int, bytes] | None]
 
 
 class FakeServer:
-    """text_only: answers as a server that knows no return_token_ids. fail: see `Failure`. The probe at the start never fails.
+    """The server of a checkpoint.
 
-    requests: bodies of all completion requests. aborted: requests whose client went away before the answer.
+    text_only: answers as a server that knows no return_token_ids.
+    fail: see `Failure`.
+    spare_first: the first request never fails, since `connect` makes it to see token ids.
+    models: body of what GET /v1/models answers, in place of the list with the one model.
+    requests: bodies of all completion requests.
+    aborted: requests whose client went away before the answer.
     """
 
-    def __init__(self, directory: Path, *, name: str | None = None, text_only: bool = False, fail: Failure = lambda number: None) -> None:
-        self.directory, self.name, self.text_only, self.fail = directory, name or str(directory), text_only, fail
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        name: str | None = None,
+        text_only: bool = False,
+        fail: Failure = lambda number: None,
+        spare_first: bool = True,
+    ) -> None:
+        self.directory, self.name, self.text_only = directory, name or str(directory), text_only
+        self.fail, self.spare_first = fail, spare_first
+        self.models: bytes | None = None
         self.requests: list[dict] = []
         self.aborted = 0
         self.port = 0
@@ -42,7 +59,12 @@ class FakeServer:
 
     def __enter__(self) -> FakeServer:
         model = AutoModelForCausalLM.from_pretrained(self.directory)
-        self.engine = TorchEngine(model, vocab_size=model.config.vocab_size, max_rows=16, max_context=model.config.max_position_embeddings)
+        self.engine = TorchEngine(
+            model,
+            vocab_size=model.config.vocab_size,
+            max_rows=16,
+            max_context=model.config.max_position_embeddings,
+        )
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.start()
@@ -86,10 +108,21 @@ class FakeServer:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 target = head.split()[1].decode()
-                length = next((int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0)
+                length = next(
+                    (
+                        int(line.split(b":")[1])
+                        for line in head.split(b"\r\n")
+                        if line.lower().startswith(b"content-length")
+                    ),
+                    0,
+                )
                 status, body = await self._answer(target, await reader.readexactly(length), reader)
-                data = json.dumps(body).encode()
-                writer.write(b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (status, len(data)) + data)
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
+                writer.write(
+                    b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                    % (status, len(data))
+                    + data
+                )
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
@@ -97,16 +130,27 @@ class FakeServer:
             self._connections.pop(asyncio.current_task(), None)
             writer.close()
 
-    async def _answer(self, target: str, data: bytes, reader: asyncio.StreamReader) -> tuple[int, dict]:
+    async def _answer(
+        self, target: str, data: bytes, reader: asyncio.StreamReader
+    ) -> tuple[int, dict | bytes]:
         if target not in ("/v1/models", "/v1/completions"):
             return 404, {}
+        if target == "/v1/models" and self.models is not None:
+            return 200, self.models
         if target == "/v1/models":
-            return 200, {"data": [{"id": self.name, "owned_by": "fake", "max_model_len": self.engine.max_context}]}
+            return 200, {
+                "data": [
+                    {"id": self.name, "owned_by": "fake", "max_model_len": self.engine.max_context}
+                ]
+            }
         request = json.loads(data)
         self.requests.append(request)
-        failure = self.fail(len(self.requests) - 2) if len(self.requests) > 1 else None
+        spared = self.spare_first and len(self.requests) == 1
+        failure = None if spared else self.fail(len(self.requests) - 2)
         if failure == "500":
             return 500, {"error": {"message": "something broke"}}
+        if isinstance(failure, tuple):
+            return failure
         if failure == "drop":
             raise ConnectionError
         if failure == "hang":
@@ -123,7 +167,9 @@ class FakeServer:
         if failure == "answer, then drop":
             raise ConnectionError
         choice = {"index": 0, "text": "some text", "finish_reason": "length"}
-        return 200, {"choices": [choice if self.text_only else {**choice, "token_ids": work.result()}]}
+        return 200, {
+            "choices": [choice if self.text_only else {**choice, "token_ids": work.result()}]
+        }
 
     async def _complete(self, request: dict) -> list[int]:
         banned = [int(token) for token in request.get("logit_bias") or {}]

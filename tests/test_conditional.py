@@ -12,8 +12,8 @@ from scripted import ScriptedEngine, char_chat, random_traces, script
 from s1lib.chat import length_control
 from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.methods import ClassConditional, StepConditional, TokenConditional
-from s1lib.sft.conditional_sets import conditional_set
 from s1lib.sft.dataset import SFTDataError
+from s1lib.sft.training_sets import conditional_set
 from s1lib.thinking.budget import Budget, BudgetError
 from s1lib.thinking.conditional import (
     StepChat,

@@ -7,7 +7,7 @@ matplotlib.use("Agg")
 import pandas as pd
 import pytest
 
-from s1lib.drawing import plots
+from s1lib.drawing import labels, plots
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,11 @@ def _figure(low: float, high: float):
 def test_a_figure_is_saved_as_png_pdf_and_the_csv_of_what_is_plotted(tmp_path):
     fig, _ = _figure(10, 500)
     plots.save_figure(fig, tmp_path / "figure1.a", pd.DataFrame({"tokens": [10, 500]}))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure1.a.csv", "figure1.a.pdf", "figure1.a.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "figure1.a.csv",
+        "figure1.a.pdf",
+        "figure1.a.png",
+    ]
     assert (tmp_path / "figure1.a.csv").read_text() == "tokens\n10\n500\n"
 
 
@@ -35,7 +39,9 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path):
     for name in ("first", "second"):
         plots.save_figure(_figure(10, 500)[0], tmp_path / name, pd.DataFrame())
     for suffix in (".png", ".pdf"):
-        assert (tmp_path / f"first{suffix}").read_bytes() == (tmp_path / f"second{suffix}").read_bytes()
+        assert (tmp_path / f"first{suffix}").read_bytes() == (
+            tmp_path / f"second{suffix}"
+        ).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -55,23 +61,46 @@ def test_the_token_axis_is_logarithmic_with_the_tokens_written_out(low, high, la
 
 def test_benchmarks_differ_in_marker_as_well_as_colour():
     styles = [plots.role_style(role) for role in (*plots.ROLES, "another")]
-    assert len({style["marker"] for style in styles}) == len({style["color"] for style in styles}) == len(styles)
+    assert (
+        len({style["marker"] for style in styles})
+        == len({style["color"] for style in styles})
+        == len(styles)
+    )
 
 
 def test_a_table_says_na_where_a_number_is_missing(tmp_path):
-    table = pd.DataFrame({"method": ["a|b", "c"], "accuracy": [61.25, None], "n": [300, 0], "note": ["", "no runs"]})
+    table = pd.DataFrame(
+        {"method": ["a|b", "c"], "accuracy": [61.25, None], "n": [300, 0], "note": ["", "no runs"]}
+    )
     shown = plots.save_table(table, tmp_path / "table3")
     assert list(shown["accuracy, %"]) == ["61.2", "n/a"]
-    assert (tmp_path / "table3.md").read_text().splitlines()[2:] == ["| a\\|b | 61.2 | 300 |  |", "| c | n/a | 0 | no runs |"]
+    assert (tmp_path / "table3.md").read_text().splitlines()[2:] == [
+        "| a\\|b | 61.2 | 300 |  |",
+        "| c | n/a | 0 | no runs |",
+    ]
     assert "c,n/a,0,no runs" in (tmp_path / "table3.csv").read_text()
 
 
 def test_a_table_shows_units_and_its_csv_keeps_plain_names(tmp_path):
-    table = pd.DataFrame({"accuracy": [61.25], "low": [50.0], "high": [70.0], "thinking_tokens": [100.0], "difference": [3.0]})
+    table = pd.DataFrame(
+        {
+            "accuracy": [61.25],
+            "low": [50.0],
+            "high": [70.0],
+            "thinking_tokens": [100.0],
+            "difference": [3.0],
+        }
+    )
     head = "| accuracy, % | low | high | thinking_tokens | difference, points |"
-    assert list(plots.save_table(table, tmp_path / "table1").columns) == head.strip("| ").split(" | ")
+    assert list(plots.save_table(table, tmp_path / "table1").columns) == head.strip("| ").split(
+        " | "
+    )
     assert (tmp_path / "table1.md").read_text().startswith(head)
-    assert (tmp_path / "table1.csv").read_text().startswith("accuracy,low,high,thinking_tokens,difference")
+    assert (
+        (tmp_path / "table1.csv")
+        .read_text()
+        .startswith("accuracy,low,high,thinking_tokens,difference")
+    )
 
 
 def test_labels_of_close_points_keep_clear_of_each_other_and_of_the_markers():
@@ -79,7 +108,7 @@ def test_labels_of_close_points_keep_clear_of_each_other_and_of_the_markers():
     x, y = [100, 300, 310, 320, 330], [20, 60, 61, 60, 58]
     ax.plot(x, y, "o")
     plots.token_axis(ax)
-    plots.notes(ax, [(f"W{n}", *at) for n, at in enumerate(zip(x, y, strict=True))])
+    labels.notes(ax, [(f"W{n}", *at) for n, at in enumerate(zip(x, y, strict=True))])
     fig.canvas.draw()
     boxes = [text.get_window_extent() for text in ax.texts]
     centres = ax.transData.transform(list(zip(x, y, strict=True)))
@@ -92,6 +121,11 @@ def test_a_table_is_latex_that_prints_its_cells_as_they_are(tmp_path):
     table = pd.DataFrame({"set": ["100 % of a_b & $c"], "p": [0.0001], "n": [30]})
     plots.save_table(table, tmp_path / "table2")
     assert (tmp_path / "table2.tex").read_text().splitlines() == [
-        r"\begin{tabular}{lrr}", r"\toprule", r"set & p & n \\", r"\midrule", r"100 \% of a\_b \& \$c & $<$ 0.001 & 30 \\", r"\bottomrule",
+        r"\begin{tabular}{lrr}",
+        r"\toprule",
+        r"set & p & n \\",
+        r"\midrule",
+        r"100 \% of a\_b \& \$c & $<$ 0.001 & 30 \\",
+        r"\bottomrule",
         r"\end{tabular}",
-    ]  # fmt: skip
+    ]

@@ -1,13 +1,14 @@
-"""The claims table: written-down rules, effects that are really there, and "n/a" with a reason for what is not."""
+"""The claims table: its rules, effects that are there, and a reason for what is not."""
 
 import numpy as np
 import pytest
 from synthetic_records import synthetic_records
 
-from s1lib.scaling import effects
+from s1lib.scaling import claimed_effects, effects
 from s1lib.scaling.claims import MARGIN, claims, claims_table, verdict
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.records import records_from
+from s1lib.scaling.vote_curve import vote_curve
 
 VOTES = (1, 2, 4, 8)
 
@@ -50,7 +51,9 @@ def declared(table, text):
         ("greater", np.nan, np.nan, "n/a"),
     ],
 )
-def test_a_verdict_follows_from_the_interval_and_the_claimed_direction(direction, low, high, expected):
+def test_a_verdict_follows_from_the_interval_and_the_claimed_direction(
+    direction, low, high, expected
+):
     assert verdict(direction, (low + high) / 2, low, high) == expected
 
 
@@ -86,8 +89,15 @@ def test_an_effect_that_is_in_the_records_is_found(table, text):
 
 def test_an_effect_that_runs_the_other_way_does_not_hold(rows):
     swapped = {"s1": "diverse", "diverse": "s1"}
-    natural = [row for row in rows if row["method"] == "budget_forcing" and row["parameters"]["max_thinking"] is None]
-    table = claims_table(records_from({**row, "model": swapped.get(row["model"], row["model"])} for row in natural), resamples=1000)
+    natural = [
+        row
+        for row in rows
+        if row["method"] == "budget_forcing" and row["parameters"]["max_thinking"] is None
+    ]
+    table = claims_table(
+        records_from({**row, "model": swapped.get(row["model"], row["model"])} for row in natural),
+        resamples=1000,
+    )
     assert declared(table, "same size: diverse")["verdict"] == "does not hold"
 
 
@@ -101,7 +111,7 @@ def test_a_method_against_itself_is_inconclusive_with_p_1(records):
 def test_differences_are_paired_over_problems(records):
     """The interval of a paired difference is narrower than that of two independent accuracies."""
     bench = Bench(records, "hard")
-    before, after = bench.natural(), effects.string_run(bench, "Wait", 2)
+    before, after = bench.natural(), bench.waits("Wait", 2)
     paired = effects.difference(bench, before, after)
     correct = bench.frame([before, after])
     assert paired.value == pytest.approx(100 * (correct[after].mean() - correct[before].mean()))
@@ -110,7 +120,9 @@ def test_differences_are_paired_over_problems(records):
 
 def test_pooled_effects_are_means_over_benchmarks_and_counts_are_summed(records, table):
     rows = table[table["claim"].str.startswith("Ignoring")].set_index("benchmark")
-    assert rows["effect"]["all"] == pytest.approx(rows["effect"][["hard", "mixed", "choice"]].mean())
+    assert rows["effect"]["all"] == pytest.approx(
+        rows["effect"][["hard", "mixed", "choice"]].mean()
+    )
     assert rows["n"]["all"] == 450
     assert rows["p"]["all"] < rows["p"][["hard", "mixed", "choice"]].min()
 
@@ -129,7 +141,9 @@ def test_what_no_record_shows_is_not_available_with_the_reason():
 
 
 def test_a_missing_benchmark_leaves_its_claims_open_and_is_named():
-    table = claims_table(records_from(synthetic_records(problems=20, benchmarks=("mixed",))), resamples=200)
+    table = claims_table(
+        records_from(synthetic_records(problems=20, benchmarks=("mixed",))), resamples=200
+    )
     assert declared(table, "flattens")["verdict"] == "n/a"
     assert "no benchmark in the role of AIME24" in declared(table, "flattens")["note"]
     assert declared(table, "rises with the budget")["n"] == 20
@@ -143,13 +157,20 @@ def test_a_method_missing_on_one_benchmark_is_said_beside_the_pooled_value(rows)
 
 @pytest.mark.parametrize("problems", [1, 2])
 def test_a_handful_of_problems_divides_by_nothing(problems):
-    table = claims_table(records_from(synthetic_records(problems=problems, samples=1)), resamples=100)
+    table = claims_table(
+        records_from(synthetic_records(problems=problems, samples=1)), resamples=100
+    )
     assert set(table["verdict"]) <= {"holds", "does not hold", "inconclusive", "n/a"}
 
 
 def test_no_correct_answer_at_all_is_inconclusive_not_an_error(rows):
     table = claims_table(
-        records_from({**row, "correct": False, "extracted": None} for row in rows if row["benchmark"] == "hard"), resamples=100
+        records_from(
+            {**row, "correct": False, "extracted": None}
+            for row in rows
+            if row["benchmark"] == "hard"
+        ),
+        resamples=100,
     )
     assert declared(table, "raises accuracy beyond")["verdict"] == "inconclusive"
     assert (declared(table, "raises accuracy beyond")[["effect", "low", "high"]] == 0).all()
@@ -158,23 +179,27 @@ def test_no_correct_answer_at_all_is_inconclusive_not_an_error(rows):
 def test_sequential_and_parallel_are_compared_at_equal_total_tokens(records):
     bench = Bench(records, "hard", resamples=200)
     run = records.find(method="majority")[0]
-    accuracy, tokens = effects.parallel(bench, run, VOTES)
+    accuracy, tokens = vote_curve(bench, run, VOTES)
     assert list(accuracy.columns) == list(VOTES)
     assert accuracy[1].mean() == pytest.approx(bench.frame([run])[run].mean())
-    assert accuracy[2].mean() == pytest.approx(accuracy[1].mean())  # two votes: a tie is worth as much as one of them
+    assert accuracy[2].mean() == pytest.approx(
+        accuracy[1].mean()
+    )  # two votes: a tie is worth as much as one of them
     assert tokens[8].mean() == pytest.approx(8 * tokens[1].mean())
-    effect = effects.equal_tokens(bench, waits=2, votes=VOTES)
-    spent = bench.frame([effects.string_run(bench, "Wait", 2)], "total_tokens").to_numpy().mean()
+    effect = claimed_effects.equal_tokens(bench, waits=2, votes=VOTES)
+    spent = bench.frame([bench.waits("Wait", 2)], "total_tokens").to_numpy().mean()
     assert f"{spent:.0f} tokens" in effect.note
     low, high = sorted(100 * accuracy[[2, 4]].mean())
-    assert low <= 100 * bench.frame([effects.string_run(bench, "Wait", 2)]).to_numpy().mean() - effect.value <= high
+    assert (
+        low <= 100 * bench.frame([bench.waits("Wait", 2)]).to_numpy().mean() - effect.value <= high
+    )
 
 
 def test_votes_that_were_not_sampled_are_not_made_up(records):
-    accuracy, _ = effects.parallel(Bench(records, "hard"), records.find(method="majority")[0], (4, 8, 16))
+    accuracy, _ = vote_curve(Bench(records, "hard"), records.find(method="majority")[0], (4, 8, 16))
     assert list(accuracy.columns) == [4, 8]
     with pytest.raises(Missing, match="fewer samples per problem"):
-        effects.parallel(Bench(records, "hard"), records.find(method="majority")[0], (16,))
+        vote_curve(Bench(records, "hard"), records.find(method="majority")[0], (16,))
 
 
 def test_the_scale_of_rejection_sampling_is_measured_on_problems_that_fit_every_cap(records):
@@ -182,19 +207,21 @@ def test_the_scale_of_rejection_sampling_is_measured_on_problems_that_fit_every_
     runs = records.find(method="rejection")
     kept = effects.always_accepted(bench, runs)
     assert 0 < len(kept) < 150
-    assert effects.rejection(bench).n == len(kept)
+    assert claimed_effects.rejection(bench).n == len(kept)
 
 
 def test_budgets_that_cut_nothing_do_not_flatten_the_slope(records):
     bench = Bench(records, "mixed", resamples=200)
-    labels = list(records.runs["label"][effects.below_natural(bench)])
+    labels = list(records.runs["label"][claimed_effects.below_natural(bench)])
     assert labels[0] == "budget 16" and labels[-1] == "natural stop" and "budget 96" not in labels
 
 
 def test_the_base_model_is_given_its_best_run(rows):
     thinking = [
-        {**row, "model": "base", "method": "budget_forcing", "parameters": {"max_thinking": None}} for row in rows if row["model"] == "full"
+        {**row, "model": "base", "method": "budget_forcing", "parameters": {"max_thinking": None}}
+        for row in rows
+        if row["model"] == "full"
     ]
     records = records_from(rows + thinking)
-    effect = effects.lifts(Bench(records, "hard", resamples=100))
+    effect = claimed_effects.lifts(Bench(records, "hard", resamples=100))
     assert "base at its best (natural stop)" in effect.note

@@ -1,4 +1,4 @@
-"""Example traces, bubbles and prompts (Figures 2 left, 3, 5, 10) and Tables 5 to 8 beside the paper's."""
+"""Example traces, bubbles and prompts (Figures 2, 3, 5, 10), and Tables 5, 6 and 8."""
 
 import matplotlib
 
@@ -12,7 +12,7 @@ from synthetic_records import synthetic_records
 from s1lib.drawing import plots
 from s1lib.drawing.bubbles import pack
 from s1lib.published.paper_numbers import load
-from s1lib.scaling import beside, examples, figures, illustrations, points
+from s1lib.scaling import accuracy_tables, example_traces, figures, points, training_tables
 from s1lib.scaling.records import records_from
 
 
@@ -24,9 +24,25 @@ def ax():
 
 def record(problem, waits, thinking, correct, **more):
     parameters = {"max_thinking": None, "waits": waits, "wait": "Wait"}
-    fixed = {"model": "s1", "method": "budget_forcing", "parameters": parameters, "finish": "natural", "answer": "Answer: 3"}
+    fixed = {
+        "model": "s1",
+        "method": "budget_forcing",
+        "parameters": parameters,
+        "finish": "natural",
+        "answer": "Answer: 3",
+    }
     fixed |= {"gold": "3", "extracted": thinking.removesuffix("\nWait")[-1:]}
-    return {**fixed, "problem_id": problem, "waits_used": waits, "thinking": thinking, "correct": correct, "thinking_tokens": 9, **more}
+    appended = thinking.find("\nWait") + 1
+    fixed["forced_spans"] = [[appended, appended + 4]] if waits else []
+    return {
+        **fixed,
+        "problem_id": problem,
+        "waits_used": waits,
+        "thinking": thinking,
+        "correct": correct,
+        "thinking_tokens": 9,
+        **more,
+    }
 
 
 ROWS = [
@@ -38,20 +54,28 @@ ROWS = [
 
 
 def test_the_example_is_wrong_before_the_wait_and_right_after_it():
-    data = examples.mended(ROWS)
+    data = example_traces.mended(ROWS)
     assert "".join(data[data["part"] == "thinking"]["text"]) == "so 2\nWait, no: 3\nWait"
-    assert data[data["forced"]]["text"].to_list() == ["Wait"] and data["text"][0] == "so 2\n"  # the first one: there "a" stopped
+    assert (
+        data[data["forced"]]["text"].to_list() == ["Wait"] and data["text"][0] == "so 2\n"
+    )  # the first one: there "a" stopped
     assert data.attrs == {"problem": "a", "right": "3", "natural stop": "2", "1 × Wait": "3"}
-    assert examples.mended(ROWS[2:]).empty
+    assert example_traces.mended(ROWS[2:]).empty
 
 
 def test_the_answer_of_a_forced_stop_begins_with_appended_words():
-    data = examples.pieces(record("a", 0, "so", False, finish="forced", answer="Final Answer: 2"))
-    assert data[["text", "forced"]].values.tolist() == [["so", False], ["Final Answer:", True], [" 2", False]]
+    data = example_traces.pieces(
+        record("a", 0, "so", False, finish="forced", answer="Final Answer: 2")
+    )
+    assert data[["text", "forced"]].values.tolist() == [
+        ["so", False],
+        ["Final Answer:", True],
+        [" 2", False],
+    ]
 
 
 def test_a_trace_is_drawn_whole_with_what_was_appended_on_yellow(ax):
-    examples.annotated(examples.mended(ROWS), ax)
+    example_traces.annotated(example_traces.mended(ROWS), ax)
     marked = [text.get_text() for text in ax.texts if text.get_bbox_patch() is not None]
     assert marked == ["Wait"]
     assert "".join(text.get_text() for text in ax.texts) == "so 2Wait, no: 3WaitanswerAnswer: 3"
@@ -60,14 +84,16 @@ def test_a_trace_is_drawn_whole_with_what_was_appended_on_yellow(ax):
 
 def test_a_long_trace_is_broken_and_ends_with_an_ellipsis(ax):
     text = "word " * 40 + "\n" + "$x$\n" * 60
-    examples.annotated(pd.DataFrame({"text": [text], "part": "thinking", "forced": False}), ax)
-    assert max(len(text.get_text()) for text in ax.texts) <= examples.WIDTH
-    assert ax.texts[-1].get_text() == "…" and len(ax.texts) == examples.LINES + 1
+    example_traces.annotated(
+        pd.DataFrame({"text": [text], "part": "thinking", "forced": False}), ax
+    )
+    assert max(len(text.get_text()) for text in ax.texts) <= example_traces.WIDTH
+    assert ax.texts[-1].get_text() == "…" and len(ax.texts) == example_traces.LINES + 1
     ax.figure.canvas.draw()
 
 
 def test_no_example_says_so_instead_of_failing(ax):
-    examples.annotated(examples.mended([]), ax)
+    example_traces.annotated(example_traces.mended([]), ax)
     assert "n/a" in ax.texts[0].get_text()
 
 
@@ -81,37 +107,55 @@ def test_bubbles_do_not_overlap():
 
 
 def test_the_papers_figures_without_a_curve_can_be_drawn(ax):
-    illustrations.domains(beside.domains_table(pd.DataFrame()), ax)
-    assert any("Geometry" in text.get_text() for text in ax.texts) and not any("total" in text.get_text() for text in ax.texts)
+    figures.domains(training_tables.domains_table(pd.DataFrame()), ax)
+    assert any("Geometry" in text.get_text() for text in ax.texts) and not any(
+        "total" in text.get_text() for text in ax.texts
+    )
     _, (prompts, trees) = plots.plt.subplots(1, 2)
-    illustrations.prompts(load("figure10"), prompts)
+    figures.prompts(load("figure10"), prompts)
     assert any("Think for up to N tokens." in text.get_text() for text in prompts.texts)
     figures.sequential_parallel(points.paper_tree_points(), trees)
     assert {"k=16", "w=16"} <= {text.get_text() for text in trees.texts}
     trees.figure.canvas.draw()
 
 
-def test_tables_5_to_8_have_this_run_first_and_the_paper_below():
+def test_tables_5_and_6_have_this_run_first_and_the_paper_below():
     records = records_from(synthetic_records(problems=5, samples=2))
-    models = beside.models_table(records)
-    assert models["source"].iloc[0] == "this run" and models["model"].to_list()[:3] == ["s1", "s1, 1 × Wait", "s1, 2 × Wait"]
+    models = accuracy_tables.models_table(records)
+    assert models["source"].iloc[0] == "this run" and models["model"].to_list()[:3] == [
+        "s1",
+        "s1, 1 × Wait",
+        "s1, 2 × Wait",
+    ]
     paper = models[models["source"] == "paper"].set_index("model")
     assert paper["AIME25"]["s1, 4 × Wait"] == 36.7 and paper["MATH500"]["o3-mini high"] == 97.9
-    domains = pd.DataFrame({"domain": ["clock", "herd"], "selected": [3, 5], "selected, 1K tokens": [0.3, 0.5]})
-    table = beside.domains_table(domains)
+    domains = pd.DataFrame(
+        {"domain": ["clock", "herd"], "selected": [3, 5], "selected, 1K tokens": [0.3, 0.5]}
+    )
+    table = training_tables.domains_table(domains)
     assert table["domain"].to_list()[:3] == ["herd", "clock", "Geometry"]
-    sources = beside.sources_table(pd.DataFrame({"source": ["quiz"], "questions": [7], "average trace tokens": [50.0]}))
-    assert sources.iloc[1][["dataset", "questions", "average_tokens"]].to_list() == ["NuminaMATH", 30660, 4100.0]
 
 
-def test_table_8_compares_the_model_on_cut_traces_with_s1_and_is_the_papers_alone_without_one():
+def test_table_8_compares_s1_with_cut_traces_and_is_the_papers_alone_without():
     rows = synthetic_records(problems=5, samples=2)
-    natural = [row for row in rows if row["model"] == "s1" and row["parameters"] == {"max_thinking": None, "waits": 0, "wait": "Wait"}]
+    natural = [
+        row
+        for row in rows
+        if row["model"] == "s1"
+        and row["parameters"] == {"max_thinking": None, "waits": 0, "wait": "Wait"}
+    ]
     cut = [{**row, "model": "cut", "correct": False, "thinking_tokens": 99} for row in natural]
-    trainings = pd.DataFrame({"model": ["s1", "random", "cut"], "examples": 8, "limit": [640, 640, 88], "cut": [0, 0, 6]})
-    table = beside.lengths_table(records_from([*rows, *cut]), trainings)
+    trainings = pd.DataFrame(
+        {"model": ["s1", "random", "cut"], "examples": 8, "limit": [640, 640, 88], "cut": [0, 0, 6]}
+    )
+    table = training_tables.lengths_table(records_from([*rows, *cut]), trainings)
     ours = table[table["source"] == "this run"]
-    assert ours["sequence_length"].to_list() == [88] * 3 + [640] * 3 and ours["cut_percent"].to_list() == [75.0] * 3 + [0.0] * 3
+    assert (
+        ours["sequence_length"].to_list() == [88] * 3 + [640] * 3
+        and ours["cut_percent"].to_list() == [75.0] * 3 + [0.0] * 3
+    )
     assert set(ours["accuracy"][:3]) == {0.0} and set(ours["thinking_tokens"][:3]) == {99.0}
     assert (table["source"][6:] == "paper").all() and len(table) == 12
-    assert (beside.lengths_table(records_from(rows), trainings[:2])["source"] == "paper").all()
+    assert (
+        training_tables.lengths_table(records_from(rows), trainings[:2])["source"] == "paper"
+    ).all()

@@ -30,7 +30,11 @@ def runs(method):
         return table["thinking_tokens"], table["accuracy"], table["cap"]
     if method == "CCC":
         table = paper_numbers.load("table14").query("benchmark == 'AIME24'").set_index("class")
-        return table["thinking_tokens"][["short", "long"]], table["accuracy"][["short", "long"]], None
+        return (
+            table["thinking_tokens"][["short", "long"]],
+            table["accuracy"][["short", "long"]],
+            None,
+        )
     table = paper_numbers.load("figure4a").query("series == 'budgets'")
     return table["thinking_tokens"], table["accuracy"], None
 
@@ -52,12 +56,19 @@ def test_rejection_sampling_in_table_3_does_not_follow_from_figure_6():
 @pytest.mark.parametrize("method", ["TCC", "SCC", "RS"])
 def test_control_gives_the_numbers_of_table_3(method):
     tokens, _, limits = runs(method)
-    assert metrics.control(tokens, limits) == paper_numbers.load("table3").set_index("method")["control"][method]
+    assert (
+        metrics.control(tokens, limits)
+        == paper_numbers.load("table3").set_index("method")["control"][method]
+    )
 
 
-def test_class_conditional_control_asks_short_to_think_less_than_the_default_and_long_more():
+def test_classes_are_controlled_when_short_thinks_less_than_default_and_long_more():
     tokens, _, _ = runs("CCC")
-    default = paper_numbers.load("table14").query("benchmark == 'AIME24'").set_index("class")["thinking_tokens"]["none"]
+    default = (
+        paper_numbers.load("table14")
+        .query("benchmark == 'AIME24'")
+        .set_index("class")["thinking_tokens"]["none"]
+    )
     assert metrics.control(tokens, np.array([default, np.nan]), np.array([np.nan, default])) == 50
 
 
@@ -68,11 +79,17 @@ def test_control_counts_only_runs_with_a_limit():
 
 @pytest.mark.parametrize("method", ["TCC", "TCC+BF", "SCC", "SCC+BF", "RS"])
 def test_performance_is_the_best_run(method):
-    assert metrics.performance(runs(method)[1]) == paper_numbers.load("table3").set_index("method")["performance"][method]
+    assert (
+        metrics.performance(runs(method)[1])
+        == paper_numbers.load("table3").set_index("method")["performance"][method]
+    )
     assert np.isnan(metrics.performance([]))
 
 
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.05, 0.1, 0.32]))
+@given(
+    st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    st.sampled_from([0.05, 0.1, 0.32]),
+)
 def test_wilson_agrees_with_scipy(counts, alpha):
     solved, n = counts
     low, high = wilson(solved, n, alpha=alpha)
@@ -84,15 +101,22 @@ def test_wilson_of_nothing_is_missing_not_an_error():
     assert np.isnan(wilson(0, 0)).all()
 
 
-def test_one_pair_of_nearly_equal_length_decides_the_printed_scaling_of_token_conditional_control():
+def test_one_pair_of_nearly_equal_length_decides_the_printed_scaling_of_tcc():
     tokens, accuracy, _ = runs("TCC")
     close = np.isin(tokens, [7108, 7158])
-    total, pair = 10 * metrics.scaling(tokens, exact(accuracy)), metrics.scaling(tokens[close], exact(accuracy)[close])
+    total, pair = (
+        10 * metrics.scaling(tokens, exact(accuracy)),
+        metrics.scaling(tokens[close], exact(accuracy)[close]),
+    )
     assert pair < -300
     assert (total - pair) / 9 == pytest.approx(10.2, abs=0.1)
 
 
-@given(st.lists(st.tuples(st.integers(1, 200), st.integers(0, 30)), min_size=2, max_size=8), st.floats(0.1, 10), st.randoms())
+@given(
+    st.lists(st.tuples(st.integers(1, 200), st.integers(0, 30)), min_size=2, max_size=8),
+    st.floats(0.1, 10),
+    st.randoms(),
+)
 def test_scaling_and_slope_ignore_the_order_of_runs_and_the_unit_of_tokens(points, factor, random):
     shuffled = random.sample(points, len(points))
     for statistic in (metrics.scaling, metrics.slope):
@@ -128,7 +152,9 @@ def test_the_bootstrap_interval_of_a_mean_matches_its_standard_error():
     values = np.random.default_rng(1).random(200)
     low, high = metrics.interval(metrics.bootstrap_weights(200) @ values)
     error = values.std() / np.sqrt(200)
-    assert (low, high) == pytest.approx((values.mean() - 1.96 * error, values.mean() + 1.96 * error), abs=0.1 * error)
+    assert (low, high) == pytest.approx(
+        (values.mean() - 1.96 * error, values.mean() + 1.96 * error), abs=0.1 * error
+    )
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
@@ -137,7 +163,9 @@ def test_mcnemar_counts_the_discordant_problems_only(pairs):
     result = metrics.mcnemar(a, b)
     assert (result.gained, result.lost) == (pairs.count((False, True)), pairs.count((True, False)))
     discordant = result.gained + result.lost
-    assert result.p == (pytest.approx(stats.binomtest(result.gained, discordant).pvalue) if discordant else 1.0)
+    assert result.p == (
+        pytest.approx(stats.binomtest(result.gained, discordant).pvalue) if discordant else 1.0
+    )
 
 
 def test_mcnemar_does_not_apply_to_means_over_several_samples():

@@ -3,9 +3,19 @@
 import pytest
 
 from s1lib.published import paper_numbers
-from s1lib.scaling import paper_effects
+from s1lib.scaling import published_effects
 
-FIGURES = ["figure1", "figure2_right", "figure3", "figure4a", "figure4b", "figure6", "figure7", "figure9", "figure10"]
+FIGURES = [
+    "figure1",
+    "figure2_right",
+    "figure3",
+    "figure4a",
+    "figure4b",
+    "figure6",
+    "figure7",
+    "figure9",
+    "figure10",
+]
 TABLES = [f"table{number}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14)]
 
 
@@ -33,7 +43,9 @@ def test_the_parts_of_tables_6_and_7_add_up_to_their_totals():
     assert domains["thousand_tokens"][:-1].sum() == pytest.approx(4700, abs=10)
     assert paper_numbers.load("table6_sources")["questions"].sum() == 1000
     assert pool["questions"][:-1].sum() == pool["questions"].iloc[-1] == 59029
-    assert (pool["questions"] * pool["average_thousand_tokens"])[:-1].sum() / 59029 == pytest.approx(3.6, abs=0.05)
+    assert (pool["questions"] * pool["average_thousand_tokens"])[
+        :-1
+    ].sum() / 59029 == pytest.approx(3.6, abs=0.05)
 
 
 def test_accuracies_are_percentages_and_curves_go_by_tokens():
@@ -46,7 +58,10 @@ def test_accuracies_are_percentages_and_curves_go_by_tokens():
 
 
 def test_an_unknown_table_names_the_nearest():
-    with pytest.raises(paper_numbers.UnknownReferenceError, match=r"no reference data 'tabel3'; did you mean 'table3'\?"):
+    with pytest.raises(
+        paper_numbers.UnknownReferenceError,
+        match=r"no reference data 'tabel3'; did you mean 'table3'\?",
+    ):
         paper_numbers.load("tabel3")
 
 
@@ -57,9 +72,11 @@ def test_a_table_that_is_changed_by_its_reader_stays_as_it_is_for_the_next():
 
 
 def test_published_effects_follow_from_the_printed_numbers():
-    assert paper_effects.extends("AIME24", waits=2) == pytest.approx(3.3)
-    assert paper_effects.curation("AIME24", other="full") == pytest.approx(-3.3)
-    assert paper_effects.strings("GPQA-Diamond", other="") == pytest.approx(4.5)
-    assert paper_effects.lifts("MATH500") == pytest.approx(8.6)
-    assert paper_effects.rises("AIME24") == pytest.approx(14.8, abs=0.05)
-    assert paper_effects.rejection("AIME24") < 0 < paper_effects.equal_tokens("GPQA-Diamond")
+    assert published_effects.extends("AIME24", waits=2) == pytest.approx(3.3)
+    assert published_effects.curation("AIME24", other="full") == pytest.approx(-3.3)
+    assert published_effects.strings("GPQA-Diamond", other="") == pytest.approx(4.5)
+    assert published_effects.lifts("MATH500") == pytest.approx(8.6)
+    assert published_effects.rises("AIME24") == pytest.approx(14.8, abs=0.05)
+    assert (
+        published_effects.rejection("AIME24") < 0 < published_effects.equal_tokens("GPQA-Diamond")
+    )

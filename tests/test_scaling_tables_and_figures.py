@@ -1,4 +1,4 @@
-"""Tables and figures from records: right numbers where they can be counted by hand, "n/a" with a reason where they cannot."""
+"""Tables and figures from records: right where it can be counted by hand, "n/a" with a reason."""
 
 import matplotlib
 
@@ -11,10 +11,26 @@ from synthetic_records import BUDGETS, CAPS, MODELS, STRINGS, synthetic_records
 
 from s1lib.drawing import plots
 from s1lib.profile import Profile
-from s1lib.scaling import control, effects, figures, metrics, points, tables
+from s1lib.scaling import (
+    accuracy_tables,
+    control_tables,
+    effects,
+    figures,
+    further_tables,
+    metrics,
+    points,
+    training_tables,
+)
 from s1lib.scaling.records import records_from
 
-TRAININGS = pd.DataFrame({"model": ["s1", "random", "full"], "examples": [1000, 1000, 4000], "steps": 250, "minutes": 1.0})
+TRAININGS = pd.DataFrame(
+    {
+        "model": ["s1", "random", "full"],
+        "examples": [1000, 1000, 4000],
+        "steps": 250,
+        "minutes": 1.0,
+    }
+)
 VOTES = (1, 2, 4, 8)
 
 
@@ -40,14 +56,28 @@ def everything(records, *, render=False):
         "scaling": (figures.scaling, points.scaling_points(records), {}),
         "parallel": (figures.sequential_parallel, points.parallel_points(records, VOTES), {}),
         "rejection": (figures.rejection, points.rejection_points(records), {}),
-        "ablations": (figures.differences, tables.ablations_table(records, resamples=100), {"name": "set"}),
-        "strings": (figures.differences, tables.strings_table(records, strings=tuple(STRINGS), resamples=100), {"name": "string"}),
-        "efficiency": (figures.sample_efficiency, points.efficiency_points(records, TRAININGS), {}),
-        "methods": (figures.methods, control.curves(records), {}),
-        "transitions": (figures.transitions, tables.transitions_table(records), {}),
+        "ablations": (
+            figures.differences,
+            training_tables.ablations_table(records, resamples=100),
+            {"name": "set"},
+        ),
+        "strings": (
+            figures.differences,
+            accuracy_tables.strings_table(records, strings=tuple(STRINGS), resamples=100),
+            {"name": "string"},
+        ),
+        "efficiency": (
+            figures.sample_efficiency,
+            training_tables.efficiency_points(records, TRAININGS),
+            {},
+        ),
+        "methods": (figures.methods, control_tables.curves(records), {}),
+        "transitions": (figures.transitions, further_tables.transitions_table(records), {}),
     }
     for name, (draw, data, options) in drawn.items():
-        fig, axes = plots.plt.subplots(1, len(records.benchmarks), squeeze=False)  # no layout: that is most of the time
+        fig, axes = plots.plt.subplots(
+            1, len(records.benchmarks), squeeze=False
+        )  # no layout: that is most of the time
         axes = axes[0]
         figures.each(draw, data, axes, records.benchmarks, **options)
         if render:
@@ -62,7 +92,9 @@ def texts(ax):
 def test_every_figure_has_a_panel_per_benchmark_in_the_same_order(records):
     for name, axes, _ in everything(records, render=True):
         titles = [ax.get_title() for ax in axes]
-        assert titles == ["hard (as AIME24)", "mixed (as MATH500)", "choice (as GPQA-Diamond)"], name
+        assert titles == ["hard (as AIME24)", "mixed (as MATH500)", "choice (as GPQA-Diamond)"], (
+            name
+        )
         assert not any("n/a" in texts(ax) for ax in axes), name
 
 
@@ -74,7 +106,7 @@ def test_the_papers_curves_are_drawn_beside_ours():
     assert axes[0].get_title() == "paper: AIME24"
     assert "W2" in texts(axes[0]) and axes[0].get_xscale() == "log"
     figures.sequential_parallel(points.paper_parallel_points(), axes[1])
-    figures.sample_efficiency(points.paper_efficiency_points(), axes[1])
+    figures.sample_efficiency(training_tables.paper_efficiency_points(), axes[1])
 
 
 @pytest.mark.parametrize(
@@ -86,22 +118,32 @@ def test_the_papers_curves_are_drawn_beside_ours():
         lambda rows: [row for row in rows if row["problem_id"] == "hard-0"],
         lambda rows: [{**row, "correct": False, "extracted": None} for row in rows],
         lambda rows: [{**row, "thinking_tokens": 0} for row in rows],
-        lambda rows: [{**row, "finish": "rejected"} if row["method"] == "rejection" else row for row in rows],
+        lambda rows: [
+            {**row, "finish": "rejected"} if row["method"] == "rejection" else row for row in rows
+        ],
     ],
-    ids=["one benchmark", "no thinking at all", "no s1", "one problem", "nothing correct", "no thinking tokens", "all rejected"],
+    ids=[
+        "one benchmark",
+        "no thinking at all",
+        "no s1",
+        "one problem",
+        "nothing correct",
+        "no thinking tokens",
+        "all rejected",
+    ],
 )
 def test_figures_and_tables_survive_what_is_missing(rows, change, tmp_path):
     some = records_from(change(rows))
     drawn = {name: axes for name, axes, _ in everything(some, render=len(some.benchmarks) == 1)}
     assert len(drawn) == 8
     for table in (
-        tables.accuracy_table(some),
-        tables.methods_table(some, resamples=100),
-        tables.ablations_table(some, resamples=100),
-        tables.detectable_table(some),
-        tables.transitions_table(some),
-        tables.truncation_table(some, resamples=20),
-        tables.pairs_table(some, resamples=20),
+        accuracy_tables.accuracy_table(some),
+        control_tables.methods_table(some, resamples=100),
+        training_tables.ablations_table(some, resamples=100),
+        further_tables.detectable_table(some),
+        further_tables.transitions_table(some),
+        further_tables.truncation_table(some, resamples=20),
+        further_tables.pairs_table(some, resamples=20),
     ):
         shown = plots.save_table(table, tmp_path / "table")
         missing = shown.eq("n/a").any(axis=1) & ~shown.filter(like="paper").eq("n/a").any(axis=1)
@@ -109,7 +151,12 @@ def test_figures_and_tables_survive_what_is_missing(rows, change, tmp_path):
 
 
 def test_an_empty_panel_says_why(rows):
-    drawn = {name: axes for name, axes, _ in everything(records_from(row for row in rows if row["method"] == "direct"))}
+    drawn = {
+        name: axes
+        for name, axes, _ in everything(
+            records_from(row for row in rows if row["method"] == "direct")
+        )
+    }
     assert texts(drawn["scaling"][0]).replace("\n", " ") == "n/a: no runs of budget forcing"
     assert "no rejection sampling" in texts(drawn["rejection"][0]).replace("\n", " ")
 
@@ -123,24 +170,48 @@ def test_points_of_the_curve_come_in_its_order(records):
 
 def test_a_run_is_counted_over_its_problems(records, rows):
     point = points.run_points(records).query("benchmark == 'hard' and label == 'budget 48'").iloc[0]
-    own = [row for row in rows if row["benchmark"] == "hard" and row["parameters"].get("max_thinking") == 48]
+    own = [
+        row
+        for row in rows
+        if row["benchmark"] == "hard" and row["parameters"].get("max_thinking") == 48
+    ]
     assert point["accuracy"] == pytest.approx(100 * np.mean([row["correct"] for row in own]))
-    assert point["thinking_tokens"] == pytest.approx(np.mean([row["thinking_tokens"] for row in own]))
-    assert point["forced"] == pytest.approx(100 * np.mean([row["finish"] == "forced" for row in own]))
+    assert point["thinking_tokens"] == pytest.approx(
+        np.mean([row["thinking_tokens"] for row in own])
+    )
+    assert point["forced"] == pytest.approx(
+        100 * np.mean([row["finish"] == "forced" for row in own])
+    )
     assert (point["n"], point["samples"]) == (40, 40)
 
 
 def test_rejection_is_plotted_for_problems_that_fit_every_cap_and_for_all(records, rows):
-    data = points.rejection_points(records).query("benchmark == 'hard' and label == 'cap 60'").set_index("series")
-    own = [row for row in rows if row["benchmark"] == "hard" and row["method"] == "rejection" and row["parameters"]["cap"] == 60]
+    data = (
+        points.rejection_points(records)
+        .query("benchmark == 'hard' and label == 'cap 60'")
+        .set_index("series")
+    )
+    own = [
+        row
+        for row in rows
+        if row["benchmark"] == "hard"
+        and row["method"] == "rejection"
+        and row["parameters"]["cap"] == 60
+    ]
     accepted = [row for row in own if row["finish"] != "rejected"]
     assert data["n"].to_dict() == {"fits every cap": len(accepted), "all, rejected = wrong": 40}
-    assert data["accuracy"]["all, rejected = wrong"] == pytest.approx(100 * sum(row["correct"] for row in accepted) / 40)
+    assert data["accuracy"]["all, rejected = wrong"] == pytest.approx(
+        100 * sum(row["correct"] for row in accepted) / 40
+    )
     assert data["thinking_tokens"].nunique() == 1  # a rejection has no length
 
 
 def test_table_1_has_the_papers_rows_beside_ours(records):
-    table = tables.accuracy_table(records).query("benchmark == 'hard'").set_index(["model", "label"])
+    table = (
+        accuracy_tables.accuracy_table(records)
+        .query("benchmark == 'hard'")
+        .set_index(["model", "label"])
+    )
     assert list(table.index)[:3] == [("base", "direct"), ("s1", "natural stop"), ("s1", "1 × Wait")]
     assert table["paper"]["base", "direct"] == 26.7
     assert table["paper"]["s1", "4 × Wait"] == 56.7
@@ -148,18 +219,29 @@ def test_table_1_has_the_papers_rows_beside_ours(records):
 
 
 def test_table_2_gives_the_difference_to_s1(records):
-    table = tables.ablations_table(records, resamples=500).query("benchmark == 'hard'").set_index("set")
+    table = (
+        training_tables.ablations_table(records, resamples=500)
+        .query("benchmark == 'hard'")
+        .set_index("set")
+    )
     assert list(table.index) == list(MODELS)
-    assert table["difference"]["diverse"] == pytest.approx(table["accuracy"]["diverse"] - table["accuracy"]["s1"])
+    assert table["difference"]["diverse"] == pytest.approx(
+        table["accuracy"]["diverse"] - table["accuracy"]["s1"]
+    )
     assert table["low"]["diverse"] < table["difference"]["diverse"] < table["high"]["diverse"]
     assert table["note"]["s1"] == "reference" and np.isnan(table["difference"]["s1"])
     assert table["paper_difference"]["diverse"] == pytest.approx(-23.3)
 
 
 def test_table_3_keeps_the_papers_scaling_beside_a_steadier_slope(records):
-    table = tables.methods_table(records, resamples=200).set_index(["method", "benchmark"])
+    table = control_tables.methods_table(records, resamples=200).set_index(["method", "benchmark"])
     row = table.loc["budget_forcing", "hard"]
-    assert (row["control"], row["control_samples"], row["limits"], row["runs"]) == (100, 100, len(BUDGETS), 10)
+    assert (row["control"], row["control_samples"], row["limits"], row["runs"]) == (
+        100,
+        100,
+        len(BUDGETS),
+        10,
+    )
     assert (row["paper_control"], row["paper_scaling"], row["paper_performance"]) == (100, 15, 56.7)
     assert row["low"] < row["slope"] < row["high"]
     row = table.loc["rejection", "hard"]
@@ -167,20 +249,36 @@ def test_table_3_keeps_the_papers_scaling_beside_a_steadier_slope(records):
 
 
 def test_control_is_broken_by_thinking_beyond_the_limit(rows):
-    longer = [{**row, "thinking_tokens": 50} if row["parameters"].get("max_thinking") == 48 else row for row in rows]
-    row = tables.methods_table(records_from(longer), resamples=100).set_index(["method", "benchmark"]).loc["budget_forcing", "hard"]
+    longer = [
+        {**row, "thinking_tokens": 50} if row["parameters"].get("max_thinking") == 48 else row
+        for row in rows
+    ]
+    row = (
+        control_tables.methods_table(records_from(longer), resamples=100)
+        .set_index(["method", "benchmark"])
+        .loc["budget_forcing", "hard"]
+    )
     assert row["control"] == 80 and row["control_samples"] == 80
 
 
 def test_table_4_gives_the_difference_to_not_ignoring_the_end(records):
-    table = tables.strings_table(records, strings=tuple(STRINGS), resamples=200).query("benchmark == 'hard'").set_index("string")
+    table = (
+        accuracy_tables.strings_table(records, strings=tuple(STRINGS), resamples=200)
+        .query("benchmark == 'hard'")
+        .set_index("string")
+    )
     assert list(table.index) == ["Wait", "Hmm", "Alternatively", "(nothing)"]
-    assert table["paper_difference"].round(1).to_dict() == {"Wait": 3.3, "Hmm": 0, "Alternatively": 0, "(nothing)": 0}
+    assert table["paper_difference"].round(1).to_dict() == {
+        "Wait": 3.3,
+        "Hmm": 0,
+        "Alternatively": 0,
+        "(nothing)": 0,
+    }
 
 
 def test_every_pair_of_runs_has_the_difference_and_interval_of_the_paired_bootstrap(records):
     shared = records.common()
-    table = tables.pairs_table(shared, resamples=500)
+    table = further_tables.pairs_table(shared, resamples=500)
     bench = effects.Bench(shared, "hard", resamples=500)
     runs = sorted(bench.present)
     at = table[table["benchmark"] == "hard"].reset_index(drop=True)
@@ -188,26 +286,52 @@ def test_every_pair_of_runs_has_the_difference_and_interval_of_the_paired_bootst
     for place, second in enumerate(runs[1:]):
         effect = effects.difference(bench, runs[0], second)
         low, high = metrics.interval(effect.draws)
-        assert at.loc[place, ["difference", "low", "high"]].to_list() == pytest.approx([effect.value, low, high])
+        assert at.loc[place, ["difference", "low", "high"]].to_list() == pytest.approx(
+            [effect.value, low, high]
+        )
 
 
 def test_truncated_traces_count_only_where_they_ended_in_time(records, rows):
-    table = tables.truncation_table(records, resamples=200)
+    table = further_tables.truncation_table(records, resamples=200)
     at = table[table["benchmark"] == "hard"].set_index("budget")
     assert at.index.is_monotonic_increasing and len(at) > 1
     for budget, row in at.iterrows():
-        ours = [r for r in rows if r["benchmark"] == "hard" and r["model"] == "s1" and r["parameters"].get("max_thinking") == budget]
-        ours = [r for r in ours if r["method"] == "budget_forcing" and not r["parameters"].get("waits")]
+        ours = [
+            r
+            for r in rows
+            if r["benchmark"] == "hard"
+            and r["model"] == "s1"
+            and r["parameters"].get("max_thinking") == budget
+        ]
+        ours = [
+            r for r in ours if r["method"] == "budget_forcing" and not r["parameters"].get("waits")
+        ]
         assert row["forced"] == pytest.approx(100 * sum(r["correct"] for r in ours) / len(ours))
-        assert row["truncated"] == pytest.approx(100 * sum(r["correct"] and r["finish"] == "natural" for r in ours) / len(ours))
-        assert row["low"] <= row["difference"] <= row["high"] and row["difference"] >= 0 and row["n"] == len(ours)
+        assert row["truncated"] == pytest.approx(
+            100 * sum(r["correct"] and r["finish"] == "natural" for r in ours) / len(ours)
+        )
+        assert (
+            row["low"] <= row["difference"] <= row["high"]
+            and row["difference"] >= 0
+            and row["n"] == len(ours)
+        )
 
 
 def test_transitions_count_every_problem_once(records, rows):
-    table = tables.transitions_table(records).query("benchmark == 'hard'").set_index("step")
+    table = further_tables.transitions_table(records).query("benchmark == 'hard'").set_index("step")
     assert list(table.index) == ["W0 → W1", "W1 → W2", "W2 → W4", "W4 → W6"]
-    assert (table[["wrong_to_right", "right_to_wrong", "right_to_right", "wrong_to_wrong"]].sum(axis=1) == 40).all()
-    own = {n: {r["problem_id"]: r["correct"] for r in rows if r["benchmark"] == "hard" and r["parameters"] == wait(n)} for n in (1, 2)}
+    assert (
+        table[["wrong_to_right", "right_to_wrong", "right_to_right", "wrong_to_wrong"]].sum(axis=1)
+        == 40
+    ).all()
+    own = {
+        n: {
+            r["problem_id"]: r["correct"]
+            for r in rows
+            if r["benchmark"] == "hard" and r["parameters"] == wait(n)
+        }
+        for n in (1, 2)
+    }
     assert table["wrong_to_right"]["W1 → W2"] == sum(not own[1][p] and own[2][p] for p in own[1])
     assert table["right_to_wrong"]["W1 → W2"] == sum(own[1][p] and not own[2][p] for p in own[1])
 
@@ -217,17 +341,17 @@ def wait(n):
 
 
 def test_small_benchmarks_say_what_they_cannot_show():
-    table = tables.detectable_table(records_from(synthetic_records(problems=10)))
+    table = further_tables.detectable_table(records_from(synthetic_records(problems=10)))
     assert table["half_width"].iloc[0] == pytest.approx(26.3, abs=0.1)
     assert table["note"].eq("not even if all disagreements went one way").any()
 
 
 def test_the_trainings_of_notebook_02_are_read_when_they_are_there(tmp_path, records):
     profile = Profile(name="p", outputs_root=str(tmp_path))
-    assert points.load_trainings(profile).empty
+    assert training_tables.load_trainings(profile).empty
     (tmp_path / "p" / "02_sft").mkdir(parents=True)
     TRAININGS.to_csv(tmp_path / "p" / "02_sft" / "trainings.csv", index=False)
-    data = points.efficiency_points(records, points.load_trainings(profile))
+    data = training_tables.efficiency_points(records, training_tables.load_trainings(profile))
     assert data.query("benchmark == 'hard'").set_index("model")["examples"].to_dict() == {
         "base": 0,
         "s1": 1000,

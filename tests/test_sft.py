@@ -20,11 +20,20 @@ from s1lib.keeping.files import read_jsonl
 from s1lib.profile import SFT, Profile, TrainingSet, load_profile
 from s1lib.sft.dataset import LengthBatches, SFTDataError, training_set
 from s1lib.sft.loss_mask import loss_mask, mask_html
-from s1lib.sft.train import build_trainer, read_training, train, train_all
+from s1lib.sft.recipe import build_trainer
+from s1lib.sft.train import read_training, train, train_all
 from s1lib.sft.training_logs import training_logs, trainings
 
-TRACES = ["a: 34+39=73\nresult 73", "a: 34+39=72\nresult 72\nWait, again a: 34+39: 4+9=13,3+3+1=07 so 73\nresult 73"]
-SAMPLES = [sample(str(i), question=f"Start with {10 + i}. a: add 39. What is the result?", trace=TRACES[i % 2]) for i in range(12)]
+TRACES = [
+    "a: 34+39=73\nresult 73",
+    "a: 34+39=72\nresult 72\nWait, again a: 34+39: 4+9=13,3+3+1=07 so 73\nresult 73",
+]
+SAMPLES = [
+    sample(
+        str(i), question=f"Start with {10 + i}. a: add 39. What is the result?", trace=TRACES[i % 2]
+    )
+    for i in range(12)
+]
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +69,9 @@ def weights(directory) -> dict[str, torch.Tensor]:
 
 def test_an_example_is_prompt_and_completion_in_the_s1_format(tokenizer):
     row = training_set([SAMPLES[0]], ChatFormat(tokenizer), max_length=256)[0]
-    assert row["prompt"] == f"<|im_start|>user\n{SAMPLES[0].question}{IM_END}\n<|im_start|>assistant\n"
+    assert (
+        row["prompt"] == f"<|im_start|>user\n{SAMPLES[0].question}{IM_END}\n<|im_start|>assistant\n"
+    )
     assert row["completion"] == f"{THINK}\n{TRACES[0]}\n{ANSWER}\nAnswer: 73{IM_END}"
     assert row["length"] == len(tokenizer(row["prompt"] + row["completion"])["input_ids"])
 
@@ -69,14 +80,23 @@ def test_samples_over_the_limit_are_listed_and_never_cut(tokenizer):
     chat = ChatFormat(tokenizer)
     longest = max(training_set(SAMPLES, chat, max_length=256)["length"])
     assert len(training_set(SAMPLES, chat, max_length=longest)) == len(SAMPLES)
-    with pytest.raises(SFTDataError, match=rf"^6 samples \(1 \({longest}\), 3 .* longer than sft.max_length = {longest - 1} tokens"):
+    with pytest.raises(
+        SFTDataError,
+        match=rf"^6 samples \(1 \({longest}\), 3 .* longer than sft.max_length = {longest - 1} tokens",
+    ):
         training_set(SAMPLES, chat, max_length=longest - 1)
 
 
 def test_a_published_set_may_have_a_limit_of_its_own(profile, tmp_path):
     published = (TrainingSet("s1.1", "nowhere", 20),)
-    limited = dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, published=published, cut_length=60))
-    assert [limited.sft.limit_of(name) for name in ("s1", "s1.1", "cut")] == [profile.sft.max_length, 20, 60]
+    limited = dataclasses.replace(
+        profile, sft=dataclasses.replace(profile.sft, published=published, cut_length=60)
+    )
+    assert [limited.sft.limit_of(name) for name in ("s1", "s1.1", "cut")] == [
+        profile.sft.max_length,
+        20,
+        60,
+    ]
     with pytest.raises(SFTDataError, match="= 20 tokens"):
         train(SAMPLES, profile=limited, name="s1.1", out=tmp_path / "s1.1", log=lambda _: None)
 
@@ -86,18 +106,30 @@ def test_samples_over_the_limit_may_be_dropped_and_that_is_said(profile, tmp_pat
     lengths = training_set(SAMPLES, chat, max_length=256)["length"]
     limit = max(lengths) - 1
     kept = training_set(SAMPLES, chat, max_length=limit, too_long="drop")
-    assert list(kept["length"]) == [length for length in lengths if length <= limit] and not any(kept["cut"])
+    assert list(kept["length"]) == [length for length in lengths if length <= limit] and not any(
+        kept["cut"]
+    )
     with pytest.raises(SFTDataError, match=r"longer than sft\.max_length"):
         training_set(SAMPLES, chat, max_length=5, too_long="drop")
     said = []
-    dropping = dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, max_length=limit, max_steps=1, too_long="drop"))
-    assert train(SAMPLES, profile=dropping, name="s1", out=tmp_path / "s1", log=said.append)["examples"] == len(kept)
-    assert f"s1: {len(SAMPLES) - len(kept)} samples longer than sft.max_length = {limit} tokens are left out" in said
+    dropping = dataclasses.replace(
+        profile,
+        sft=dataclasses.replace(profile.sft, max_length=limit, max_steps=1, too_long="drop"),
+    )
+    assert train(SAMPLES, profile=dropping, name="s1", out=tmp_path / "s1", log=said.append)[
+        "examples"
+    ] == len(kept)
+    assert (
+        f"s1: {len(SAMPLES) - len(kept)} samples longer than sft.max_length = {limit} tokens are left out"
+        in said
+    )
 
 
 def test_a_sample_without_a_trace_and_an_empty_set_are_refused(tokenizer):
     with pytest.raises(SFTDataError, match=r"1 sample \(empty\) without a trace"):
-        training_set([SAMPLES[0], sample("empty", trace=" \n")], ChatFormat(tokenizer), max_length=256)
+        training_set(
+            [SAMPLES[0], sample("empty", trace=" \n")], ChatFormat(tokenizer), max_length=256
+        )
     with pytest.raises(SFTDataError, match="no samples"):
         training_set([], ChatFormat(tokenizer), max_length=256)
 
@@ -111,7 +143,9 @@ def test_the_toys_tokenizer_reads_text_alike_before_and_after_it_was_saved(token
 
 
 @given(st.lists(st.integers(1, 500), max_size=120), st.integers(1, 16), st.integers(0, 3))
-def test_every_epoch_holds_every_example_once_with_the_incomplete_batch_last(lengths, batch_size, seed):
+def test_every_epoch_holds_every_example_once_with_the_incomplete_batch_last(
+    lengths, batch_size, seed
+):
     sampler = LengthBatches(lengths, batch_size, seed=seed)
     first, second = list(sampler), list(sampler)
     assert sorted(first) == sorted(second) == list(range(len(lengths)))
@@ -126,7 +160,11 @@ def test_batches_hold_examples_of_similar_length_in_random_order():
     assert sum(map(sum, batches)) / padded > 0.88  # 0.57 in random batches
     means = [sum(batch) / len(batch) for batch in batches]
     halves = sum(means[:31]) / 31, sum(means[31:]) / 31
-    assert abs(halves[0] - halves[1]) < 60 and means != sorted(means) and means != sorted(means, reverse=True)
+    assert (
+        abs(halves[0] - halves[1]) < 60
+        and means != sorted(means)
+        and means != sorted(means, reverse=True)
+    )
 
 
 # ---- the loss mask -----------------------------------------------------------------------------------------------------
@@ -134,7 +172,9 @@ def test_batches_hold_examples_of_similar_length_in_random_order():
 
 def test_the_loss_is_on_the_trace_and_answer_alone_end_of_turn_included(tokenizer, profile):
     mask = loss_mask(SAMPLES[1], tokenizer, profile.sft)
-    example = ChatFormat(tokenizer).example(SAMPLES[1].question, SAMPLES[1].trace, SAMPLES[1].attempt)
+    example = ChatFormat(tokenizer).example(
+        SAMPLES[1].question, SAMPLES[1].trace, SAMPLES[1].attempt
+    )
     assert "".join(text for text, trained in mask if not trained) == example["prompt"]
     assert "".join(text for text, trained in mask if trained) == example["completion"]
     assert mask[-1] == (IM_END, True)
@@ -142,7 +182,9 @@ def test_the_loss_is_on_the_trace_and_answer_alone_end_of_turn_included(tokenize
 
 @pytest.mark.parametrize("name", ("gpu", "h100", "h100x16"))
 def test_a_gpu_profile_shows_the_same_mask_in_the_notebooks_own_process(tokenizer, profile, name):
-    assert loss_mask(SAMPLES[1], tokenizer, load_profile(name).sft) == loss_mask(SAMPLES[1], tokenizer, profile.sft)
+    assert loss_mask(SAMPLES[1], tokenizer, load_profile(name).sft) == loss_mask(
+        SAMPLES[1], tokenizer, profile.sft
+    )
 
 
 def test_the_mask_shown_in_colour_escapes_the_text(tokenizer, profile):
@@ -158,18 +200,35 @@ def test_a_trainer_that_would_cut_is_refused(tokenizer, profile, tiny_model_dir,
 
 
 def test_the_cut_model_alone_is_trained_on_cut_examples(profile, tmp_path):
-    shorter = dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, max_steps=2, cut_length=60))
-    records = {name: train(SAMPLES, profile=shorter, name=name, out=tmp_path / name, log=lambda _: None) for name in ("s1", "cut")}
-    whole = training_set(SAMPLES, ChatFormat(load_tokenizer(shorter.sft.base)), max_length=256)["length"]
-    assert records["s1"]["cut"] == 0 and 0 < records["cut"]["cut"] == sum(length > 60 for length in whole)
-    assert records["cut"]["tokens"] < records["s1"]["tokens"] and records["cut"]["settings"]["max_length"] == 60
+    shorter = dataclasses.replace(
+        profile, sft=dataclasses.replace(profile.sft, max_steps=2, cut_length=60)
+    )
+    records = {
+        name: train(SAMPLES, profile=shorter, name=name, out=tmp_path / name, log=lambda _: None)
+        for name in ("s1", "cut")
+    }
+    whole = training_set(SAMPLES, ChatFormat(load_tokenizer(shorter.sft.base)), max_length=256)[
+        "length"
+    ]
+    assert records["s1"]["cut"] == 0 and 0 < records["cut"]["cut"] == sum(
+        length > 60 for length in whole
+    )
+    assert (
+        records["cut"]["tokens"] < records["s1"]["tokens"]
+        and records["cut"]["settings"]["max_length"] == 60
+    )
     again = dataclasses.replace(profile, sft=dataclasses.replace(shorter.sft, cut_length=0))
-    assert train(SAMPLES, profile=again, name="s1", out=tmp_path / "s1", log=lambda _: None)["key"] == records["s1"]["key"]
+    assert (
+        train(SAMPLES, profile=again, name="s1", out=tmp_path / "s1", log=lambda _: None)["key"]
+        == records["s1"]["key"]
+    )
 
 
 def test_a_batch_that_micro_batches_cannot_make_up_is_refused(profile, tmp_path):
     uneven = dataclasses.replace(profile.sft, micro_batch_size=3)
-    with pytest.raises(TrainingError, match=r"batch_size = 4 is no multiple of sft\.micro_batch_size = 3"):
+    with pytest.raises(
+        TrainingError, match=r"batch_size = 4 is no multiple of sft\.micro_batch_size = 3"
+    ):
         train(SAMPLES, profile=Profile("p", sft=uneven), name="s1", out=tmp_path / "s1", log=quiet)
 
 
@@ -179,7 +238,15 @@ def test_a_batch_that_micro_batches_cannot_make_up_is_refused(profile, tmp_path)
 @pytest.fixture(scope="session")
 def trained(tiny_model_dir, tmp_path_factory):
     """A model trained once for the tests that only look at it."""
-    settings = SFT(str(tiny_model_dir), epochs=6.0, batch_size=4, micro_batch_size=2, learning_rate=5e-3, max_length=256, bf16=False)
+    settings = SFT(
+        str(tiny_model_dir),
+        epochs=6.0,
+        batch_size=4,
+        micro_batch_size=2,
+        learning_rate=5e-3,
+        max_length=256,
+        bf16=False,
+    )
     out = tmp_path_factory.mktemp("sft") / "s1"
     record = train(SAMPLES, profile=Profile("test", sft=settings), name="s1", out=out, log=quiet)
     return out, record
@@ -216,7 +283,10 @@ def test_the_model_directory_loads_with_transformers_as_it_is(trained, tokenizer
 
 def test_the_checkpoint_does_not_depend_on_the_attention_it_was_trained_with(trained, tokenizer):
     ids = torch.tensor([tokenizer.encode(f"{THINK}\n{TRACES[1]}" * 3)])
-    logits = [AutoModelForCausalLM.from_pretrained(trained[0], attn_implementation=name)(ids).logits for name in (PLAIN_ATTENTION, "sdpa")]
+    logits = [
+        AutoModelForCausalLM.from_pretrained(trained[0], attn_implementation=name)(ids).logits
+        for name in (PLAIN_ATTENTION, "sdpa")
+    ]
     torch.testing.assert_close(*logits, atol=1e-4, rtol=1e-4)
 
 
@@ -226,17 +296,34 @@ def test_a_finished_model_is_not_trained_again_and_a_changed_one_is(profile, tmp
     first = train(SAMPLES, profile=short, name="s1", out=tmp_path / "s1", log=said.append)
     before = (tmp_path / "s1" / "model.safetensors").stat().st_mtime_ns
     assert train(SAMPLES, profile=short, name="s1", out=tmp_path / "s1", log=said.append) == first
-    assert (tmp_path / "s1" / "model.safetensors").stat().st_mtime_ns == before and "trained before" in said[-1]
+    assert (
+        tmp_path / "s1" / "model.safetensors"
+    ).stat().st_mtime_ns == before and "trained before" in said[-1]
     other_data = train(SAMPLES[:8], profile=short, name="s1", out=tmp_path / "s1", log=quiet)
     longer = dataclasses.replace(short, sft=dataclasses.replace(short.sft, max_steps=3))
-    assert len({first["key"], other_data["key"], train(SAMPLES, profile=longer, name="s1", out=tmp_path / "s1", log=quiet)["key"]}) == 3
+    assert (
+        len(
+            {
+                first["key"],
+                other_data["key"],
+                train(SAMPLES, profile=longer, name="s1", out=tmp_path / "s1", log=quiet)["key"],
+            }
+        )
+        == 3
+    )
     assert read_training(tmp_path / "s1")["steps"] == 3
 
 
 def test_the_list_of_sets_is_no_part_of_a_models_key(profile, tmp_path):
     short = dataclasses.replace(profile.sft, max_steps=1)
     keys = {
-        train(SAMPLES, profile=Profile("p", sft=dataclasses.replace(short, sets=sets)), name="s1", out=tmp_path / "s1", log=quiet)["key"]
+        train(
+            SAMPLES,
+            profile=Profile("p", sft=dataclasses.replace(short, sets=sets)),
+            name="s1",
+            out=tmp_path / "s1",
+            log=quiet,
+        )["key"]
         for sets in (("s1",), ("s1", "random"))
     }
     assert len(keys) == 1
@@ -245,7 +332,9 @@ def test_the_list_of_sets_is_no_part_of_a_models_key(profile, tmp_path):
 def test_the_same_seed_trains_the_same_weights_and_another_does_not(profile, tmp_path):
     def run(seed: int, name: str) -> dict[str, torch.Tensor]:
         settings = dataclasses.replace(profile.sft, seed=seed, max_steps=3)
-        train(SAMPLES, profile=Profile("p", sft=settings), name=name, out=tmp_path / name, log=quiet)
+        train(
+            SAMPLES, profile=Profile("p", sft=settings), name=name, out=tmp_path / name, log=quiet
+        )
         return weights(tmp_path / name)
 
     one, two, other = run(0, "one"), run(0, "two"), run(1, "other")
@@ -257,7 +346,13 @@ def test_gradient_accumulation_changes_nothing_but_memory(profile, tmp_path):
     curves = []
     for micro in (4, 2):
         settings = dataclasses.replace(profile.sft, micro_batch_size=micro, max_steps=3)
-        train(SAMPLES, profile=Profile("p", sft=settings), name="s1", out=tmp_path / str(micro), log=quiet)
+        train(
+            SAMPLES,
+            profile=Profile("p", sft=settings),
+            name="s1",
+            out=tmp_path / str(micro),
+            log=quiet,
+        )
         curves.append([row["loss"] for row in read_jsonl(tmp_path / str(micro) / "log.jsonl")])
     assert curves[0] == pytest.approx(curves[1], rel=1e-3)
 
@@ -273,7 +368,9 @@ def test_an_interrupted_training_leaves_nothing_behind(profile, tmp_path):
 
 def test_a_loss_that_is_not_a_number_stops_training_and_says_where(profile, tmp_path):
     wild = dataclasses.replace(profile.sft, learning_rate=1e30)
-    with pytest.raises(TrainingError, match=r"s1: loss is nan at step \d+: lower sft.learning_rate"):
+    with pytest.raises(
+        TrainingError, match=r"s1: loss is nan at step \d+: lower sft.learning_rate"
+    ):
         train(SAMPLES, profile=Profile("p", sft=wild), name="s1", out=tmp_path / "s1", log=quiet)
     assert read_training(tmp_path / "s1") is None
 
@@ -284,7 +381,16 @@ def test_a_loss_that_is_not_a_number_stops_training_and_says_where(profile, tmp_
 def test_the_table_of_trainings_and_the_logs_name_every_model(trained):
     out, record = trained
     table = trainings([record, {**record, "name": "random"}])
-    assert table.columns.tolist() == ["model", "examples", "limit", "cut", "steps", "tokens", "minutes", "final loss"]
+    assert table.columns.tolist() == [
+        "model",
+        "examples",
+        "limit",
+        "cut",
+        "steps",
+        "tokens",
+        "minutes",
+        "final loss",
+    ]
     assert table["model"].tolist() == ["s1", "random"]
     logs = training_logs({"s1": out, "random": out})
     assert logs.groupby("model").size().to_dict() == {"s1": 18, "random": 18}
@@ -294,9 +400,21 @@ def test_the_table_of_trainings_and_the_logs_name_every_model(trained):
 def test_models_trained_side_by_side_are_those_trained_one_by_one(profile, tmp_path):
     profile = dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, max_steps=2))
     sets, lines = {"s1": SAMPLES, "random": SAMPLES[:8]}, []
-    alone = train_all(sets, profile=dataclasses.replace(profile, threads=1), out=tmp_path / "alone", log=lines.append)
-    pair = train_all(sets, profile=dataclasses.replace(profile, threads=2), out=tmp_path / "pair", log=lines.append)
-    assert [record["key"] for record in alone.values()] == [record["key"] for record in pair.values()]
+    alone = train_all(
+        sets,
+        profile=dataclasses.replace(profile, threads=1),
+        out=tmp_path / "alone",
+        log=lines.append,
+    )
+    pair = train_all(
+        sets,
+        profile=dataclasses.replace(profile, threads=2),
+        out=tmp_path / "pair",
+        log=lines.append,
+    )
+    assert [record["key"] for record in alone.values()] == [
+        record["key"] for record in pair.values()
+    ]
     for name in sets:
         first, second = weights(tmp_path / "alone" / name), weights(tmp_path / "pair" / name)
         assert all(torch.equal(first[tensor], second[tensor]) for tensor in first)

@@ -1,4 +1,4 @@
-"""Several processes on a CPU (gloo, under accelerate) train as one process does; the real Qwen vocabulary and its mask; LoRA."""
+"""Several CPU processes (gloo) train as one does; Qwen's real vocabulary and its mask; adapters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from s1lib.sft.train import train
 @pytest.fixture
 def settings(tiny_model_dir) -> SFT:
     sizes = {"epochs": 2.0, "batch_size": 4, "micro_batch_size": 1, "max_length": 256}
-    return SFT(str(tiny_model_dir), **sizes, learning_rate=5e-3, bf16=False, gradient_checkpointing=False)
+    return SFT(
+        str(tiny_model_dir), **sizes, learning_rate=5e-3, bf16=False, gradient_checkpointing=False
+    )
 
 
 def run(settings: SFT, out, log=lambda line: None):
@@ -32,22 +34,52 @@ def test_two_processes_give_the_loss_curve_of_one(settings, tmp_path):
     said: list[str] = []
     one = run(settings, tmp_path / "one")
     two = run(dataclasses.replace(settings, processes=2), tmp_path / "two", said.append)
-    curves = [[row["loss"] for row in read_jsonl(tmp_path / name / "log.jsonl")] for name in ("one", "two")]
+    curves = [
+        [row["loss"] for row in read_jsonl(tmp_path / name / "log.jsonl")]
+        for name in ("one", "two")
+    ]
     assert curves[0] == pytest.approx(curves[1], rel=1e-4)
-    assert two["key"] == one["key"] and two["tokens"] == one["tokens"] and sum("step " in line for line in said) >= 3
+    assert (
+        two["key"] == one["key"]
+        and two["tokens"] == one["tokens"]
+        and sum("step " in line for line in said) >= 3
+    )
 
 
 def test_a_failure_in_one_of_several_processes_is_one_line(settings, tmp_path):
-    with pytest.raises(TrainingError, match=r"batch_size = 4 is no multiple of sft\.micro_batch_size = 3 on 2 processes$"):
+    with pytest.raises(
+        TrainingError,
+        match=r"batch_size = 4 is no multiple of sft\.micro_batch_size = 3 on 2 processes$",
+    ):
         run(dataclasses.replace(settings, processes=2, micro_batch_size=3), tmp_path / "s1")
 
 
 @pytest.mark.skipif(not RANKS.exists(), reason="needs ../shared/data/qwen.tiktoken")
-def test_with_qwens_vocabulary_and_template_the_mask_starts_after_the_assistants_newline_and_ends_with_the_turn(settings):
+def test_with_qwens_own_template_the_mask_is_the_assistants_turn(
+    settings,
+):
     tokenizer = qwen_tokenizer()
     trace = "Let x = 3.\n\nThen \\frac{1}{2} of 12 is 6… wait, α ≠ β. 漢字"
-    mask = loss_mask(sample("q", question="What is 2+2?\n\nGive a number.", trace=trace, attempt="\\boxed{4}"), tokenizer, settings)
-    prompt = [IM_START, "system", "\n", "You", " are", " Q", "wen", ",", " created", " by", " Alibaba", " Cloud", "."]
+    mask = loss_mask(
+        sample("q", question="What is 2+2?\n\nGive a number.", trace=trace, attempt="\\boxed{4}"),
+        tokenizer,
+        settings,
+    )
+    prompt = [
+        IM_START,
+        "system",
+        "\n",
+        "You",
+        " are",
+        " Q",
+        "wen",
+        ",",
+        " created",
+        " by",
+        " Alibaba",
+        " Cloud",
+        ".",
+    ]
     prompt += [
         " You",
         " are",
@@ -80,7 +112,9 @@ def test_with_qwens_vocabulary_and_template_the_mask_starts_after_the_assistants
     completion = [text for text, trained in mask[len(prompt) :] if trained]
     assert len(completion) == len(mask) - len(prompt)
     assert completion[:3] == [IM_START, "think", "\n"] and completion[-1] == IM_END
-    ids = tokenizer.encode(f"{THINK}\n{trace}\n{ANSWER}\nAnswer: \\boxed{{4}}{IM_END}", add_special_tokens=False)
+    ids = tokenizer.encode(
+        f"{THINK}\n{trace}\n{ANSWER}\nAnswer: \\boxed{{4}}{IM_END}", add_special_tokens=False
+    )
     assert completion == [tokenizer.decode([token]) for token in ids]
 
 
@@ -90,7 +124,11 @@ def test_adapters_are_merged_into_a_whole_model(settings, tmp_path):
 
     record = run(dataclasses.replace(settings, lora_rank=4), tmp_path / "s1")
     _, report = AutoModelForCausalLM.from_pretrained(tmp_path / "s1", output_loading_info=True)
-    assert not report["missing_keys"] and not report["unexpected_keys"] and record["settings"]["lora_rank"] == 4
+    assert (
+        not report["missing_keys"]
+        and not report["unexpected_keys"]
+        and record["settings"]["lora_rank"] == 4
+    )
     assert record["final_loss"] < read_jsonl(tmp_path / "s1" / "log.jsonl")[0]["loss"]
 
 
@@ -104,7 +142,10 @@ def test_eight_bit_states_learn_as_float32_ones_do(settings, tmp_path):
 
 @pytest.mark.skipif(find_spec("torchao") is not None, reason="torchao is here")
 def test_eight_bit_states_without_their_package_are_refused(settings, tmp_path):
-    with pytest.raises(TrainingError, match=r"sft\.optim: adamw_torch_8bit needs the package torchao: pip install torchao==0\.18\.0"):
+    with pytest.raises(
+        TrainingError,
+        match=r"sft\.optim: adamw_torch_8bit needs the package torchao: pip install torchao==0\.18\.0",
+    ):
         run(dataclasses.replace(settings, optim="adamw_torch_8bit"), tmp_path / "s1")
 
 

@@ -1,4 +1,4 @@
-"""FSDP2 as the h100 profiles use it, on two CPU processes: the same training as one process, offloaded, killed and resumed."""
+"""FSDP2 as the h100 profiles use it, on two CPU processes: offloaded, killed and resumed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from transformers import AutoModelForCausalLM
 
 from s1lib.hardware.base_model import TrainingError, load_base
 from s1lib.hardware.checkpoints import directory_of
-from s1lib.hardware.launcher import ACCELERATE, launch
+from s1lib.hardware.launcher import ACCELERATE
 from s1lib.keeping.files import read_jsonl
 from s1lib.profile import SFT, Profile
-from s1lib.sft.train import train
+from s1lib.sft.train import train, train_in_processes
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def settings(tiny_model_dir) -> SFT:
 
 @pytest.fixture
 def run(settings, tmp_path, monkeypatch):
-    """`run(name, log, **changes)`: a training's record and directory; more than one process is sharded as the accelerate file says."""
+    """`run(name, log, **changes)`: a training's record and directory, sharded if in processes."""
 
     def run(name, log=lambda line: None, **changes) -> tuple[dict, Path]:
         chosen = dataclasses.replace(settings, **changes)
@@ -39,8 +39,12 @@ def run(settings, tmp_path, monkeypatch):
             for key, value in prepare_multi_gpu_env(arguments).items():
                 if key.startswith(("ACCELERATE", "FSDP")):
                     monkeypatch.setenv(key, value)
-            monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "fsdp_on_cpu"), prepend=":")
-        return train(SAMPLES, profile=Profile("p", sft=chosen), name="s1", out=tmp_path / name, log=log), tmp_path / name
+            monkeypatch.setenv(
+                "PYTHONPATH", str(Path(__file__).parent / "fsdp_on_cpu"), prepend=":"
+            )
+        return train(
+            SAMPLES, profile=Profile("p", sft=chosen), name="s1", out=tmp_path / name, log=log
+        ), tmp_path / name
 
     return run
 
@@ -51,11 +55,16 @@ def weights(directory: Path) -> dict[str, torch.Tensor]:
 
 def curve(directory: Path) -> torch.Tensor:
     """Loss and gradient norm of every step [steps, 2]."""
-    return torch.tensor([(row["loss"], row["grad_norm"]) for row in read_jsonl(directory / "log.jsonl")])
+    return torch.tensor(
+        [(row["loss"], row["grad_norm"]) for row in read_jsonl(directory / "log.jsonl")]
+    )
 
 
 def same(one: Path, other: Path) -> bool:
-    return all(torch.allclose(a, b, atol=1e-5) for a, b in zip(weights(one).values(), weights(other).values(), strict=True))
+    return all(
+        torch.allclose(a, b, atol=1e-5)
+        for a, b in zip(weights(one).values(), weights(other).values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("offload", (False, True))
@@ -64,7 +73,9 @@ def test_a_sharded_training_is_that_of_one_process(run, offload):
     record, two = run("two", processes=2, offload=offload)
     assert torch.allclose(curve(one), curve(two), rtol=1e-4)
     assert record["key"] == alone["key"] and record["tokens"] == alone["tokens"] and same(one, two)
-    assert {tensor.dtype for tensor in load_file(two / "model.safetensors").values()} == {torch.float32}
+    assert {tensor.dtype for tensor in load_file(two / "model.safetensors").values()} == {
+        torch.float32
+    }
 
 
 def test_in_bf16_it_differs_by_rounding(run):
@@ -79,11 +90,13 @@ def test_the_processes_find_a_finished_model_as_the_notebook_does(run, settings)
     record, two = run("two", processes=2, epochs=1.0)
     profile = Profile("p", sft=dataclasses.replace(settings, processes=2, epochs=1.0))
     said: list[str] = []
-    launch(SAMPLES, profile=profile, name="s1", out=two, log=said.append)
-    assert said == [f"s1: trained before, {record['steps']} steps, final loss {record['final_loss']:.3f}"]
+    train_in_processes(SAMPLES, profile=profile, name="s1", out=two, log=said.append)
+    assert said == [
+        f"s1: trained before, {record['steps']} steps, final loss {record['final_loss']:.3f}"
+    ]
 
 
-def test_a_killed_sharded_run_goes_on_from_its_last_checkpoint_to_the_same_weights(run):
+def test_a_killed_sharded_run_goes_on_to_the_same_weights(run):
     def kill(line: str) -> None:
         if "step 3" in line:
             raise KeyboardInterrupt
@@ -93,7 +106,12 @@ def test_a_killed_sharded_run_goes_on_from_its_last_checkpoint_to_the_same_weigh
     said: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         run("killed", kill, **sharded)
-    shards = {path.name for path in directory_of(whole.with_name("killed")).glob("checkpoint-2/pytorch_model_fsdp_0/*.distcp")}
+    shards = {
+        path.name
+        for path in directory_of(whole.with_name("killed")).glob(
+            "checkpoint-2/pytorch_model_fsdp_0/*.distcp"
+        )
+    }
     assert shards == {"__0_0.distcp", "__1_0.distcp"}
     killed = run("killed", said.append, **sharded)[1]
     assert said.count("s1: goes on from checkpoint-2") == 1 and same(whole, killed)

@@ -1,4 +1,4 @@
-"""The site of a profile: whole, safe to open, and readable in a real browser at phone and desktop width."""
+"""The site of a profile: whole, safe to open, and readable at phone and desktop width."""
 
 import html
 import json
@@ -15,20 +15,28 @@ from synthetic_records import synthetic_records, write_records
 from s1lib.drawing.plots import save_table
 from s1lib.keeping.files import ArtifactError
 from s1lib.profile import ROOT, Profile
-from s1lib.scaling.examples import forced_spans
-from s1lib.site import trace_viewer as traces
+from s1lib.site import trace_viewer
 from s1lib.site.build import build, read_markdown, title
 from s1lib.site.notebook_page import body
 
-HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">\U0001f600 "
+TAKE_OVER = "document.title='taken'"
+HOSTILE = f'</script><script>{TAKE_OVER}</script><img src=x onerror="{TAKE_OVER}">\U0001f600 '
 CHROMIUM = shutil.which("chromium")
-FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
 # Reports, from inside a page, how wide it is and what it shows.
-PROBE = """<script>addEventListener("load", () => setTimeout(() => parent.postMessage(JSON.stringify({
-  page: location.pathname.split("/").pop(), width: innerWidth, needed: document.documentElement.scrollWidth, title: document.title,
-  text: document.body.innerText, marks: [...document.querySelectorAll("#thinking mark, #answer mark")].map(mark => mark.textContent),
-  buttons: document.querySelectorAll("#points button").length, inside: document.querySelectorAll("#thinking *:not(mark)").length,
-  loaded: performance.getEntriesByType("resource").map(each => each.name) }), "*"), 200))</script>"""
+PROBE = """<script>
+const all = query => [...document.querySelectorAll(query)];
+addEventListener("load", () => setTimeout(() => parent.postMessage(JSON.stringify({
+  page: location.pathname.split("/").pop(),
+  width: innerWidth, needed: document.documentElement.scrollWidth,
+  title: document.title, text: document.body.innerText,
+  marks: all("#thinking mark, #answer mark").map(mark => mark.textContent),
+  buttons: all("#points button").length, inside: all("#thinking *:not(mark)").length,
+  loaded: performance.getEntriesByType("resource").map(each => each.name) }), "*"), 200))
+</script>"""
 
 
 def forced(rows):
@@ -37,20 +45,36 @@ def forced(rows):
         waits = row["waits_used"]
         start = HOSTILE if row["problem_id"].endswith("-0") else ""
         row["thinking"] = start + "a: 1+1=2\nresult 2" + "\nWait, again\nresult 2" * waits
-        row["answer"] = ("Final " if row["finish"] == "forced" else "") + f"Answer: {row['extracted']}"
+        row["forced_spans"] = [list(found.span()) for found in re.finditer("Wait", row["thinking"])]
+        label = "Final Answer" if row["finish"] == "forced" else "Answer"
+        row["answer"] = f"{label}: {row['extracted']}"
     return rows
 
 
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory):
-    profile = Profile(name="p", description="for a test", outputs_root=str(tmp_path_factory.mktemp("outputs")))
-    write_records(profile.outputs / "04_evaluation", forced(synthetic_records(problems=3, samples=2)))
+    profile = Profile(
+        name="p", description="for a test", outputs_root=str(tmp_path_factory.mktemp("outputs"))
+    )
+    write_records(
+        profile.outputs / "04_evaluation", forced(synthetic_records(problems=3, samples=2))
+    )
     shown = new_code_cell("print('<b>')", outputs=[new_output("stream", text="<b>read me")])
-    cells = [new_markdown_cell("# Scaling\n\nThe mean of $f(a)$ over\n\n$$\\frac{1}{2}\\sum_a f(a).$$"), shown]
+    cells = [
+        new_markdown_cell("# Scaling\n\nThe mean of $f(a)$ over\n\n$$\\frac{1}{2}\\sum_a f(a).$$"),
+        shown,
+    ]
     (profile.outputs / "notebooks").mkdir()
     for name in ("04_evaluation", "05_scaling_analysis", "05_scaling_analysis.failed"):
         nbformat.write(new_notebook(cells=cells), profile.outputs / "notebooks" / f"{name}.ipynb")
-    claims = pd.DataFrame({"claim": ["It | rises <b>"], "verdict": ["holds"], "effect": [12.5], "note": ["a note of many words " * 20]})
+    claims = pd.DataFrame(
+        {
+            "claim": ["It | rises <b>"],
+            "verdict": ["holds"],
+            "effect": [12.5],
+            "note": ["a note of many words " * 20],
+        }
+    )
     stage = profile.stage("05_scaling_analysis")
     save_table(claims, stage / "claims")
     save_table(pd.DataFrame({f"column {n}": [1.0] for n in range(30)}), stage / "table3_methods")
@@ -70,10 +94,19 @@ def test_without_an_executed_notebook_the_site_is_one_clear_error(tmp_path):
 
 def test_the_claims_come_first_and_every_link_leads_to_a_file_of_the_site(site):
     assert sorted(path.name for path in site.iterdir()) == [
-        "04_evaluation.html", "05_scaling_analysis.html", "files", "index.html", "traces", "traces.html",
-    ]  # fmt: skip
+        "04_evaluation.html",
+        "05_scaling_analysis.html",
+        "files",
+        "index.html",
+        "traces",
+        "traces.html",
+    ]
     index = (site / "index.html").read_text()
-    assert index.index("It | rises &lt;b&gt;") < index.index("figure1_scaling.png") < index.index("Table 3: methods")
+    assert (
+        index.index("It | rises &lt;b&gt;")
+        < index.index("figure1_scaling.png")
+        < index.index("Table 3: methods")
+    )
     for page in site.glob("*.html"):
         for link in re.findall(r'(?:href|src)="([^"#]*)"', page.read_text()):
             assert link.startswith("data:") or (site / link).exists(), link
@@ -103,30 +136,22 @@ def test_a_site_without_records_has_no_viewer(tmp_path, profile):
     assert not (index.parent / "traces.html").exists()
 
 
-def record(thinking, waits, **more):
-    fixed = {"parameters": {"waits": waits, "wait": "Wait", "max_thinking": None}, "waits_used": waits, "thinking": thinking}
-    return {**fixed, "model": "s1", "method": "budget_forcing", **more}
-
-
-@pytest.mark.parametrize(
-    ("row", "shorter", "marked"),
-    [
-        (record("aWait b", 1), [], [(1, 5)]),
-        (record("Wait a\nWait b", 1), [record("Wait a", 0)], [(7, 11)]),
-        (record("Wait a\nWait b", 1), [record("other", 0)], []),
-        (record("Wait a\nWait b", 1, forced_spans=[[7, 11]]), [], [(7, 11)]),
-        (record("Wait a", 0), [], []),
-        (record("a b", 1, parameters={"waits": 1, "wait": "", "max_thinking": None}), [], []),
-    ],
-    ids=["as often as appended", "where the shorter trace ended", "cannot be told", "as recorded", "none appended", "no string"],
-)
-def test_appended_strings_are_marked_where_that_is_certain(row, shorter, marked):
-    assert forced_spans(row, shorter) == marked
+def test_marks_stand_where_the_record_says_counted_as_javascript_counts():
+    rows = [
+        row
+        for row in synthetic_records(problems=1, samples=1)
+        if row["parameters"].get("waits") == 1
+    ]
+    (row,) = [row for row in rows if row["benchmark"] == "hard"]
+    row |= {"thinking": "\U0001f600\nWait, 3 Wait", "forced_spans": [[2, 6]]}
+    (benchmark,) = trace_viewer.benchmarks([row], {})
+    (series,) = benchmark["problems"][0]["series"]
+    assert series["points"][0]["forced"] == [[3, 7]]
 
 
 def test_every_text_comes_out_of_the_shared_ones(profile):
     rows = forced(synthetic_records(problems=2, samples=1))
-    for benchmark in traces.benchmarks(rows, {}):
+    for benchmark in trace_viewer.benchmarks(rows, {}):
         texts = {row["thinking"] for row in rows if row["benchmark"] == benchmark["name"]}
         shown = set()
         for problem in benchmark["problems"]:
@@ -139,10 +164,17 @@ def test_every_text_comes_out_of_the_shared_ones(profile):
 
 def test_a_string_starts_at_the_natural_stop_and_goes_on_in_the_number_of_waits():
     rows = [row for row in synthetic_records(problems=1, samples=1) if row["benchmark"] == "hard"]
-    found = traces.series(rows)
+    found = trace_viewer.series(rows)
     assert next(iter(found)) == "s1 · budgets"
     assert [row["waits_used"] for row in found["s1 · “Wait”"]] == [0, 1, 2, 4, 6]
-    assert [row["parameters"]["max_thinking"] for row in found["s1 · budgets"]] == [16, 32, 48, 64, 96, None]
+    assert [row["parameters"]["max_thinking"] for row in found["s1 · budgets"]] == [
+        16,
+        32,
+        48,
+        64,
+        96,
+        None,
+    ]
 
 
 def test_names_of_files_become_titles():
@@ -164,19 +196,42 @@ def test_in_a_browser_nothing_is_wider_than_a_phone_or_fetched_and_traces_are_te
         for page in ("index.html", "traces.html#0/0/1/2", "05_scaling_analysis.html")
     ]
     collect = (
-        "<script>onmessage = event => { const pre = document.createElement('pre'); pre.textContent = event.data;"
-        " document.body.append(pre) }</script>"
+        "<script>onmessage = event => { const pre = document.createElement('pre');"
+        " pre.textContent = event.data; document.body.append(pre) }</script>"
     )
-    (tmp_path / "all.html").write_text(f"<!doctype html><meta charset=utf-8><body>{collect}{''.join(frames)}")
-    command = [CHROMIUM, *FLAGS.split(), "--disable-sync", f"--user-data-dir={tmp_path / 'user'}", "--virtual-time-budget=8000"]
-    dumped = subprocess.run([*command, "--dump-dom", f"file://{tmp_path}/all.html"], capture_output=True, text=True, timeout=180).stdout
-    reports = [json.loads(html.unescape(text)) for text in re.findall(r"(?s)<pre>(.*?)</pre>", dumped)]
+    (tmp_path / "all.html").write_text(
+        f"<!doctype html><meta charset=utf-8><body>{collect}{''.join(frames)}"
+    )
+    command = [
+        CHROMIUM,
+        *FLAGS.split(),
+        f"--user-data-dir={tmp_path / 'user'}",
+        "--virtual-time-budget=8000",
+    ]
+    dumped = subprocess.run(
+        [*command, "--dump-dom", f"file://{tmp_path}/all.html"],
+        capture_output=True,
+        text=True,
+        timeout=180,
+    ).stdout
+    reports = [
+        json.loads(html.unescape(text)) for text in re.findall(r"(?s)<pre>(.*?)</pre>", dumped)
+    ]
     assert len(reports) == len(frames)
     for report in reports:
         assert report["needed"] <= report["width"], report["page"]
-        assert all(name.startswith("file:") for name in report["loaded"] if not name.startswith("data:"))
+        assert all(
+            name.startswith("file:") for name in report["loaded"] if not name.startswith("data:")
+        )
         assert "taken" not in report["title"]
-    assert all("It | rises <b>" in report["text"] for report in reports if report["page"] == "index.html")
+    assert all(
+        "It | rises <b>" in report["text"] for report in reports if report["page"] == "index.html"
+    )
     viewers = [report for report in reports if report["page"] == "traces.html"]
-    assert all(report["marks"] == ["Wait"] * 2 and report["inside"] == 0 and report["buttons"] == 5 for report in viewers), viewers
-    assert all("<img src=x" in report["text"] and "thinking tokens" in report["text"] for report in viewers)
+    assert all(
+        report["marks"] == ["Wait"] * 2 and report["inside"] == 0 and report["buttons"] == 5
+        for report in viewers
+    ), viewers
+    assert all(
+        "<img src=x" in report["text"] and "thinking tokens" in report["text"] for report in viewers
+    )

@@ -13,19 +13,31 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from s1lib.engines import Completion, EngineError, open_engine, torch_engine
+from s1lib.engines import Completion, EngineError, open_engine
 from s1lib.engines.protocol import Request
 from s1lib.engines.torch_engine import TorchEngine
 from s1lib.profile import EngineSettings
 
 VOCABULARY, CONTEXT = 24, 160
-SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
 
 
 def make_model() -> Qwen2ForCausalLM:
-    """Random weights, large enough that greedy decoding wanders over the whole vocabulary; 8 ids of padding behind it."""
+    """Random weights, large enough that greedy decoding wanders, and 8 ids of padding."""
     torch.manual_seed(0)
-    config = Qwen2Config(vocab_size=VOCABULARY + 8, max_position_embeddings=CONTEXT, initializer_range=0.3, eos_token_id=None, **SIZES)
+    config = Qwen2Config(
+        vocab_size=VOCABULARY + 8,
+        max_position_embeddings=CONTEXT,
+        initializer_range=0.3,
+        eos_token_id=None,
+        **SIZES,
+    )
     model = Qwen2ForCausalLM(config).eval()
     model.lm_head.weight.data[VOCABULARY:] *= 4  # what is padding would often win
     return model
@@ -34,8 +46,12 @@ def make_model() -> Qwen2ForCausalLM:
 REFERENCE = make_model()  # keeps its own attention
 
 
-def make_engine(rows: int = 8, context: int = CONTEXT, model: torch.nn.Module | None = None) -> TorchEngine:
-    return TorchEngine(model or make_model(), vocab_size=VOCABULARY, max_rows=rows, max_context=context)
+def make_engine(
+    rows: int = 8, context: int = CONTEXT, model: torch.nn.Module | None = None
+) -> TorchEngine:
+    return TorchEngine(
+        model or make_model(), vocab_size=VOCABULARY, max_rows=rows, max_context=context
+    )
 
 
 def prompt(number: int, length: int | None = None) -> list[int]:
@@ -43,15 +59,25 @@ def prompt(number: int, length: int | None = None) -> list[int]:
     return [rng.randrange(VOCABULARY) for _ in range(length or rng.randrange(1, 60))]
 
 
-def greedy(ids: Sequence[int], max_tokens: int, stop: Sequence[tuple[int, ...]] = (), min_tokens: int = 0) -> Completion:
-    """What the protocol says, one whole forward pass per token."""
+def greedy(
+    ids: Sequence[int], max_tokens: int, stop: Sequence[tuple[int, ...]] = (), min_tokens: int = 0
+) -> Completion:
+    """What the protocol says, with one whole forward pass per token."""
     out: list[int] = []
     while len(out) < max_tokens:
         with torch.no_grad():
-            order = REFERENCE(torch.tensor([[*ids, *out]])).logits[0, -1, :VOCABULARY].argsort(descending=True).tolist()
+            order = (
+                REFERENCE(torch.tensor([[*ids, *out]]))
+                .logits[0, -1, :VOCABULARY]
+                .argsort(descending=True)
+                .tolist()
+            )
         for token in order:
             found = next((s for s in stop if tuple([*out, token][-len(s) :]) == s), None)
-            early = any(tuple([*out, token][-len(s) :]) == s and len(out) + 1 - len(s) < min_tokens for s in stop)
+            early = any(
+                tuple([*out, token][-len(s) :]) == s and len(out) + 1 - len(s) < min_tokens
+                for s in stop
+            )
             if not early:
                 break
         out.append(token)
@@ -62,27 +88,41 @@ def greedy(ids: Sequence[int], max_tokens: int, stop: Sequence[tuple[int, ...]] 
 
 def run(engine: TorchEngine, *requests: dict) -> list[Completion]:
     async def together() -> list[Completion]:
-        return await asyncio.gather(*(engine.complete(Request(r["ids"], **{k: v for k, v in r.items() if k != "ids"})) for r in requests))
+        return await asyncio.gather(
+            *(
+                engine.complete(Request(r["ids"], **{k: v for k, v in r.items() if k != "ids"}))
+                for r in requests
+            )
+        )
 
     return asyncio.run(together())
 
 
 def count_fed(engine: TorchEngine) -> list[int]:
-    """A list that gets, per pass of the model, the number of tokens fed to it (rows that are not live included)."""
+    """A list that gets the number of tokens of each pass (rows that are not live included)."""
     fed: list[int] = []
-    engine.model.get_input_embeddings().register_forward_hook(lambda module, args, output: fed.append(args[0].numel()))
+    engine.model.get_input_embeddings().register_forward_hook(
+        lambda module, args, output: fed.append(args[0].numel())
+    )
     return fed
 
 
-# ---- greedy decoding ---------------------------------------------------------------------------------------------
+# ---- greedy decoding -----------------------------------------------------------------------------
 
 
 def test_greedy_tokens_are_those_of_transformers_generate():
     prompts = [prompt(n, length) for n, length in enumerate((1, 7, 18, 40, 90))]
     done = run(make_engine(), *({"ids": ids, "max_tokens": 30} for ids in prompts))
-    options = {"max_new_tokens": 30, "do_sample": False, "suppress_tokens": list(range(VOCABULARY, VOCABULARY + 8)), "pad_token_id": 0}
+    options = {
+        "max_new_tokens": 30,
+        "do_sample": False,
+        "suppress_tokens": list(range(VOCABULARY, VOCABULARY + 8)),
+        "pad_token_id": 0,
+    }
     for ids, completion in zip(prompts, done, strict=True):
-        expected = REFERENCE.generate(torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), **options)[0, len(ids) :].tolist()
+        expected = REFERENCE.generate(
+            torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), **options
+        )[0, len(ids) :].tolist()
         assert completion == Completion(expected, "length")
     assert len({token for completion in done for token in completion.ids}) > VOCABULARY / 2
 
@@ -95,9 +135,12 @@ def test_any_mixture_of_requests_gets_what_the_protocol_says(data):
         st.lists(
             st.fixed_dictionaries(
                 {
-                    "ids": st.builds(prompt, st.integers(0, 3), st.integers(1, 40)),  # few seeds: many share a prefix
+                    # Few seeds, so that many share a prefix.
+                    "ids": st.builds(prompt, st.integers(0, 3), st.integers(1, 40)),
                     "max_tokens": st.integers(0, 12),
-                    "stop": st.lists(st.lists(tokens, min_size=1, max_size=2).map(tuple), max_size=8),
+                    "stop": st.lists(
+                        st.lists(tokens, min_size=1, max_size=2).map(tuple), max_size=8
+                    ),
                     "min_tokens": st.integers(0, 4),
                 }
             ),
@@ -108,33 +151,35 @@ def test_any_mixture_of_requests_gets_what_the_protocol_says(data):
     assert run(make_engine(rows=3), *requests) == [greedy(**request) for request in requests]
 
 
-def test_a_traced_step_is_used_and_gives_the_same_tokens(monkeypatch):
-    requests = [{"ids": prompt(n), "max_tokens": 4 + 3 * n} for n in range(10)]
-    expected = run(make_engine(), *requests)
-    monkeypatch.setattr(torch_engine, "TRACE_AT", 3)
-    engine = make_engine()
-    assert run(engine, *requests) == expected
-    assert engine._step is not engine._pass
-
-
 def test_other_decoders_work_and_a_short_window_is_refused():
     torch.manual_seed(0)
-    config = MistralConfig(vocab_size=VOCABULARY, max_position_embeddings=CONTEXT, initializer_range=0.3, sliding_window=None, **SIZES)
+    config = MistralConfig(
+        vocab_size=VOCABULARY,
+        max_position_embeddings=CONTEXT,
+        initializer_range=0.3,
+        sliding_window=None,
+        **SIZES,
+    )
     model = MistralForCausalLM(config).eval()
     ids = prompt(0, 20)
-    expected = model.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False, eos_token_id=None)[0, 20:].tolist()
+    expected = model.generate(
+        torch.tensor([ids]), max_new_tokens=12, do_sample=False, eos_token_id=None
+    )[0, 20:].tolist()
     assert run(make_engine(model=model), {"ids": ids, "max_tokens": 12})[0].ids == expected
     model.config.sliding_window = 64
     with pytest.raises(EngineError, match="window of 64 tokens: lower"):
         make_engine(model=model)
 
 
-# ---- independence of the batch -----------------------------------------------------------------------------------
+# ---- independence of the batch -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_result_does_not_depend_on_what_else_is_decoded(temperature):
-    requests = [{"ids": prompt(n), "max_tokens": 5 + 7 * (n % 5), "temperature": temperature, "seed": n} for n in range(16)]
+    requests = [
+        {"ids": prompt(n), "max_tokens": 5 + 7 * (n % 5), "temperature": temperature, "seed": n}
+        for n in range(16)
+    ]
     together = run(make_engine(rows=10), *requests)
     for number in (0, 9, 14):
         assert run(make_engine(rows=10), requests[number]) == [together[number]]
@@ -142,7 +187,7 @@ def test_a_result_does_not_depend_on_what_else_is_decoded(temperature):
 
 
 def test_rows_move_together_when_few_are_left():
-    """The long requests sit in rows far apart; they must survive being moved beside each other."""
+    """The long requests sit in rows far apart and must survive being moved beside each other."""
     requests = [{"ids": prompt(n), "max_tokens": 30 if n in (3, 17, 30) else 2} for n in range(32)]
     assert run(make_engine(rows=32), *requests) == [greedy(**request) for request in requests]
 
@@ -156,7 +201,7 @@ def test_five_hundred_requests_at_once():
     assert engine.decoded_tokens == sum(completion.decoded_tokens for completion in done)
 
 
-# ---- stops, limits -----------------------------------------------------------------------------------------------
+# ---- stops, limits -------------------------------------------------------------------------------
 
 
 def test_a_stop_id_ends_the_completion_and_is_reported_apart():
@@ -170,24 +215,38 @@ def test_a_stop_id_ends_the_completion_and_is_reported_apart():
 
 def test_a_stop_on_the_first_token_leaves_nothing():
     first = greedy(prompt(1), 1).ids[0]
-    assert run(make_engine(), {"ids": prompt(1), "max_tokens": 9, "stop": [(first,)]}) == [Completion([], "stop", (first,))]
+    assert run(make_engine(), {"ids": prompt(1), "max_tokens": 9, "stop": [(first,)]}) == [
+        Completion([], "stop", (first,))
+    ]
 
 
 def test_a_stop_of_several_ids_must_be_sampled_as_a_whole():
     text = greedy(prompt(1), 20).ids
     stop = tuple(text[4:7])
-    assert run(make_engine(), {"ids": prompt(1), "max_tokens": 20, "stop": [stop]}) == [greedy(prompt(1), 20, [stop])]
+    assert run(make_engine(), {"ids": prompt(1), "max_tokens": 20, "stop": [stop]}) == [
+        greedy(prompt(1), 20, [stop])
+    ]
     # The prompt already ends in the first two of its ids; the third alone does not stop.
     begun = [*prompt(1), *text[:6]]
-    assert run(make_engine(), {"ids": begun, "max_tokens": 3, "stop": [stop]}) == [greedy(begun, 3, [stop])]
+    assert run(make_engine(), {"ids": begun, "max_tokens": 3, "stop": [stop]}) == [
+        greedy(begun, 3, [stop])
+    ]
 
 
 def test_min_tokens_bans_the_id_that_would_complete_a_stop():
     ids, text = prompt(1), greedy(prompt(1), 20).ids
     one, two = (text[0],), tuple(text[2:4])
-    (done,) = run(make_engine(), {"ids": ids, "max_tokens": 20, "stop": [one, two], "min_tokens": 6})
+    (done,) = run(
+        make_engine(), {"ids": ids, "max_tokens": 20, "stop": [one, two], "min_tokens": 6}
+    )
     assert done == greedy(ids, 20, [one, two], 6)
     assert text[0] not in done.ids[:6] and len(done.ids) >= 6
+
+
+def test_a_stop_id_outside_the_tokenizer_is_never_there_and_does_no_harm():
+    request = {"ids": prompt(1), "max_tokens": 9, "min_tokens": 4}
+    outside = [(VOCABULARY,), (VOCABULARY + 7,), (10**6,), (-1,)]
+    assert run(make_engine(), {**request, "stop": outside}) == [greedy(prompt(1), 9)]
 
 
 def test_no_tokens_asked_for_none_decoded():
@@ -218,32 +277,49 @@ def test_an_impossible_request_is_one_clear_line(request_, message):
     assert "\n" not in str(caught.value)
 
 
-# ---- sampling ----------------------------------------------------------------------------------------------------
+# ---- sampling ------------------------------------------------------------------------------------
 
 
 def test_ids_beyond_the_tokenizer_are_never_sampled():
-    requests = [{"ids": prompt(n, 5), "max_tokens": 30, "temperature": 2.0 * (n % 2), "seed": n} for n in range(16)]
-    assert max(token for completion in run(make_engine(), *requests) for token in completion.ids) < VOCABULARY
+    requests = [
+        {"ids": prompt(n, 5), "max_tokens": 30, "temperature": 2.0 * (n % 2), "seed": n}
+        for n in range(16)
+    ]
+    assert (
+        max(token for completion in run(make_engine(), *requests) for token in completion.ids)
+        < VOCABULARY
+    )
 
 
 def test_a_seed_fixes_the_sample_and_another_one_changes_it():
     request = {"ids": prompt(2, 10), "max_tokens": 20, "temperature": 1.5}
-    a, b, c, short = run(make_engine(), *({**request, "seed": seed} for seed in (1, 1, 2)), {**request, "seed": 1, "max_tokens": 8})
+    a, b, c, short = run(
+        make_engine(),
+        *({**request, "seed": seed} for seed in (1, 1, 2)),
+        {**request, "seed": 1, "max_tokens": 8},
+    )
     assert a == b != c
     assert short.ids == a.ids[:8]
 
 
 def test_samples_follow_the_softmax_of_logits_over_temperature():
     ids = prompt(4, 10)
-    done = run(make_engine(rows=64), *({"ids": ids, "max_tokens": 1, "temperature": 3.0, "seed": seed} for seed in range(2000)))
+    done = run(
+        make_engine(rows=64),
+        *({"ids": ids, "max_tokens": 1, "temperature": 3.0, "seed": seed} for seed in range(2000)),
+    )
     with torch.no_grad():
-        expected = torch.softmax(REFERENCE(torch.tensor([ids])).logits[0, -1, :VOCABULARY] / 3.0, -1)
-    counts = torch.bincount(torch.tensor([completion.ids[0] for completion in done]), minlength=VOCABULARY)
+        expected = torch.softmax(
+            REFERENCE(torch.tensor([ids])).logits[0, -1, :VOCABULARY] / 3.0, -1
+        )
+    counts = torch.bincount(
+        torch.tensor([completion.ids[0] for completion in done]), minlength=VOCABULARY
+    )
     deviation = (counts - 2000 * expected) / (2000 * expected * (1 - expected)).sqrt()
     assert expected.max() < 0.9 and deviation.abs().max() < 4
 
 
-# ---- prefixes ----------------------------------------------------------------------------------------------------
+# ---- prefixes ------------------------------------------------------------------------------------
 
 
 def test_a_continuation_feeds_only_what_is_new_and_changes_nothing():
@@ -272,9 +348,16 @@ def test_branches_of_a_trace_share_its_prefix_while_it_goes_on():
             await engine.complete(Request(ids, max_tokens=30))
             fed.clear()
             branches = [[*ids, *text[:cut], 7, 8] for cut in (30, 5, 20, 12)]
-            return await asyncio.gather(*(engine.complete(Request(branch, max_tokens=4)) for branch in [*branches, [*ids, *text[:30]]]))
+            return await asyncio.gather(
+                *(
+                    engine.complete(Request(branch, max_tokens=4))
+                    for branch in [*branches, [*ids, *text[:30]]]
+                )
+            )
 
-        expected = [greedy([*ids, *text[:cut], 7, 8], 4) for cut in (30, 5, 20, 12)] + [Completion(text[30:34], "length")]
+        expected = [greedy([*ids, *text[:cut], 7, 8], 4) for cut in (30, 5, 20, 12)] + [
+            Completion(text[30:34], "length")
+        ]
         assert asyncio.run(method()) == expected
         assert max(fed) <= rows  # no prompt was fed again
 
@@ -282,7 +365,13 @@ def test_branches_of_a_trace_share_its_prefix_while_it_goes_on():
 def test_the_same_prompt_is_computed_once_for_all_its_samples():
     engine = make_engine(rows=16)
     fed = count_fed(engine)
-    run(engine, *({"ids": prompt(7, 60), "max_tokens": 2, "temperature": 1.0, "seed": seed} for seed in range(16)))
+    run(
+        engine,
+        *(
+            {"ids": prompt(7, 60), "max_tokens": 2, "temperature": 1.0, "seed": seed}
+            for seed in range(16)
+        ),
+    )
     assert [tokens for tokens in fed if tokens > 16] == [64]  # 59 tokens, padded
 
 
@@ -311,19 +400,26 @@ def test_a_problem_under_way_goes_on_before_a_new_one_begins():
     assert order == [0, 1, 2, 3]
 
 
-# ---- ends --------------------------------------------------------------------------------------------------------
+# ---- ends ----------------------------------------------------------------------------------------
 
 
 def test_a_cancelled_request_frees_its_row():
     async def scenario() -> None:
         engine = make_engine(rows=1)
-        long = [asyncio.create_task(engine.complete(Request(prompt(n), max_tokens=100))) for n in range(3)]
-        await asyncio.sleep(0.05)
+        long = [
+            asyncio.create_task(engine.complete(Request(prompt(n), max_tokens=100)))
+            for n in range(3)
+        ]
+        while engine.decoded_tokens < 5:
+            await asyncio.sleep(0)
         for task in long:
             task.cancel()
         assert await engine.complete(Request(prompt(9), max_tokens=4)) == greedy(prompt(9), 4)
         assert engine.decoded_tokens < 100
-        assert all(result.__class__ is asyncio.CancelledError for result in await asyncio.gather(*long, return_exceptions=True))
+        assert all(
+            result.__class__ is asyncio.CancelledError
+            for result in await asyncio.gather(*long, return_exceptions=True)
+        )
 
     asyncio.run(scenario())
 
@@ -341,15 +437,20 @@ def test_an_error_in_the_model_reaches_every_waiter_and_the_engine_goes_on(monke
     monkeypatch.setattr(engine.model.model, "forward", failing)
 
     async def scenario() -> list[object]:
-        return await asyncio.gather(*(engine.complete(Request(prompt(n), max_tokens=20)) for n in range(5)), return_exceptions=True)
+        return await asyncio.gather(
+            *(engine.complete(Request(prompt(n), max_tokens=20)) for n in range(5)),
+            return_exceptions=True,
+        )
 
     errors = asyncio.run(scenario())
-    assert {str(error) for error in errors} == {"decoding failed (RuntimeError: the third step fails)"}
+    assert {str(error) for error in errors} == {
+        "decoding failed (RuntimeError: the third step fails)"
+    }
     assert all(isinstance(error, EngineError) for error in errors)
     assert run(engine, {"ids": prompt(1), "max_tokens": 5}) == [greedy(prompt(1), 5)]
 
 
-def test_ctrl_c_in_the_middle_of_a_step_ends_the_program_and_leaves_the_engine_usable(monkeypatch):
+def test_ctrl_c_in_the_middle_of_a_step_leaves_the_engine_usable(monkeypatch):
     engine = make_engine()
     with monkeypatch.context() as patch:
         patch.setattr(engine, "_decode", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -374,7 +475,7 @@ def test_closing_cancels_what_is_pending_and_gives_the_model_back():
     asyncio.run(scenario())
 
 
-# ---- checkpoints -------------------------------------------------------------------------------------------------
+# ---- checkpoints ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -387,10 +488,17 @@ def checkpoint(tiny_model_dir, tmp_path):
 
 def test_a_checkpoint_opens_with_its_tokenizer(checkpoint):
     engine = open_engine(checkpoint, EngineSettings(max_rows=4, max_context=1024), device="cpu")
-    assert (engine.name, engine.max_context, engine.vocab_size) == ("torch-float32-cpu", 512, len(engine.tokenizer))
+    assert (engine.name, engine.max_context, engine.vocab_size) == (
+        "torch-float32-cpu",
+        512,
+        len(engine.tokenizer),
+    )
     (done,) = run(engine, {"ids": engine.tokenizer.encode("a: 34+39=73"), "max_tokens": 3})
     assert len(done.ids) == 3
-    assert open_engine(checkpoint, EngineSettings(dtype="bfloat16"), device="cpu").name == "torch-bfloat16-cpu"
+    assert (
+        open_engine(checkpoint, EngineSettings(dtype="bfloat16"), device="cpu").name
+        == "torch-bfloat16-cpu"
+    )
 
 
 def damage(directory, what):
@@ -407,18 +515,45 @@ def damage(directory, what):
         save_file(tensors, weights, {"format": "pt"})
     elif what == "no config":
         (directory / "config.json").unlink()
+    elif what == "null config":
+        (directory / "config.json").write_text("null")
+    elif what == "config of no model":
+        (directory / "config.json").write_text("{}")
     elif what == "no tokenizer":
         (directory / "tokenizer.json").unlink()
     elif what == "bad tokenizer":
         (directory / "tokenizer.json").write_text("{")
 
 
-@pytest.mark.parametrize("what", ["gone", "cut", "empty", "one missing", "no config", "no tokenizer", "bad tokenizer"])
+DAMAGES = {
+    "gone": "no file named model.safetensors",
+    "cut": "SafetensorError",
+    "empty": "SafetensorError",
+    "one missing": "lacks 1 of the model's weights",
+    "no config": "",
+    "null config": "",
+    "config of no model": "model_type",
+    "no tokenizer": "has no tokenizer: save one beside the model",
+    "bad tokenizer": "",
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_checkpoint_is_one_clear_line(checkpoint, what):
     damage(checkpoint, what)
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(EngineError, match=r"write|save") as caught:
         open_engine(checkpoint, EngineSettings(), device="cpu")
     assert str(checkpoint) in str(caught.value) and "\n" not in str(caught.value)
+    assert DAMAGES[what] in str(caught.value)
+
+
+def test_a_checkpoint_of_bin_weights_is_read(checkpoint):
+    expected = open_engine(checkpoint, EngineSettings(), device="cpu")
+    torch.save(load_file(checkpoint / "model.safetensors"), checkpoint / "pytorch_model.bin")
+    (checkpoint / "model.safetensors").unlink()
+    engine = open_engine(checkpoint, EngineSettings(), device="cpu")
+    request = {"ids": [1, 2, 3], "max_tokens": 5}
+    assert run(engine, request) == run(expected, request)
 
 
 def test_a_directory_that_is_not_there_and_an_unknown_engine_say_so(tmp_path):

@@ -1,4 +1,4 @@
-"""The bubble chart of figure 2, left: one circle per domain, its area the number of selected questions."""
+"""The bubble chart of Figure 2, left: one circle per domain, its area the number of questions."""
 
 from __future__ import annotations
 
@@ -13,34 +13,49 @@ from matplotlib.patches import Circle
 from s1lib.drawing.plots import PALETTE
 
 Placed = tuple[float, float, float]  # x, y, radius
-LABEL = 0.19  # radius, as a share of the whole's, from which a name fits into its circle
+LABEL = 0.19  # share of the chart's diameter from which a name fits into its circle
 
 
 def bubbles(data: pd.DataFrame, ax: Axes, *, count: str = "selected") -> Axes:
-    """data: domain and `count`, the number of questions; small circles go unnamed, the table has their names."""
+    """Draw the domains of `data` with their number of questions, the column `count`.
+
+    Small circles have no name.
+    """
     shown = data[data[count] > 0].sort_values(count, ascending=False)
     circles = pack(shown[count].tolist())
     reach = max(math.hypot(x, y) + r for x, y, r in circles)
-    for place, ((x, y, r), domain, number) in enumerate(zip(circles, shown["domain"], shown[count], strict=True)):
-        ax.add_patch(Circle((x, y), 0.97 * r, color=PALETTE[place % len(PALETTE)], alpha=0.35, linewidth=0))
+    named = zip(circles, shown["domain"], shown[count], strict=True)
+    for place, ((x, y, r), domain, number) in enumerate(named):
+        style = {"color": PALETTE[place % len(PALETTE)], "alpha": 0.35, "linewidth": 0}
+        ax.add_patch(Circle((x, y), 0.97 * r, **style))
         if r > LABEL * reach / 2:
-            ax.text(x, y, f"{domain.replace(' ', chr(10))}\n{number:.0f}", ha="center", va="center", fontsize=min(9.0, 36 * r / reach))
+            text, size = f"{domain.replace(' ', chr(10))}\n{number:.0f}", min(9.0, 36 * r / reach)
+            ax.text(x, y, text, ha="center", va="center", fontsize=size)
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     ax.axis("off")
     return ax
 
 
 def pack(counts: Sequence[float]) -> list[Placed]:
-    """Circles of area proportional to `counts`, in their order, none overlapping: each as near the middle as it fits, largest first."""
+    """Circles of area proportional to `counts`, in their order, that do not overlap.
+
+    The largest comes first, and each is placed as near the middle as it fits.
+    """
     radii = np.sqrt(np.asarray(counts, dtype=float))
+    largest_first = np.argsort(-radii, kind="stable")
     placed: list[Placed] = []
-    for index in np.argsort(-radii, kind="stable"):
-        radius = float(radii[index])
-        spots = sorted(_spots(placed, radius), key=lambda spot: (round(math.hypot(*spot), 9), spot))
-        x, y = next(spot for spot in spots if all(math.hypot(spot[0] - a, spot[1] - b) >= radius + r - 1e-7 for a, b, r in placed))
+    for radius in radii[largest_first].tolist():
+        spots = _spots(placed, radius)
+        spots = sorted(spots, key=lambda spot: (round(math.hypot(*spot), 9), spot))
+        x, y = next(spot for spot in spots if _is_free(spot, radius, placed))
         placed.append((x, y, radius))
-    order = np.argsort(np.argsort(-radii, kind="stable"))
-    return [placed[position] for position in order]
+    return [placed[position] for position in np.argsort(largest_first)]
+
+
+def _is_free(spot: tuple[float, float], radius: float, placed: Sequence[Placed]) -> bool:
+    return all(
+        math.hypot(spot[0] - x, spot[1] - y) >= radius + other - 1e-7 for x, y, other in placed
+    )
 
 
 def _spots(placed: Sequence[Placed], radius: float) -> Iterator[tuple[float, float]]:
@@ -51,6 +66,7 @@ def _spots(placed: Sequence[Placed], radius: float) -> Iterator[tuple[float, flo
         yield a + r + radius, b
     for i, (a, b, r) in enumerate(placed):
         for c, d, s in placed[:i]:
+            # the two points at these distances from both middles, if there are any
             distance, first, second = math.hypot(c - a, d - b), r + radius, s + radius
             if not 0 < distance <= first + second:
                 continue

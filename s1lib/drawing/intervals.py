@@ -1,4 +1,4 @@
-"""Wilson's interval of a share: what every accuracy of every notebook is drawn with."""
+"""Wilson's interval of a share, which every accuracy of every notebook is drawn with."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import numpy as np
 from scipy import stats
 
 
-def wilson(successes: np.ndarray | float, n: np.ndarray | float, *, alpha: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's score interval for `successes` of `n`, as shares in [0, 1]; NaN where n is 0.
+def wilson(
+    successes: np.ndarray | float, n: np.ndarray | float, *, alpha: float = 0.05
+) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's score interval for `successes` of `n`, as shares in [0, 1]. NaN where n is 0.
 
-    With several samples per problem pass the mean number of solved problems and the number of problems: samples of one
-    problem are not independent, and this errs on the wide side.
+    With several samples per problem, pass the mean number of solved problems and the number of
+    problems. Samples of one problem are not independent, and this errs on the wide side.
     """
     successes, n = np.asarray(successes, dtype=float), np.asarray(n, dtype=float)
     z = stats.norm.isf(alpha / 2)
@@ -18,4 +20,5 @@ def wilson(successes: np.ndarray | float, n: np.ndarray | float, *, alpha: float
         share = successes / n
         centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
         half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-        return np.minimum(np.maximum(centre - half, 0), share), np.maximum(np.minimum(centre + half, 1), share)
+        low, high = np.maximum(centre - half, 0), np.minimum(centre + half, 1)
+        return np.minimum(low, share), np.maximum(high, share)

@@ -1,4 +1,4 @@
-"""A checkpoint's tokenizer and configuration: small files, read and checked before the weights are loaded anywhere."""
+"""A checkpoint's tokenizer and configuration, read and checked before weights are loaded."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
-from s1lib.engines.protocol import EngineError
-from s1lib.engines.stops import one_line
+from s1lib.engines.protocol import EngineError, one_line
 from s1lib.profile import is_hub_id, split_revision
 
 TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
@@ -17,7 +16,10 @@ TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A local directory, or a hub id that may pin a revision (`owner/name@revision`); config: the text model's."""
+    """A local directory, or a hub id that may pin a revision (`owner/name@revision`).
+
+    path: as it was given. name: without the revision. config: of the text model.
+    """
 
     path: str
     name: str
@@ -31,31 +33,49 @@ class Checkpoint:
         return getattr(self.config, "max_position_embeddings", None)
 
     def end_ids(self) -> set[int]:
-        """Ids at which other people's code ends a text by itself: the tokenizer's, the configuration's, the generation configuration's."""
+        """Ids at which other engines end a text by themselves.
+
+        They are those of the tokenizer, the configuration and the generation configuration.
+        """
         try:
             generation = GenerationConfig.from_pretrained(self.name, revision=self.revision)
         except OSError:  # it is optional
             generation = GenerationConfig()
-        found = (self.tokenizer.eos_token_id, self.config.eos_token_id, generation.eos_token_id)
-        return {token for ids in found if ids is not None for token in (ids if isinstance(ids, list) else [ids])}
+        sources = (self.tokenizer, self.config, generation)
+        found = [source.eos_token_id for source in sources if source.eos_token_id is not None]
+        return {token for ids in found for token in (ids if isinstance(ids, list) else [ids])}
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
-    """Raises EngineError when there is no such model, or its tokenizer or configuration is missing or damaged."""
+    """Read the tokenizer and the configuration of a local directory or hub id.
+
+    Raises EngineError when there is no such model, or one of the two is missing or damaged.
+    """
     path = str(path)
     if not is_hub_id(path):
-        if not Path(path).is_dir():
-            raise EngineError(f"the model directory {path} does not exist: run the notebook that writes it first")
-        if not any((Path(path) / name).exists() for name in TOKENIZERS):  # transformers would make an empty one up
-            raise EngineError(f"{path} has no tokenizer: save one beside the model with tokenizer.save_pretrained")
+        directory = Path(path)
+        if not directory.is_dir():
+            raise EngineError(
+                f"the model directory {path} does not exist: run the notebook that writes it first"
+            )
+        # transformers would make an empty tokenizer up.
+        if not any((directory / name).exists() for name in TOKENIZERS):
+            raise EngineError(
+                f"{path} has no tokenizer: save one beside the model with tokenizer.save_pretrained"
+            )
+
     name, revision = split_revision(path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        # The configuration first: the tokenizer needs it, but does not say so when it is damaged.
         config = AutoConfig.from_pretrained(name, revision=revision).get_text_config()
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
     except Exception as error:  # a damaged file can raise anything
         raise cannot_load(path, error) from error
     return Checkpoint(path, name, revision, tokenizer, config)
 
 
 def cannot_load(path: str | Path, error: Exception) -> EngineError:
-    return EngineError(f"cannot load the model from {path}: {one_line(error)}")
+    """What the user is told when a file of the checkpoint cannot be read."""
+    short = "memory" in str(error).lower()
+    remedy = "take a larger GPU or a smaller model" if short else "write or download it again"
+    return EngineError(f"cannot load the model from {path} ({one_line(error)}): {remedy}")

@@ -1,9 +1,10 @@
 """The protocol on top of a decoder that only stops at single ids, as vLLM and every server do.
 
-A completion is decoded in pieces. Nearly always one is enough. Another is asked for where the decoder stopped at the last
-id of a longer stop sequence that is not there as a whole, and where it sampled what must not be: then that one token is
-sampled again with it banned. Under greedy decoding that is the best token allowed; otherwise it is rejection sampling, which
-gives exactly the distribution without the banned ids. So ids outside the tokenizer cost nothing until one is sampled.
+A completion is decoded in pieces. Nearly always one is enough. Another is asked for where the
+decoder stopped at the last id of a longer stop sequence that is not there as a whole, and where it
+sampled what must not be. Then that one token is sampled again with it banned. Under greedy decoding
+that is the best token allowed. Otherwise it is rejection sampling, which gives exactly the
+distribution without the banned ids. So ids outside the tokenizer cost nothing until one is sampled.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from s1lib.keeping.hashes import derive_seed
 
 @dataclass(frozen=True)
 class Piece:
-    """What a decoder is asked for: continue `ids` up to and including the first of `stop_ids`, or by `max_tokens`.
+    """What a decoder is asked for: to continue `ids` up to and including the first of `stop_ids`.
 
-    min_tokens: tokens of the piece before which none of stop_ids may come. banned: ids that may not come; then max_tokens is 1.
+    max_tokens: tokens to sample at most.
+    min_tokens: tokens of the piece before which none of stop_ids may come.
+    banned: ids that may not come. Where there are any, max_tokens is 1.
     """
 
     ids: list[int]
@@ -36,16 +39,24 @@ class Piece:
 
 
 class PieceEngine(ABC):
-    """Implements `s1lib.engines.protocol.Engine`; a subclass decodes pieces.
+    """Implements `s1lib.engines.protocol.Engine`. A subclass decodes pieces.
 
-    vocab_size: ids from here on are never produced: len(tokenizer). embeddings: ids that the model has.
-    end_ids: where the decoder may end by itself, and so what its own minimum of tokens bans as well.
+    vocab_size: len(tokenizer). Ids from here on are never produced.
+    embeddings: number of ids that the model has.
+    end_ids: where the decoder may end by itself, and so what its own minimum of tokens bans too.
     decoded_tokens: tokens of all finished completions, stop sequences included.
     """
 
     def __init__(
-        self, *, name: str, max_context: int, vocab_size: int, embeddings: int, end_ids: Collection[int] = (), tokenizer: Any = None
-    ):
+        self,
+        *,
+        name: str,
+        max_context: int,
+        vocab_size: int,
+        embeddings: int,
+        end_ids: Collection[int] = (),
+        tokenizer: Any = None,
+    ) -> None:
         self.name, self.max_context, self.tokenizer = name, max_context, tokenizer
         self.vocab_size, self.embeddings = min(vocab_size, embeddings), embeddings
         self.decoded_tokens = 0
@@ -60,12 +71,17 @@ class PieceEngine(ABC):
 
     async def complete(self, request: Request) -> Completion:
         """See `Engine.complete`. A cancelled call ends its request wherever it is decoded."""
-        stops, limit = check_request(request, embeddings=self.embeddings, max_context=self.max_context)
+        stops, limit = check_request(
+            request, embeddings=self.embeddings, max_context=self.max_context
+        )
         if self._closed:
             raise EngineError("the engine has been closed: open another one")
+
+        # A task of its own, so that aclose can cancel it.
         task = asyncio.get_running_loop().create_task(self._complete(request, stops, limit))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
         completion = await task
         self.decoded_tokens += completion.decoded_tokens
         return completion
@@ -77,33 +93,43 @@ class PieceEngine(ABC):
         # The decoder's own minimum is exact when it bans nothing but stop sequences of one token.
         native = all(len(stop) == 1 for stop in stops.sequences) and self._end_ids <= stops.ends
         banned: list[int] = []
+
+        # Each place takes two pieces at most: one that is refused there, one with a ban.
         for part in range(2 * limit):
-            least = min(stops.start + stops.min_tokens, end) - len(ids) if native and not banned else 0
+            least = stops.start + stops.min_tokens if native and not banned else 0
             piece = Piece(
                 ids=ids,
                 max_tokens=1 if banned else end - len(ids),
                 stop_ids=[] if banned else halts,
-                min_tokens=max(least, 0),
+                min_tokens=max(min(least, end) - len(ids), 0),
                 banned=banned,
                 temperature=request.temperature,
-                seed=request.seed
-                if part == 0
-                else derive_seed(request.seed, "part", part),  # a decoder's stream of numbers begins anew with each piece
+                # A decoder's stream of random numbers begins anew with each piece.
+                seed=derive_seed(request.seed, "part", part) if part else request.seed,
             )
             tokens = (await self._decode(piece))[: piece.max_tokens]
+
             accepted = self._accepted(ids, stops, tokens)
             if not accepted and banned:
-                raise EngineError(f"{self.name} sampled token {tokens[0]} although it was banned: it cannot keep to the protocol")
+                raise EngineError(
+                    f"{self.name} sampled token {tokens[0]} although it was banned: "
+                    "it cannot keep to the protocol"
+                )
+
             ids = [*ids, *tokens[:accepted]]
             if stop := stops.completed(ids):
                 return Completion(ids[start : -len(stop)], "stop", stop)
             if len(ids) == end:
                 break
-            banned = sorted({*self._outside, *stops.banned(ids)}) if accepted < len(tokens) else []
+
+            # What was sampled and refused is sampled again, without what is not allowed here.
+            refused = accepted < len(tokens)
+            banned = sorted({*self._outside, *stops.banned(ids)}) if refused else []
+
         return Completion(ids[start:], "length")
 
     def _accepted(self, ids: list[int], stops: Stops, tokens: list[int]) -> int:
-        """How many of `tokens` stand: up to and including a stop sequence, or up to one that must not be there."""
+        """How many of `tokens` stand: up to and with a stop sequence, or up to a refused one."""
         for place, token in enumerate(tokens):
             if not 0 <= token < self.vocab_size:
                 return place

@@ -1,6 +1,6 @@
 """The one interface between a test-time method and whatever decodes: token ids in, token ids out.
 
-A method (`s1lib.thinking`) is an async function of one problem; batching is the engine's job.
+A method (`s1lib.thinking`) is an async function of one problem. Batching is the engine's job.
 
     request = Request(prompt_ids, max_tokens=256, stop=[(im_start,), (im_end,)])
     completion = await engine.complete(request)
@@ -18,18 +18,18 @@ TokenIds = Sequence[int]
 
 
 class EngineError(S1Error):
-    """A request that no retry can mend; the message says what to change."""
+    """A request that no retry can mend, or an engine that cannot start."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a method asks an engine for; any sequences will do, they are kept as tuples.
+    """What a method asks an engine for.
 
     prompt_ids: the ids to continue.
     max_tokens: tokens to sample at most, a stop sequence included.
-    stop: sequences of ids of any length, the first one produced ends the completion.
-    min_tokens: tokens there must be before a stop sequence. The token that would complete one sooner
-        is banned, not ignored.
+    stop: sequences of ids of any length. The first one that is produced ends the completion.
+    min_tokens: tokens there must be before a stop sequence. A token that would complete one
+        sooner is banned, so that the next best is sampled in its place.
     temperature: 0 is greedy, otherwise the softmax of logits / temperature is sampled from.
     seed: makes sampling reproducible for this request, whatever else is in the batch.
     """
@@ -53,7 +53,7 @@ class Completion:
 
     ids: sampled tokens, without the stop sequence that ended them.
     finish: "stop" (a stop sequence was produced) or "length" (max_tokens, or the context, ran out).
-    stop: the stop sequence that ended it, as ids; None when finish is "length".
+    stop: the stop sequence that ended it, as ids. None when finish is "length".
     """
 
     ids: list[int] = field(default_factory=list)
@@ -84,5 +84,10 @@ class Engine(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Free the engine's resources; pending requests are cancelled."""
+        """Cancel pending requests and free the engine's resources."""
         ...
+
+
+def one_line(error: BaseException) -> str:
+    """Another library's error as part of one of our messages, cut to 300 characters."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

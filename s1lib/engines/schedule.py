@@ -1,8 +1,9 @@
-"""Which request decodes in which row: continuous batching with prefixes kept in the rows they were computed in.
+"""Which request decodes in which row: continuous batching, with prefixes kept where they are.
 
-A request joins as soon as a row is free. A row that is free keeps its tokens until another sequence is written over
-them, so a request that continues or shares them starts where they end: in the row itself when it is free, in a copy
-otherwise. Requests that share a kept prefix go before fresh ones; a problem under way is finished before a new one begins.
+A request joins as soon as a row is free. A free row keeps its tokens until another sequence is
+written over them, so a request that continues or shares them starts where they end: in the row
+itself when it is free, in a copy otherwise. Requests that share a kept prefix go before fresh ones.
+A problem under way is finished before a new one begins.
 """
 
 from __future__ import annotations
@@ -10,17 +11,30 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import Protocol
 
 from s1lib.engines.protocol import Completion
 from s1lib.engines.stops import Stops
 
+ROWS = 8  # rows are decoded in whole multiples of this
+
+
+class Cache(Protocol):
+    """What moves keys and values between rows, see `row_cache.RowCache`."""
+
+    def copy(self, source: int, target: int, length: int) -> None: ...
+
+    def swap(self, one: int, other: int, length: int) -> None: ...
+
 
 @dataclass(eq=False)
 class PendingRequest:
-    """One call of `complete`. limit: tokens to sample at most; uniform: the request's own stream of numbers in [0, 1)."""
+    """One call of `complete`.
+
+    limit: tokens to sample at most. uniform: the request's own stream of numbers in [0, 1).
+    """
 
     prompt: list[int]
     limit: int
@@ -34,40 +48,49 @@ class PendingRequest:
 
 @dataclass(eq=False)
 class Row:
-    """A row of the key-value cache: the ids it is about, of which the first `cached` have keys and values there."""
+    """A row of the key-value cache: the ids it is about, of which the first `cached` lie there."""
 
     index: int
     ids: list[int] = field(default_factory=list)
     cached: int = 0
     request: PendingRequest | None = None
-    waiters: list[PendingRequest] = field(default_factory=list)  # requests that share a prefix of it
-    freed: int = 0
+    waiters: list[PendingRequest] = field(default_factory=list)  # requests that share its prefix
+    freed: int = 0  # when it was last freed
+
+    @property
+    def ahead(self) -> int:
+        """Known tokens that are not cached, the last one not counted: its successor is sampled."""
+        return len(self.ids) - 1 - self.cached
 
     def shared(self, prompt: list[int]) -> int:
-        """Length of the common prefix with `prompt`; 0 when it is less than half of it."""
+        """Length of the common prefix with `prompt`, 0 when it is less than half of it."""
         half = (len(prompt) + 1) // 2
         if self.ids[:half] != prompt[:half]:
             return 0
-        return next((i for i, (a, b) in enumerate(zip(self.ids, prompt, strict=False)) if a != b), min(len(self.ids), len(prompt)))
+        pairs = enumerate(zip(self.ids, prompt, strict=False))
+        return next((i for i, (a, b) in pairs if a != b), min(len(self.ids), len(prompt)))
 
 
 class Schedule:
-    """The rows and the requests that wait for one. `copy(source, target, tokens)` copies the beginning of a row's cache."""
+    """The rows, and the requests that wait for one."""
 
-    def __init__(self, rows: int, copy: Callable[[int, int, int], None]) -> None:
+    def __init__(self, rows: int, cache: Cache) -> None:
         self.rows = [Row(index) for index in range(rows)]
         self.fresh: deque[PendingRequest] = deque()
-        self._copy = copy
+        self._cache = cache
         self._clock = itertools.count()
 
     def live(self) -> list[Row]:
+        """Rows in which a request decodes."""
         return [row for row in self.rows if row.request]
 
     def pending(self) -> list[PendingRequest]:
         """Every request that has not been answered."""
-        return [row.request for row in self.live()] + [request for row in self.rows for request in row.waiters] + list(self.fresh)
+        waiting = [request for row in self.rows for request in row.waiters]
+        return [row.request for row in self.live()] + waiting + list(self.fresh)
 
     def add(self, request: PendingRequest) -> None:
+        """Let a request wait, at the row it shares a prefix with if there is one."""
         request.number = next(self._clock)
         row = self._nearest(request)
         if row:
@@ -76,7 +99,7 @@ class Schedule:
             self.fresh.append(request)
 
     def release(self, row: Row) -> None:
-        """The row's request is over; what is cached stays."""
+        """Free the row of a request that is over. What is cached stays."""
         row.request, row.freed = None, next(self._clock)
         del row.ids[row.cached :]
 
@@ -89,18 +112,30 @@ class Schedule:
         return bool(self.fresh) or any(row.request or row.waiters for row in self.rows)
 
     def admit(self) -> bool:
-        """Give free rows to waiting requests; True when any was given. What shares a prefix not yet computed waits for it."""
-        free = deque(sorted((row for row in self.rows if row.request is None), key=lambda row: row.freed))
+        """Give free rows to waiting requests, and say whether any was given."""
+        free = deque(sorted((row for row in self.rows if not row.request), key=lambda r: r.freed))
         before = len(free)
-        for row in [row for row in free if row.waiters]:  # the one that shares most: nothing that is wanted gets lost
+
+        # A row that is waited for goes to the request that shares most: nothing wanted gets lost.
+        for row in [row for row in free if row.waiters]:
             free.remove(row)
             self._start(row, row, max(row.waiters, key=lambda request: request.shared))
+
         while free:
-            ready = [(request.number, row, request) for row in self.rows for request in row.waiters if request.shared <= row.cached]
+            # The oldest request whose prefix is computed gets a copy of it in another row. One
+            # whose prefix is not there yet goes on waiting.
+            ready = [
+                (request.number, row, request)
+                for row in self.rows
+                for request in row.waiters
+                if request.shared <= row.cached
+            ]
             if ready:
                 _, row, request = min(ready, key=lambda entry: entry[0])
                 self._start(free.popleft(), row, request)
                 continue
+
+            # Otherwise a fresh one, unless it shares a prefix with what was started since it came.
             request = self._next_fresh()
             if request is None:
                 break
@@ -112,7 +147,19 @@ class Schedule:
             if row.request is None:
                 free.remove(row)
                 self._start(row, row, request)
+
         return len(free) < before
+
+    def pack(self) -> list[Row]:
+        """The first rows, all live ones among them: a multiple of ROWS if there are so many."""
+        live = self.live()
+        size = min(-(-len(live) // ROWS) * ROWS, len(self.rows))
+        holes = [row for row in self.rows[:size] if row.request is None]
+        for row, hole in zip([row for row in live if row.index >= size], holes, strict=False):
+            self._cache.swap(row.index, hole.index, max(row.cached, hole.cached))
+            self.rows[row.index], self.rows[hole.index] = hole, row
+            row.index, hole.index = hole.index, row.index
+        return self.rows[:size]
 
     def _next_fresh(self) -> PendingRequest | None:
         while self.fresh:
@@ -122,17 +169,21 @@ class Schedule:
         return None
 
     def _nearest(self, request: PendingRequest) -> Row | None:
-        """The row that shares the longest prefix with the request, at least half of its prompt."""
+        """The row that shares the longest prefix, at least half of the request's prompt."""
         row = max(self.rows, key=lambda row: row.shared(request.prompt))
         request.shared = min(row.shared(request.prompt), len(request.prompt) - 1)
         return row if request.shared else None
 
     def _start(self, row: Row, source: Row | None, request: PendingRequest) -> None:
-        """`request` takes `row`, beginning with what it shares with `source` (the row itself, another one, or nothing)."""
-        row.request, shared = request, 0  # first, so that an error while copying finds the request somewhere
+        """Begin `request` in `row` with what it shares with `source`.
+
+        source: the row itself, another one, or None for nothing.
+        """
+        row.request = request  # first, so that an error while copying finds the request somewhere
+        shared = 0
         if source:
             source.waiters.remove(request)
             shared = min(request.shared, source.cached)
             if source is not row:
-                self._copy(source.index, row.index, shared)
+                self._cache.copy(source.index, row.index, shared)
         row.ids, row.cached = list(request.prompt), shared

@@ -1,0 +1,1 @@
+"""What a training needs of its machines: processes, memory, checkpoints, the base's weights."""

@@ -1,4 +1,4 @@
-"""The base model as it goes into training: its tokenizer, its weights, and adapters where the profile asks for them."""
+"""The base model as it goes into training: tokenizer, weights, and adapters if asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import os
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.initialization import no_init_weights
 
 from s1lib.errors import S1Error
@@ -25,34 +31,50 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
 
 
 def base_dtype(settings: SFT) -> torch.dtype:
-    """Of the base model's weights: float32 where they are trained; under adapters, which stay float32, bf16 is enough."""
+    """Precision of the base model's weights: float32 where they are trained, else bf16 if allowed.
+
+    Adapters stay float32 themselves, so bf16 is enough for the frozen weights under them.
+    """
     return torch.bfloat16 if settings.lora_rank and settings.bf16 else torch.float32
 
 
 def load_base(base: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """The base model with weights of `dtype`; on a CPU with the attention that trains fastest there.
+    """The base model with weights of `dtype`; raises TrainingError for files that cannot be read.
 
-    In a sharded training the first process alone reads the weights: FSDP2 sends the others theirs.
+    On a CPU it gets the attention that trains fastest there. In a sharded training only the first
+    process reads the weights: FSDP2 sends the others theirs.
     """
     transformers.utils.logging.disable_progress_bar()
     name, revision = split_revision(base)
-    attention = {} if torch.cuda.is_available() else {"attn_implementation": PLAIN_ATTENTION}
+    options = {} if torch.cuda.is_available() else {"attn_implementation": PLAIN_ATTENTION}
+
     if os.environ.get("ACCELERATE_USE_FSDP") == "true" and os.environ.get("RANK", "0") != "0":
+        config = AutoConfig.from_pretrained(name, revision=revision)
         with no_init_weights():  # memory that nobody touches is never taken
-            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name, revision=revision), dtype=dtype, **attention)
+            model = AutoModelForCausalLM.from_config(config, dtype=dtype, **options)
         model.tie_weights()
         return model
+
     try:
-        return AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=dtype, **attention)
+        return AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=dtype, **options)
     except Exception as error:  # a damaged file can raise anything
         reason = " ".join(str(error).split())[:200]
-        raise TrainingError(f"cannot load the base model from {base}: {type(error).__name__}: {reason}; write or fetch it again") from error
+        raise TrainingError(
+            f"cannot load the base model from {base}: {type(error).__name__}: {reason}; "
+            "write or fetch it again"
+        ) from error
 
 
 def with_adapters(model: PreTrainedModel, rank: int) -> PreTrainedModel:
-    """Low-rank adapters on every linear layer of the blocks, themselves in float32; raises TrainingError without peft."""
+    """The model with float32 low-rank adapters on every linear layer of its blocks.
+
+    Raises TrainingError without the package peft.
+    """
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError:
-        raise TrainingError("sft.lora_rank needs the package peft: pip install peft==0.21.2") from None
-    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"))
+        raise TrainingError(
+            "sft.lora_rank needs the package peft: pip install peft==0.21.2"
+        ) from None
+    adapters = {"r": rank, "lora_alpha": 2 * rank, "target_modules": "all-linear"}
+    return get_peft_model(model, LoraConfig(**adapters, task_type="CAUSAL_LM"))

@@ -1,6 +1,7 @@
-"""Checkpoints of a training under way: where they lie, what they belong to, which one to go on from.
+"""Checkpoints of a training under way: where they lie, and which one a killed run goes on from.
 
-They lie beside the model's directory (`.s1.checkpoints` beside `s1`) and go away when the model is finished.
+They lie beside the model's directory (`.s1.checkpoints` beside `s1`) and go away when the model is
+finished.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from s1lib.keeping.files import write_text
 
 
 class CheckpointError(S1Error):
-    """There are checkpoints, but of another training; the message is one line that says what differs."""
+    """There are checkpoints of another training; the message is one line that says what differs."""
 
 
 def directory_of(model: Path | str) -> Path:
@@ -26,30 +27,40 @@ def directory_of(model: Path | str) -> Path:
 
 
 def last_checkpoint(directory: Path) -> Path | None:
-    """The newest complete one; the trainer's state is written last, so a checkpoint cut short has none."""
+    """The newest complete checkpoint; None when there is none."""
+    # The trainer's state is written last, so a checkpoint cut short has none.
     complete = [path.parent for path in directory.glob("checkpoint-*/trainer_state.json")]
     return max(complete, key=lambda path: int(re.sub(r"\D", "", path.name)), default=None)
 
 
 def claim(directory: Path, *, settings: Mapping[str, Any], data: str, write: bool) -> Path | None:
-    """The checkpoint to go on from; None to begin. `data` is the data set's hash; `write` in one process of several.
+    """The checkpoint to go on from; None to begin.
 
-    Raises CheckpointError when the checkpoints were written with other settings or data: going on would mix two trainings.
+    `data` is the data set's hash, and `write` is true in one process of several. Raises
+    CheckpointError when the checkpoints were written with other settings or data: going on would
+    mix two trainings.
     """
-    identity, found = {"settings": json.loads(json.dumps(settings)), "data": data}, directory / "training.json"
+    settings, kept = json.loads(json.dumps(settings)), directory / "training.json"
     checkpoint = last_checkpoint(directory)
     if checkpoint is None:
         if write:
-            write_text(found, json.dumps(identity, indent=1) + "\n")
+            write_text(kept, json.dumps({"settings": settings, "data": data}, indent=1) + "\n")
         return None
-    before = json.loads(found.read_text(encoding="utf-8"))
+
+    before = json.loads(kept.read_text(encoding="utf-8"))
     other = [
         f"{key} {before['settings'].get(key)} there, {value} here"
-        for key, value in identity["settings"].items()
+        for key, value in settings.items()
         if before["settings"].get(key) != value
     ]
     if other:
-        raise CheckpointError(f"{checkpoint} is of other settings ({'; '.join(other)}): set them back, or delete {directory} to begin anew")
+        raise CheckpointError(
+            f"{checkpoint} is of other settings ({'; '.join(other)}): set them back, "
+            f"or delete {directory} to begin anew"
+        )
     if before["data"] != data:
-        raise CheckpointError(f"{checkpoint} was trained on other data: bring the samples back, or delete {directory} to begin anew")
+        raise CheckpointError(
+            f"{checkpoint} was trained on other data: bring the samples back, "
+            f"or delete {directory} to begin anew"
+        )
     return checkpoint

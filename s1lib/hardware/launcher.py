@@ -1,141 +1,151 @@
-"""One training in several processes: how notebook 02 starts it, and what each process runs.
+"""Start the processes of a training and follow their log.
 
-    accelerate launch --config_file s1lib/profiles/accelerate/fsdp2.yaml --num_processes 8 \
-        -m s1lib.hardware.launcher --profile h100 --set s1
+    launch("s1lib.sft.training_process", arguments, processes=8, name="s1", log=print)
 
-On GPUs the processes shard the model (FSDP2); on CPUs each has a copy (gloo), which is what the tests compare with one
-process. The notebook hands over the very samples it holds, in a file; Slurm's script names the set.
+On GPUs the processes shard the model (accelerate, FSDP2). On CPUs each has a copy (torchrun, gloo),
+which is what the tests compare with one process. Slurm's scripts start the same command on every
+node, with the same environment:
+
+    python -m s1lib.hardware.launcher --processes 16 --nodes 2 --node 0 --head host-of-node-0 \
+        s1lib.sft.training_process --profile h100x16 --set s1
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
+from packaging.version import Version
 
-from s1lib.curation.pool import Sample
-from s1lib.hardware.base_model import TrainingError, load_tokenizer
-from s1lib.profile import SFT, Profile, TrainingSet, load_profile
+from s1lib.hardware.base_model import TrainingError
 
 ACCELERATE = Path(__file__).resolve().parent.parent / "profiles" / "accelerate" / "fsdp2.yaml"
+PORT = 29500  # of the first node, where the processes of several nodes meet
+ERROR = "error: "  # how a process's last word begins, see `training_process.py`
+EXCEPTION = re.compile(r"^(?:\[rank\d+\]: ?)?(?P<what>[\w.]+(?:Error|Exception|Interrupt)\b.*)")
+SIGNAL = re.compile(r"Signal \d+ \(\w+\)")
 
 
-def launch(samples: Sequence[Sample], *, profile: Profile, name: str, out: Path, log: Callable[[str], None] = print) -> None:
-    """Train in `sft.processes` processes of this machine and follow their log; raises TrainingError with their last word.
+def was_launched() -> bool:
+    """Whether this is a process that accelerate or torchrun started for a training."""
+    return "LOCAL_RANK" in os.environ
 
-    What stops this process stops them; their checkpoints stay, and the next call goes on from the last.
+
+def world_size() -> int:
+    """Number of processes of the training that this one is part of."""
+    return int(os.environ["WORLD_SIZE"]) if was_launched() else 1
+
+
+def is_main_process() -> bool:
+    """Whether this process writes and speaks for all of them."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def launch(
+    module: str,
+    arguments: Sequence[str],
+    *,
+    processes: int,
+    name: str,
+    log: Callable[[str], None] = print,
+) -> None:
+    """Run `module` in `processes` processes of this machine until all have ended.
+
+    Lines that begin with `name` go to `log`. What stops this process stops them too. Raises
+    TrainingError with the reason that one of them gave, or with too few GPUs.
     """
-    settings = dataclasses.replace(profile.sft, base=profile.resolve(profile.sft.base))
-    if torch.cuda.is_available() and torch.cuda.device_count() < settings.processes:
+    if torch.cuda.is_available() and torch.cuda.device_count() < processes:
         raise TrainingError(
-            f"sft.processes = {settings.processes}, and this machine has {torch.cuda.device_count()} GPUs: start slurm/sft_2x8.sbatch, "
-            "then run the notebook, which finds the model"
+            f"sft.processes = {processes}, and this machine has {torch.cuda.device_count()} GPUs: "
+            "start slurm/sft_2x8.sbatch, then run the notebook, which finds the model"
         )
-    with tempfile.TemporaryDirectory() as place:
-        job = Path(place) / "job.json"
-        content = {"name": name, "out": str(out.resolve()), "sft": dataclasses.asdict(settings)}
-        job.write_text(json.dumps({**content, "samples": [dataclasses.asdict(sample) for sample in samples]}), encoding="utf-8")
-        process = subprocess.Popen(
-            [*command(settings), "-m", "s1lib.hardware.launcher", "--job", str(job)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**environment(settings.processes), **os.environ, "PYTHONUNBUFFERED": "1"},
-            start_new_session=True,
-        )
-        said: deque[str] = deque(maxlen=200)
-        try:
-            for line in process.stdout:
-                said.append(line.rstrip())
-                if line.startswith(f"{name}: "):
-                    log(line.rstrip())
-            status = process.wait()
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-                process.wait()
-    if status:
-        errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
-        raise TrainingError(errors[0] if errors else f"{name}: the processes ended with status {status}: {' | '.join(list(said)[-3:])}")
-
-
-def environment(processes: int) -> dict[str, str]:
-    """What the launchers leave at values that suit no offloading: one thread, and pinned memory in powers of two."""
-    threads = max(1, (os.cpu_count() or 1) // processes)  # AdamW runs on the host
-    return {"OMP_NUM_THREADS": str(threads), "PYTORCH_ALLOC_CONF": "pinned_max_round_threshold_mb:1"}
-
-
-def command(settings: SFT) -> list[str]:
-    """Start this machine's processes: with accelerate and sharded on GPUs; on CPUs with torchrun (accelerate would start one)."""
-    count = str(settings.processes)
-    if not torch.cuda.is_available():
-        return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", count]
-    start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ACCELERATE), "--num_processes", count]
-    return [*start, "--main_process_port", "0"]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """What every process runs; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m s1lib.hardware.launcher", description="one process of a training")
-    parser.add_argument("--job", default=None, help="the notebook's file")
-    parser.add_argument("--profile", default=None)
-    parser.add_argument("--outputs", default=None)
-    parser.add_argument("--set", default="s1", help="one of the models that the profile lists")
-    options = parser.parse_args(arguments)
-    from s1lib.chat import ChatFormatError
-    from s1lib.hardware.checkpoints import CheckpointError
-    from s1lib.sft.dataset import SFTDataError
-    from s1lib.sft.train import train, was_launched
-
+    process = subprocess.Popen(
+        [*command(processes), "-m", module, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**environment(processes), **os.environ},
+        start_new_session=True,  # so that the whole group can be stopped
+    )
+    said: deque[str] = deque(maxlen=2000)
     try:
-        if not was_launched():
-            raise TrainingError("this is one process of several: start it with `accelerate launch` (slurm/ has both scripts)")
-        samples, profile, name, out = _from_file(Path(options.job)) if options.job else _from_profile(options)
-        os.environ["FSDP_OFFLOAD_PARAMS"] = str(profile.sft.offload).lower()  # the profile decides, however this was started
-        os.environ["ACCELERATE_MIXED_PRECISION"] = "bf16" if profile.sft.bf16 else "no"
-        train(samples, profile=profile, name=name, out=out, log=_say)
-        if dist.is_initialized():  # it is not where the model was finished before
-            dist.barrier()  # one that dies on its way out takes the others with it, the one that still writes the model too
-            dist.destroy_process_group()
-    except (TrainingError, SFTDataError, CheckpointError, ChatFormatError) as error:
-        print(f"error: {error}", flush=True)
-        return 1
-    return 0
+        for line in process.stdout:
+            said.append(line.rstrip())
+            if line.startswith(f"{name}: "):
+                log(line.rstrip())
+        status = process.wait()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+    if status:
+        raise TrainingError(_reason(list(said), name) or f"{name}: ended with status {status}")
 
 
-def _say(line: str) -> None:
-    if os.environ["RANK"] == "0":
-        print(line, flush=True)
+def _reason(said: Sequence[str], name: str) -> str:
+    """Why a process failed, in its own words; torchrun's report of the failure comes after them."""
+    last_words = [line.removeprefix(ERROR) for line in said if line.startswith(ERROR)]
+    if last_words:
+        return last_words[0]
+    report = next((place for place, line in enumerate(said) if "failed (exitcode" in line), None)
+    raised = [match["what"] for match in map(EXCEPTION.match, said[:report]) if match]
+    if raised:
+        return f"{name}: {raised[-1]}"
+
+    # Nothing was raised: the process was killed, by the kernel for its memory, say.
+    killed = [match[0] for match in map(SIGNAL.search, said) if match]
+    return f"{name}: {killed[0]} ended one of the processes" if killed else ""
 
 
-def _from_file(job: Path) -> tuple[list[Sample], Profile, str, Path]:
-    content = json.loads(job.read_text(encoding="utf-8"))
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in content["sft"].items()}
-    settings = SFT(**{**values, "published": tuple(TrainingSet(**one) for one in values["published"])})
-    return [Sample(**sample) for sample in content["samples"]], Profile("job", sft=settings), content["name"], Path(content["out"])
+def command(processes: int, *, nodes: int = 1, node: int = 0, head: str = "localhost") -> list[str]:
+    """What starts this node's share of the processes; a module and its arguments follow."""
+    if not torch.cuda.is_available():  # here accelerate would start a single one
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        return [*launcher, "--nproc_per_node", str(processes)]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file"]
+    launcher += [str(ACCELERATE), "--num_processes", str(processes)]
+    if nodes == 1:
+        return [*launcher, "--main_process_port", "0"]  # any that is free
+    place = {"num_machines": nodes, "machine_rank": node}
+    place |= {"main_process_ip": head, "main_process_port": PORT}
+    return [*launcher, *(part for key, value in place.items() for part in (f"--{key}", str(value)))]
 
 
-def _from_profile(options: argparse.Namespace) -> tuple[list[Sample], Profile, str, Path]:
-    from s1lib.chat import ChatFormat
-    from s1lib.sft.training_sets import samples_of
+def environment(processes: int, *, nodes: int = 1) -> dict[str, str]:
+    """What the launchers leave at values that suit no offloading."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = max(1, cores * nodes // processes)  # AdamW runs on the host
+    settings = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+    # Else pinned memory is rounded up to powers of two. A torch that does not know the key (2.11)
+    # dies of it at its first CUDA call.
+    if Version(torch.__version__) >= Version("2.13"):
+        settings["PYTORCH_ALLOC_CONF"] = "pinned_max_round_threshold_mb:1"
+    return settings
 
-    profile, name = load_profile(options.profile, outputs=options.outputs), options.set
-    chat = ChatFormat(load_tokenizer(profile.resolve(profile.sft.base)))
-    return samples_of(name, profile, chat), profile, name, profile.stage("02_sft") / "models" / name
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Become the launcher of one node's processes; what Slurm's scripts run."""
+    parser = argparse.ArgumentParser(prog="python -m s1lib.hardware.launcher")
+    parser.add_argument("--processes", type=int, required=True, help="of all nodes together")
+    parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--node", type=int, default=0, help="this one, from 0")
+    parser.add_argument("--head", default="localhost", help="the first node's host name")
+    parser.add_argument("module")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the module")
+    asked = parser.parse_args(arguments)
+    start = command(asked.processes, nodes=asked.nodes, node=asked.node, head=asked.head)
+    variables = {**environment(asked.processes, nodes=asked.nodes), **os.environ}
+    os.execve(start[0], [*start, "-m", asked.module, *asked.arguments], variables)
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    os._exit(status)  # without tearing the interpreter down: now and then a library's thread aborts a process that does
+    main()

@@ -1,8 +1,9 @@
-"""Attention as batched products and a softmax over blocks of queries, registered with transformers under a name.
+"""Attention as batched products and a softmax over blocks of queries, for training on a CPU.
 
-On a CPU at the toy's sizes it trains faster than scaled_dot_product_attention, whose backward is slow there, and than
-one product over all keys: a block of queries looks only at the keys before its end, which the causal mask allows.
-Select it with `attn_implementation=PLAIN_ATTENTION`; the checkpoint it writes stays an ordinary one.
+There, at the toy's sizes, it trains faster than scaled_dot_product_attention, whose backward is
+slow, and than one product over all keys: a block of queries looks only at the keys before its end.
+It is registered with transformers: select it with `attn_implementation=PLAIN_ATTENTION`. The
+checkpoint stays an ordinary one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 PLAIN_ATTENTION = "s1_plain"
-BLOCK = 48  # queries at a time; forward and backward at 250 keys take 0.6 of the time of one block, at 500 keys 0.4
+BLOCK = 48  # queries at a time: 0.6 of the time of all at once with 250 keys, 0.4 with 500
 
 
 def plain_attention(
@@ -25,29 +26,36 @@ def plain_attention(
     scaling: float,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
-    """query [B, H, T, D], key and value [B, H_kv, S, D], additive causal mask [B or 1, 1, T, S] -> [B, T, H, D].
+    """Attention output [B, T, H, D] of query [B, H, T, D], key and value [B, H_kv, S, D].
 
-    Without a mask every query sees every key. Heads that share a key-value head are stacked, so nothing is repeated.
+    `attention_mask` is additive and causal, [B or 1, 1, T, S]; without it every query sees every
+    key.
     """
     batch, heads, length, size = query.shape
     kv_heads, keys = key.shape[1], key.shape[2]
+
+    # Heads that share a key-value head are stacked, so that no key is repeated.
     query = (query * scaling).reshape(batch * kv_heads, heads // kv_heads, length, size)
     key = key.reshape(batch * kv_heads, keys, size).transpose(1, 2)
     value = value.reshape(batch * kv_heads, keys, size)
+
+    # A block looks no further than its last query's place, where the causal mask ends.
     mixed = []
     for start in range(0, length, BLOCK):
         end = min(start + BLOCK, length)
         seen = keys if attention_mask is None else keys - length + end
-        scores = torch.bmm(query[:, :, start:end].reshape(batch * kv_heads, -1, size), key[:, :, :seen])
+        block = query[:, :, start:end].reshape(batch * kv_heads, -1, size)
+        scores = torch.bmm(block, key[:, :, :seen])
         if attention_mask is not None:
-            scores.view(batch, heads, end - start, seen).add_(attention_mask[:, :, start:end, :seen])
+            mask = attention_mask[:, :, start:end, :seen]
+            scores.view(batch, heads, end - start, seen).add_(mask)
         weights = torch.softmax(scores, dim=-1)
         mixed.append(torch.bmm(weights, value[:, :seen]).view(batch, heads, end - start, size))
     return torch.cat(mixed, dim=2).transpose(1, 2), None
 
 
 def causal_mask(length: int) -> torch.Tensor:
-    """Additive mask [1, 1, length, length] for rows that start together; right padding needs no more."""
+    """Additive mask [1, 1, length, length]; for rows with padding on the right it is enough."""
     return torch.full((length, length), -1e9).triu(1)[None, None]
 
 

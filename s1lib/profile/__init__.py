@@ -1,10 +1,9 @@
-"""The profile of a run: what is set (`settings`), how YAML is read (`reader`), what hubs must have.
+"""The profile of a run: what is set (`settings`), how YAML is read (`yaml_reader`), what hubs must have.
 
 profile = load_profile("toy")
 """
 
 from s1lib.profile.hub_ids import hub_references, is_hub_id, split_revision
-from s1lib.profile.reader import ProfileError, known_profiles, load_profile, profile_files
 from s1lib.profile.settings import (
     CUT,
     ROOT,
@@ -20,6 +19,7 @@ from s1lib.profile.settings import (
     TrainingSet,
     Universe,
 )
+from s1lib.profile.yaml_reader import ProfileError, known_profiles, load_profile, profile_files
 
 __all__ = [
     "CUT",

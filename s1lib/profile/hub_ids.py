@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s1lib.profile.reader import read_yaml
 from s1lib.profile.settings import ROOT, Profile
+from s1lib.profile.yaml_reader import read_yaml
 
 # How the name of a table's file ends, which no hub id does.
 TABLES = (".jsonl", ".json", ".parquet", ".arrow", ".csv", ".yaml", ".yml")

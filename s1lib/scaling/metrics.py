@@ -1,7 +1,8 @@
-"""Statistics of the paper's tables (sections 3.2 and 5; Tables 2 and 3): intervals, paired tests, Control / Scaling / Performance.
+"""Statistics of the paper's tables (sections 3.2 and 5): intervals, paired tests and its metrics.
 
-Arrays are problems x runs, accuracies here are shares or % as the caller likes; results come in the same unit. Everything
-that compares runs is *paired*: the same problems are resampled for all of them, so that what the problems share cancels.
+Arrays are problems x runs. Accuracies may be shares or %, and results come in the same unit.
+Everything that compares runs is *paired*: the same problems are resampled for all of them, so that
+what the problems share cancels.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-SAME = 0.0015  # doublings (0.1 %): two runs closer than this in tokens have no slope between them
-NEAR = 0.015  # doublings (1 %): a budget this near the natural stop does not cut; a curve this narrow has no slope
+SAME = 0.0015  # doublings (0.1 %): runs closer than this in tokens have no slope between them
+NEAR = 0.015  # doublings (1 %): a budget this near the natural stop does not cut it
 
 
-@lru_cache(maxsize=4)  # the sizes of a profile's benchmarks: every table resamples the same problems
+@lru_cache(
+    maxsize=4
+)  # the sizes of a profile's benchmarks: every table resamples the same problems
 def bootstrap_weights(n: int, *, resamples: int = 10_000, seed: int = 0) -> np.ndarray:
-    """Resamples x n: how much each of n problems counts in each resample of n with replacement; rows sum to 1.
+    """How much each of n problems counts in each resample with replacement: [resamples, n].
 
-    `weights @ matrix` is then the mean of every run in every resample at once: paired, and one matrix product.
+    Rows sum to 1, so that `weights @ matrix` is the mean of every run in every resample at once.
     """
-    drawn = np.random.default_rng(seed).integers(n, size=(resamples, n)) if n else np.empty((resamples, 0), dtype=int)
+    drawn = np.random.default_rng(seed).integers(max(n, 1), size=(resamples, n))
     drawn += np.arange(resamples)[:, None] * n
     weights = np.bincount(drawn.ravel(), minlength=resamples * n).reshape(resamples, n) / max(n, 1)
     weights.flags.writeable = False
@@ -30,9 +33,13 @@ def bootstrap_weights(n: int, *, resamples: int = 10_000, seed: int = 0) -> np.n
 
 
 def interval(draws: np.ndarray, *, alpha: float = 0.05) -> tuple[float, float]:
-    """Percentile interval of bootstrap draws (NaNs, resamples in which the statistic does not exist, left out)."""
+    """Percentile interval of bootstrap draws.
+
+    Draws of NaN, in which the statistic does not exist, are left out.
+    """
     draws = draws[~np.isnan(draws)]
-    return tuple(np.quantile(draws, [alpha / 2, 1 - alpha / 2])) if len(draws) else (np.nan, np.nan)
+    quantiles = [alpha / 2, 1 - alpha / 2]
+    return tuple(np.quantile(draws, quantiles)) if len(draws) else (np.nan, np.nan)
 
 
 class McNemar(NamedTuple):
@@ -42,7 +49,7 @@ class McNemar(NamedTuple):
 
 
 def mcnemar(a: np.ndarray, b: np.ndarray) -> McNemar:
-    """Exact McNemar test of b against a on the same problems. One sample per problem only: otherwise p is NaN."""
+    """Exact McNemar test of b against a. p is NaN unless each problem has one sample."""
     gained, lost = int(np.sum(b > a)), int(np.sum(a > b))
     single = np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all()
     return McNemar(gained, lost, mcnemar_p(gained, lost) if single else np.nan)
@@ -53,31 +60,35 @@ def mcnemar_p(gained: int, lost: int) -> float:
 
 
 def scaling(tokens: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """The paper's Scaling (section 3.2, equation 2): mean over all pairs of runs of Δaccuracy / Δlog2(tokens), over the last axis.
+    """The paper's Scaling (section 3.2, equation 2): mean slope over all pairs of runs.
 
-    Unit: accuracy per *doubling* of thinking tokens. The paper's formula divides by tokens, but only doublings give the
-    numbers it prints in Table 3. Pairs of runs within 0.1 % of each other's tokens are left out; NaN where none is left.
+    Unit: accuracy per *doubling* of thinking tokens. The paper's formula divides by tokens, but
+    only doublings give the numbers that it prints in Table 3. Runs are along the last axis. Pairs
+    within 0.1 % of each other's tokens are left out, and without any other pair it is NaN.
     """
     x, y = _doublings(tokens), np.asarray(accuracy, dtype=float)
     first, second = np.triu_indices(x.shape[-1], k=1)
     dx, dy = x[..., second] - x[..., first], y[..., second] - y[..., first]
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = np.abs(dx) >= SAME
-        return np.where(apart, dy / np.where(apart, dx, 1), 0).sum(-1) / np.where(apart.any(-1), apart.sum(-1), np.nan)
+        slopes = np.where(apart, dy / np.where(apart, dx, 1), 0)
+        return slopes.sum(-1) / np.where(apart.any(-1), apart.sum(-1), np.nan)
 
 
 def slope(tokens: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """Least-squares slope of accuracy on log2(tokens), over the last axis: accuracy per doubling; NaN when all tokens are equal.
+    """Least-squares slope of accuracy on log2(tokens) along the last axis.
 
-    Beside the paper's Scaling because that lets two runs of nearly equal length outweigh all others: the printed -24 of
-    token-conditional control would be +10 without the pair at 7,108 and 7,158 tokens.
+    The paper's Scaling lets two runs of nearly equal length outweigh all others: the printed -24
+    of token-conditional control would be +10 without the pair at 7,108 and 7,158 tokens. NaN when
+    all runs are within 1 % of each other's tokens.
     """
     x, y = _doublings(tokens), np.asarray(accuracy, dtype=float)
     if not x.shape[-1]:
         return np.full(x.shape[:-1], np.nan)
     dx = x - x.mean(-1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(np.ptp(x, axis=-1) >= NEAR, (dx * y).sum(-1) / (dx**2).sum(-1), np.nan)
+        wide = np.ptp(x, axis=-1) >= NEAR
+        return np.where(wide, (dx * y).sum(-1) / (dx**2).sum(-1), np.nan)
 
 
 def _doublings(tokens: np.ndarray) -> np.ndarray:
@@ -86,33 +97,41 @@ def _doublings(tokens: np.ndarray) -> np.ndarray:
 
 
 def control(tokens: np.ndarray, high: np.ndarray, low: np.ndarray | None = None) -> float:
-    """The paper's Control (section 3.2, equation 1) in %: the share of runs whose average thinking tokens lie within [low, high].
+    """The paper's Control (section 3.2, equation 1) in %.
 
-    Runs without any limit (NaN) do not count; NaN when none has one.
+    It is the share of runs whose average thinking tokens lie within [low, high]. Runs without any
+    limit (NaN) do not count, and when none has one it is NaN.
     """
     tokens, high = np.asarray(tokens, dtype=float), np.asarray(high, dtype=float)
     low = np.full_like(high, np.nan) if low is None else np.asarray(low, dtype=float)
     limited = ~(np.isnan(high) & np.isnan(low))
-    within = (tokens <= np.where(np.isnan(high), np.inf, high)) & (tokens >= np.where(np.isnan(low), -np.inf, low))
+    below = tokens <= np.where(np.isnan(high), np.inf, high)
+    within = below & (tokens >= np.where(np.isnan(low), -np.inf, low))
     return 100 * float(within[limited].mean()) if limited.any() else np.nan
 
 
 def performance(accuracy: np.ndarray) -> float:
-    """The paper's Performance (section 3.2, equation 3): the best accuracy of any run; NaN when there is none."""
+    """The paper's Performance (section 3.2, equation 3): the best accuracy of any run."""
     accuracy = np.asarray(accuracy, dtype=float)
-    return float(np.nanmax(accuracy)) if accuracy.size and not np.isnan(accuracy).all() else np.nan
+    known = accuracy[~np.isnan(accuracy)]
+    return float(known.max()) if known.size else np.nan
 
 
-def minimal_detectable_difference(n: int, *, discordant: float, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The smallest paired difference in points that n problems show with this power, when two runs disagree on a share `discordant`.
+def minimal_detectable_difference(
+    n: int, *, discordant: float, alpha: float = 0.05, power: float = 0.8
+) -> float:
+    """The smallest paired difference, in points, that n problems show with this power.
 
-    McNemar's test, normal approximation (Connor 1987): sqrt(n) d = z_alpha sqrt(q) + z_power sqrt(q - d²), solved for d.
+    discordant: the share of problems on which the two runs disagree. NaN when not even that whole
+    share would be enough. McNemar's test in normal approximation (Connor 1987) asks that
+    sqrt(n) d = z_alpha sqrt(q) + z_power sqrt(q - d²), solved for d.
     """
     if n <= 0 or not discordant > 0:
         return np.nan
     z_alpha, z_power = stats.norm.isf(alpha / 2), stats.norm.ppf(power)
-    # n d² - 2 z_alpha sqrt(n q) d + z_alpha² q = z_power² (q - d²): a quadratic in d
-    a, b, c = n + z_power**2, -2 * z_alpha * np.sqrt(n * discordant), (z_alpha**2 - z_power**2) * discordant
+    # n d² - 2 z_alpha sqrt(n q) d + z_alpha² q = z_power² (q - d²) is a quadratic in d
+    a, b = n + z_power**2, -2 * z_alpha * np.sqrt(n * discordant)
+    c = (z_alpha**2 - z_power**2) * discordant
     root = b**2 - 4 * a * c
     difference = (-b + np.sqrt(root)) / (2 * a) if root >= 0 else np.inf
     return 100 * float(difference) if difference <= discordant else np.nan

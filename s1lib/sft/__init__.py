@@ -1,1 +1,1 @@
-"""Notebook 02: supervised fine-tuning on the curated traces (paper, section 4.1 and appendix D)."""
+"""Supervised fine-tuning on the curated traces: notebook 02 (paper, section 4.1, appendix D)."""

@@ -7,10 +7,15 @@ from typing import Any
 
 
 def model_card(record: Mapping[str, Any], *, data: str) -> str:
-    """The model card as Markdown with the hub's front matter; `record` is training.json, `data` the data set's hash."""
+    """The model card as Markdown with the hub's front matter.
+
+    `record` is training.json and `data` the data set's hash.
+    """
 
     def table(rows: Mapping[str, Any]) -> str:
-        return "| | |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in rows.items())
+        return "| | |\n|---|---|\n" + "".join(
+            f"| {name} | {value} |\n" for name, value in rows.items()
+        )
 
     run = {
         "base model": f"`{record['base']}`",
@@ -30,8 +35,10 @@ tags: [s1, trl, sft]
 ---
 # {record["name"]}
 
-Fine-tuned as in [s1: Simple test-time scaling](https://arxiv.org/abs/2501.19393) (section 4.1, appendix D) by s1lib. An
-answer opens with `<|im_start|>think`, closes the thought with `<|im_start|>answer` and ends with `<|im_end|>`; the loss
+Fine-tuned as in [s1: Simple test-time scaling](https://arxiv.org/abs/2501.19393) \
+(section 4.1, appendix D) by s1lib. An
+answer opens with `<|im_start|>think`, closes the thought with `<|im_start|>answer` \
+and ends with `<|im_end|>`; the loss
 was on these parts alone.
 
 {table(run)}

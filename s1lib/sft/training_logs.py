@@ -18,7 +18,7 @@ CURVES = {"loss": "training loss", "grad_norm": "gradient norm", "learning_rate"
 
 
 def trainings(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per model: model, examples, those cut at the limit in tokens, steps, tokens, minutes, final loss (the last tenth's mean)."""
+    """One row per model; limit and tokens are in tokens, final loss is the last tenth's mean."""
     columns = {
         "name": "model",
         "examples": "examples",
@@ -34,25 +34,30 @@ def trainings(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def lengths(data: Mapping[str, Dataset], *, limits: Mapping[str, int]) -> pd.DataFrame:
-    """Per set: examples, mean and longest number of tokens (prompt included), and the set's limit, which none may exceed."""
+    """Per set: examples, mean and longest tokens (prompt included), and the limit of the set."""
     rows = []
     for name, examples in data.items():
         tokens = pd.Series(list(examples["length"]))
-        rows.append({"set": name, "examples": len(tokens), "mean tokens": tokens.mean(), "longest": tokens.max(), "limit": limits[name]})
+        size = {"mean tokens": tokens.mean(), "longest": tokens.max(), "limit": limits[name]}
+        rows.append({"set": name, "examples": len(tokens), **size})
     return pd.DataFrame(rows)
 
 
 def training_logs(models: Mapping[str, Path | str]) -> pd.DataFrame:
-    """log.jsonl of every model directory, one row per step, with the model's name in column `model`."""
-    return pd.concat(
-        [pd.DataFrame(read_jsonl(Path(path) / "log.jsonl")).assign(model=name) for name, path in models.items()], ignore_index=True
-    )
+    """log.jsonl of every model directory, one row per step, the model's name in column `model`."""
+    logs = {name: read_jsonl(Path(path) / "log.jsonl") for name, path in models.items()}
+    tables = [pd.DataFrame(rows).assign(model=name) for name, rows in logs.items()]
+    return pd.concat(tables, ignore_index=True)
 
 
 def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window: int = 1) -> Axes:
-    """One panel of figure 9: `column` against training steps, a line per model, each point the mean of the last `window` steps;
-    loss and gradient norm on a log axis."""
-    smooth = data.assign(value=data.groupby("model")[column].transform(lambda values: values.rolling(window, min_periods=1).mean()))
+    """One panel of figure 9: `column` against training steps, a line per model.
+
+    Each point is the mean of the last `window` steps. Loss and gradient norm are on a log axis.
+    """
+    groups = data.groupby("model")[column]
+    means = groups.transform(lambda values: values.rolling(window, min_periods=1).mean())
+    smooth = data.assign(value=means)
     seaborn.lineplot(smooth, x="step", y="value", hue="model", style="model", ax=ax)
     ax.set(xlabel="training step", ylabel=CURVES[column])
     if column != "learning_rate":
@@ -65,7 +70,10 @@ def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window
 
 
 def beside_the_paper(record: Mapping[str, Any], published: Mapping[str, float]) -> pd.DataFrame:
-    """The paper's training of s1-32B (appendix D; `published` from figure9.csv) and one of this run; values as text."""
+    """The paper's training of s1-32B beside one of this run; values as text.
+
+    The paper's numbers are those of appendix D; `published` is read from figure9.csv.
+    """
     rows = {
         "examples": (1000, record["examples"]),
         "training steps": (published["last training step"], record["steps"]),
@@ -75,6 +83,5 @@ def beside_the_paper(record: Mapping[str, Any], published: Mapping[str, float]) 
         "mean training loss": (published["mean training loss"], record["loss"]),
         "minutes": (26, record["minutes"]),
     }
-    return pd.DataFrame(
-        [(name, f"{paper:.4g}", f"{here:.4g}") for name, (paper, here) in rows.items()], columns=["", "paper: s1-32B", "this run"]
-    )
+    texts = [(name, f"{paper:.4g}", f"{here:.4g}") for name, (paper, here) in rows.items()]
+    return pd.DataFrame(texts, columns=["", "paper: s1-32B", "this run"])

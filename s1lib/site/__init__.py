@@ -1,1 +1,1 @@
-"""`make html`: everything a profile has produced as one static site, read from files alone (no engine, no torch)."""
+"""`make html`: everything a profile has produced as one static site, read from files alone."""

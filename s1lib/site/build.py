@@ -1,9 +1,9 @@
-"""outputs/<profile>/html: the claims table, every figure and table, the executed notebooks, a trace viewer.
+"""The site of a profile: the claims, every figure and table, the notebooks, a trace viewer.
 
     build(load_profile("toy"))      # -> outputs/toy/html/index.html
 
-The folder is whole in itself: it opens from the file system, needs no network and can be copied or sent as it is. What a
-model wrote reaches a page through jinja2's escaping or as text that a script sets, never as HTML.
+The folder is whole in itself: it opens from the file system and needs no network. What a model
+wrote reaches a page through jinja2's escaping or as text that a script sets, never as HTML.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from s1lib.keeping.files import ArtifactError, atomic_directory, iter_jsonl
 from s1lib.profile import Profile
 from s1lib.published.hub import HubError
 from s1lib.published.table_files import TableError
-from s1lib.site import notebook_page as notebook
-from s1lib.site import trace_viewer as traces
+from s1lib.site import notebook_page, trace_viewer
 
 COPIED = (".png", ".pdf", ".csv", ".md", ".tex")
 LARGEST = 2 << 20  # bytes; a larger data file is left where it is
@@ -33,11 +32,11 @@ _PIPE = re.compile(r"(?<!\\)\|")
 
 @dataclass(frozen=True)
 class Result:
-    """One figure or table of a stage. files: {suffix without dot: path relative to the site}."""
+    """One figure or table of a stage."""
 
     name: str
     title: str
-    files: dict[str, str]
+    files: dict[str, str]  # path relative to the site by suffix without its dot
     table: Table | None = None
 
 
@@ -58,42 +57,60 @@ class Stage:
 
 
 def build(profile: Profile) -> Path:
-    """Write the site of `profile` anew; returns its index.html.
+    """Write the site of `profile` anew and return its index.html.
 
     Raises ArtifactError when no notebook has been executed yet, or a file the site reads is cut.
     """
-    sources = [path for path in sorted((profile.outputs / "notebooks").glob("*.ipynb")) if path.suffixes == [".ipynb"]]
+    notebooks = profile.outputs / "notebooks"
+    sources = sorted(path for path in notebooks.glob("*.ipynb") if path.suffixes == [".ipynb"])
     if not sources:
-        raise ArtifactError(f"no executed notebook in {profile.outputs / 'notebooks'}: run `make reproduce PROFILE={profile.name}` first")
-    environment = Environment(loader=PackageLoader("s1lib.site"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.globals.update(code_style=notebook.style(), verdicts=VERDICTS)
-    environment.globals.update(profile=profile, nav=[(path.stem, f"{path.stem}.html") for path in sources])
+        raise ArtifactError(
+            f"no executed notebook in {notebooks}: "
+            f"run `make reproduce PROFILE={profile.name}` first"
+        )
+    blocks = {"trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(loader=PackageLoader("s1lib.site"), autoescape=True, **blocks)
+    environment.globals.update(code_style=notebook_page.style(), verdicts=VERDICTS)
+    pages = [(path.stem, f"{path.stem}.html") for path in sources]
+    environment.globals.update(profile=profile, nav=pages)
+
     with atomic_directory(profile.outputs / "html") as site:
+        # the viewer first: it adds itself to the navigation of every page
         viewer = _viewer(environment, profile, site)
         for path in sources:
-            _write(environment, "notebook.html", site / f"{path.stem}.html", title=path.stem, body=notebook.body(path))
+            body, target = notebook_page.body(path), site / f"{path.stem}.html"
+            _write(environment, "notebook.html", target, title=path.stem, body=body)
+
         stages = [_stage(profile.outputs, path.stem, site) for path in sources]
-        claims = next((result.table for stage in stages for result in stage.results if result.name == "claims"), None)
-        _write(environment, "index.html", site / "index.html", title="claims, figures, tables", stages=stages, claims=claims, viewer=viewer)
+        results = [result for stage in stages for result in stage.results]
+        claims = next((result.table for result in results if result.name == "claims"), None)
+        shown = {"title": "claims, figures, tables", "stages": stages, "claims": claims}
+        _write(environment, "index.html", site / "index.html", viewer=viewer, **shown)
     return profile.outputs / "html" / "index.html"
 
 
 def _write(environment: Environment, template: str, path: Path, **values: object) -> None:
-    path.write_text(environment.get_template(template).render(page=path.name, **values), encoding="utf-8")
-
-
-# ---- figures and tables ------------------------------------------------------------------------------------------------
+    text = environment.get_template(template).render(page=path.name, **values)
+    path.write_text(text, encoding="utf-8")
 
 
 def _stage(outputs: Path, name: str, site: Path) -> Stage:
-    """Copies what the stage left beside its manifest and describes it; figures before tables, both in the order of the paper."""
+    """Copy what the stage left beside its manifest and describe it.
+
+    Figures come before tables, both in the order of the paper.
+    """
     found: dict[str, dict[str, Path]] = {}
     for path in sorted((outputs / name).glob("*.*")):
         if path.suffix in COPIED and path.stat().st_size <= LARGEST:
             found.setdefault(path.name.removesuffix(path.suffix), {})[path.suffix[1:]] = path
-    results = [_result(stem, files, name, site) for stem, files in found.items() if {"png", "md"} & set(files)]
+    results = [
+        _result(stem, files, name, site)
+        for stem, files in found.items()
+        if {"png", "md"} & set(files)
+    ]
     results.sort(key=lambda result: ("png" not in result.files, _order(result.name)))
-    return Stage(name, re.sub(r"^\d+_", "", name).replace("_", " "), f"{name}.html", results)
+    words = re.sub(r"^\d+_", "", name).replace("_", " ")
+    return Stage(name, words, f"{name}.html", results)
 
 
 def _result(stem: str, files: dict[str, Path], stage: str, site: Path) -> Result:
@@ -101,12 +118,13 @@ def _result(stem: str, files: dict[str, Path], stage: str, site: Path) -> Result
     folder.mkdir(parents=True, exist_ok=True)
     for path in files.values():
         shutil.copyfile(path, folder / path.name)
+    links = {suffix: f"files/{stage}/{path.name}" for suffix, path in files.items()}
     table = read_markdown(files["md"].read_text(encoding="utf-8")) if "md" in files else None
-    return Result(stem, title(stem), {suffix: f"files/{stage}/{path.name}" for suffix, path in files.items()}, table)
+    return Result(stem, title(stem), links, table)
 
 
 def title(stem: str) -> str:
-    """A file's name in words: "figure4b_sequential_parallel" -> "Figure 4b: sequential parallel"."""
+    """A file's name in words, as "Figure 4b: sequential parallel"."""
     stem = stem.removesuffix("_figure")
     found = re.fullmatch(r"(figure|table)(\d+[a-z]?)_(.+)", stem)
     words = f"{found[1].capitalize()} {found[2]}: {found[3]}" if found else stem.capitalize()
@@ -119,23 +137,26 @@ def _order(stem: str) -> tuple:
 
 
 def read_markdown(text: str) -> Table:
-    """A table that `s1lib.drawing.plots.markdown` wrote."""
-    lines = [[cell.strip().replace("\\|", "|") for cell in _PIPE.split(line)[1:-1]] for line in text.splitlines()]
-    return Table(lines[0], lines[2:]) if len(lines) > 1 else Table([], [])
-
-
-# ---- traces ------------------------------------------------------------------------------------------------------------
+    """A table that `s1lib.drawing.table_text.markdown` wrote."""
+    rows = [_PIPE.split(line)[1:-1] for line in text.splitlines()]
+    rows = [[cell.strip().replace("\\|", "|") for cell in row] for row in rows]
+    return Table(rows[0], rows[2:]) if len(rows) > 1 else Table([], [])
 
 
 def _viewer(environment: Environment, profile: Profile, site: Path) -> str:
-    """The viewer and its data, one script per benchmark (a page from the file system may load scripts, not JSON); "" without records."""
-    benchmarks = list(traces.benchmarks(_records(profile), _questions(profile)))
+    """Write the viewer and its data and return its page, or "" without records.
+
+    The data are one script per benchmark, since a page from the file system may load scripts but
+    not JSON.
+    """
+    benchmarks = list(trace_viewer.benchmarks(_records(profile), _questions(profile)))
     if not benchmarks:
         return ""
     (site / "traces").mkdir()
     for number, benchmark in enumerate(benchmarks):
-        text = json.dumps(benchmark, separators=(",", ":"))  # ASCII, so that no character ends a line of JavaScript
-        (site / "traces" / f"{number}.js").write_text(f"received({number},{text})\n", encoding="ascii")
+        # ASCII, so that no character ends a line of JavaScript
+        text = f"received({number},{json.dumps(benchmark, separators=(',', ':'))})\n"
+        (site / "traces" / f"{number}.js").write_text(text, encoding="ascii")
     names = [f"{benchmark['name']} ({benchmark['role']})" for benchmark in benchmarks]
     environment.globals["nav"].append(("traces", "traces.html"))
     _write(environment, "viewer.html", site / "traces.html", title="traces", names=names)
@@ -148,7 +169,7 @@ def _records(profile: Profile) -> Iterator[dict]:
 
 
 def _questions(profile: Profile) -> dict[tuple[str, str], str]:
-    """(benchmark, problem id) -> question, where the test set can be read on this machine."""
+    """Questions by benchmark and problem id, where the test set can be read on this machine."""
     questions = {}
     for benchmark in profile.evaluation.benchmarks:
         try:

@@ -1,4 +1,7 @@
-"""An executed notebook as the body of a page: nbconvert's cells without its scripts and style sheets, formulas as pictures."""
+"""An executed notebook as the body of a page, with its formulas as pictures.
+
+The cells are nbconvert's, without its scripts and style sheets.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,27 @@ from functools import cache
 from pathlib import Path
 
 DPI = 120
-# Formulas as nbconvert leaves them for MathJax, which is not here: displayed, then inline. Code and tags are stepped over.
-_MATH = re.compile(r"(?s)(<pre.*?</pre>|<code.*?</code>|<[^>]*>)|\$\$(.+?)\$\$|\$(\S(?:[^$\n<]*\S)?)\$(?!\d)")
-_MARKDOWN = re.compile(r'(?s)(<div class="text_cell_render[^>]*>)(.*?)(</div>\s*</div>\s*</div>)')
+# Formulas as nbconvert leaves them for MathJax, which is not here: displayed, then inline. What
+# stands in code and tags is stepped over.
+_SKIPPED = r"(<pre.*?</pre>|<code.*?</code>|<[^>]*>)"
+_MATH = re.compile(rf"(?s){_SKIPPED}|\$\$(.+?)\$\$|\$(\S(?:[^$\n<]*\S)?)\$(?!\d)")
+_CELL = r'(<div class="text_cell_render[^>]*>)(.*?)(</div>\s*</div>\s*</div>)'
+_MARKDOWN = re.compile(rf"(?s){_CELL}")
 
 
 def body(path: Path) -> str:
-    """HTML of the cells of one executed notebook; the cell of injected parameters is shown like any other."""
+    """HTML of the cells of one executed notebook.
+
+    The cell of injected parameters is shown like any other.
+    """
     import nbformat
     from nbconvert import HTMLExporter
 
     cells = nbformat.read(path, as_version=4)
     for cell in cells.cells:
         cell.metadata.pop("papermill", None)
-    text, _ = HTMLExporter(template_name="basic", exclude_anchor_links=True).from_notebook_node(cells)
+    exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True)
+    text, _ = exporter.from_notebook_node(cells)
     return _MARKDOWN.sub(lambda found: found[1] + _MATH.sub(_formula, found[2]) + found[3], text)
 
 
@@ -41,28 +51,33 @@ def _formula(found: re.Match) -> str:
     picture = _picture(" ".join(source.split()))
     if not picture:
         return f"<code>{html.escape(source)}</code>"
-    tag = f'<img class="formula" alt="{html.escape(source)}" src="data:image/svg+xml;base64,{picture}">'
+    url = f"data:image/svg+xml;base64,{picture}"
+    tag = f'<img class="formula" alt="{html.escape(source)}" src="{url}">'
     return f'<span class="display">{tag}</span>' if found[2] else tag
 
 
 @cache
 def _picture(source: str) -> str:
-    r"""An SVG by matplotlib's mathtext, in base64; "" for what it cannot set.
-
-    TeX's shorthands are spelled out for it: an argument without braces, a function's name as an index, \le for \leq.
-    """
+    """An SVG by matplotlib's mathtext, in base64, or "" for what it cannot set."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    # mathtext wants TeX's shorthands spelled out: arguments in braces, names in roman, long names
     source = re.sub(r"\\(mathcal|mathbb) (\w)", r"\\\1{\2}", source)
-    source = re.sub(r"_(?:\{\\(min|max)\}|\\(min|max)\b)", lambda name: rf"_{{\mathrm{{{name[1] or name[2]}}}}}", source)
+    source = re.sub(r"_(?:\{\\(min|max)\}|\\(min|max)\b)", _roman, source)
     source = re.sub(r"\\([lgn]e)\b", r"\\\1q", source)
+
     drawn = io.BytesIO()
     figure = Figure()
     figure.text(0, 0, f"${source}$", fontsize=12)
+    tight = {"bbox_inches": "tight", "pad_inches": 0.02, "transparent": True}
     try:
         with rc_context({"svg.hashsalt": "s1", "mathtext.fontset": "stix"}):
-            figure.savefig(drawn, format="svg", bbox_inches="tight", pad_inches=0.02, transparent=True, metadata={"Date": None})
+            figure.savefig(drawn, format="svg", metadata={"Date": None}, **tight)
     except ValueError:
         return ""
     return base64.b64encode(drawn.getvalue()).decode()
+
+
+def _roman(found: re.Match) -> str:
+    return rf"_{{\mathrm{{{found[1] or found[2]}}}}}"

@@ -19,8 +19,7 @@ from typing import Any
 
 import torch
 
-from s1lib.engines.protocol import EngineError
-from s1lib.engines.stops import one_line
+from s1lib.engines.protocol import EngineError, one_line
 from s1lib.profile import split_revision
 
 RIGHT, WRONG = "+", "-"

@@ -10,7 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # synthetic_records lies beside the tests
+sys.path.insert(
+    0, str(Path(__file__).resolve().parents[1])
+)  # synthetic_records lies beside the tests
 
 import matplotlib
 
@@ -22,7 +24,14 @@ from synthetic_records import STRINGS, WAITS, synthetic_records, write_records
 
 from s1lib.drawing.plots import panels, save_figure, save_table, theme
 from s1lib.profile import Profile
-from s1lib.scaling import beside, control, figures, points, tables
+from s1lib.scaling import (
+    accuracy_tables,
+    control_tables,
+    figures,
+    further_tables,
+    points,
+    training_tables,
+)
 from s1lib.scaling.claims import claims_table
 from s1lib.scaling.records import load_records
 
@@ -32,10 +41,14 @@ RECORDS, SAMPLES, VOTES = 500_000, 64, (1, 2, 4, 8, 16, 32, 64)
 def main(count: int = RECORDS) -> None:
     with tempfile.TemporaryDirectory() as folder:
         profile = Profile(name="bench", outputs_root=folder)
-        problems = count // (3 * len(synthetic_records(problems=1, samples=SAMPLES, benchmarks=("hard",))))
+        problems = count // (
+            3 * len(synthetic_records(problems=1, samples=SAMPLES, benchmarks=("hard",)))
+        )
         rows = synthetic_records(problems=problems, samples=SAMPLES)
         drawn = np.random.default_rng(0).integers(0, 12, len(rows))
-        for row, number in zip(rows, drawn, strict=True):  # a dozen wrong answers, as votes meet them
+        for row, number in zip(
+            rows, drawn, strict=True
+        ):  # a dozen wrong answers, as votes meet them
             if not row["correct"] and row["extracted"] is not None:
                 row["extracted"] = str(number)
         write_records(profile.outputs / "04_evaluation", rows)
@@ -64,31 +77,66 @@ def _measure(profile: Profile) -> None:
     records = step("load", lambda: load_records(profile))
     step("means per problem", lambda: records.problems)
     some = {
-        "accuracy": lambda: tables.accuracy_table(records),
-        "methods": lambda: tables.methods_table(records),
-        "ablations": lambda: tables.ablations_table(records),
-        "strings": lambda: tables.strings_table(records, strings=tuple(STRINGS)),
-        "transitions": lambda: tables.transitions_table(records),
-        "detectable": lambda: tables.detectable_table(records),
-        "tokens": lambda: control.token_table(records),
-        "steps": lambda: control.step_table(records),
-        "classes": lambda: control.class_table(records),
-        "models": lambda: beside.models_table(records),
+        "accuracy": lambda: accuracy_tables.accuracy_table(records),
+        "methods": lambda: control_tables.methods_table(records),
+        "ablations": lambda: training_tables.ablations_table(records),
+        "strings": lambda: accuracy_tables.strings_table(records, strings=tuple(STRINGS)),
+        "transitions": lambda: further_tables.transitions_table(records),
+        "detectable": lambda: further_tables.detectable_table(records),
+        "tokens": lambda: control_tables.token_table(records),
+        "steps": lambda: control_tables.step_table(records),
+        "classes": lambda: control_tables.class_table(records),
+        "models": lambda: accuracy_tables.models_table(records),
     }
     made = {
-        name: step(f"table {name}", lambda name=name, make=make: (table := make(), save_table(table, out / name))[0])
+        name: step(
+            f"table {name}",
+            lambda name=name, make=make: (table := make(), save_table(table, out / name))[0],
+        )
         for name, make in some.items()
     }
-    step("figure scaling", lambda: figure(figures.scaling, points.scaling_points(records), "figure1"))
-    step("figure parallel", lambda: figure(figures.sequential_parallel, points.parallel_points(records, VOTES), "figure4b"))
-    step("figure rejection", lambda: figure(figures.rejection, points.rejection_points(records), "figure6"))
-    step("figure methods", lambda: figure(figures.methods, control.curves(records), "methods"))
-    step("figure ablations", lambda: figure(figures.differences, made["ablations"], "table2", name="set"))
-    step("figure strings", lambda: figure(figures.differences, made["strings"], "table4", name="string"))
+    step(
+        "figure scaling", lambda: figure(figures.scaling, points.scaling_points(records), "figure1")
+    )
+    step(
+        "figure parallel",
+        lambda: figure(
+            figures.sequential_parallel, points.parallel_points(records, VOTES), "figure4b"
+        ),
+    )
+    step(
+        "figure rejection",
+        lambda: figure(figures.rejection, points.rejection_points(records), "figure6"),
+    )
+    step(
+        "figure methods", lambda: figure(figures.methods, control_tables.curves(records), "methods")
+    )
+    step(
+        "figure ablations",
+        lambda: figure(figures.differences, made["ablations"], "table2", name="set"),
+    )
+    step(
+        "figure strings",
+        lambda: figure(figures.differences, made["strings"], "table4", name="string"),
+    )
     step("figure transitions", lambda: figure(figures.transitions, made["transitions"], "waits"))
-    trainings = pd.DataFrame({"model": ["s1", "full"], "examples": [1000, 59_000], "steps": 315, "minutes": 1.0})
-    step("figure efficiency", lambda: figure(figures.sample_efficiency, points.efficiency_points(records, trainings), "figure2"))
-    step("claims", lambda: save_table(claims_table(records, waits=max(WAITS[:2]), votes=VOTES), out / "claims"))
+    trainings = pd.DataFrame(
+        {"model": ["s1", "full"], "examples": [1000, 59_000], "steps": 315, "minutes": 1.0}
+    )
+    step(
+        "figure efficiency",
+        lambda: figure(
+            figures.sample_efficiency,
+            training_tables.efficiency_points(records, trainings),
+            "figure2",
+        ),
+    )
+    step(
+        "claims",
+        lambda: save_table(
+            claims_table(records, waits=max(WAITS[:2]), votes=VOTES), out / "claims"
+        ),
+    )
     print("{:24} {:6.1f} {:6.1f}".format("all", *sum(spent.values())))
 
 

@@ -1,10 +1,11 @@
-"""TorchEngine beside transformers' own `generate`: useful tokens per second on the same prompts, as ratios from one run.
+"""TorchEngine beside transformers' own `generate`: useful tokens per second on the same prompts.
 
     python -m tests.bench.bench_engine
 
-A randomly initialised model of the toy's shape, one thread, no end-of-sequence: every length is as asked for. Both are warm.
-`generate`
-gets static batches of as many rows as the engine has, each decoded to its longest request.
+A randomly initialised model of the toy's shape, one thread, no end-of-sequence: every length is as
+asked for. Ratios come from one run, in which both take turns after a first turn that is not
+counted. `generate` gets static batches of as many rows as the engine has, each decoded to its
+longest request.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
 from s1lib.engines import Engine
 from s1lib.engines.protocol import Request
+from s1lib.engines.row_model import RowModel
 from s1lib.engines.schedule import Row
 from s1lib.engines.torch_engine import TorchEngine
 
@@ -28,8 +30,20 @@ ROWS, PROMPT, CONTEXT, VOCABULARY = 64, 60, 512, 120
 def toy_model(*, seed: int = 0, vocabulary: int = VOCABULARY) -> Qwen2ForCausalLM:
     """The toy base model's shape, not its weights."""
     torch.manual_seed(seed)
-    sizes = {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2}
-    config = Qwen2Config(vocab_size=vocabulary, max_position_embeddings=CONTEXT, tie_word_embeddings=True, initializer_range=0.1, **sizes)
+    sizes = {
+        "hidden_size": 128,
+        "intermediate_size": 384,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    }
+    config = Qwen2Config(
+        vocab_size=vocabulary,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        initializer_range=0.1,
+        **sizes,
+    )
     return Qwen2ForCausalLM(config).eval()
 
 
@@ -37,7 +51,10 @@ def workloads() -> list[tuple[str, list[int]]]:
     """(name, tokens of each answer): all alike, and log-uniform."""
     rng = random.Random(0)
     unequal = [round(math.exp(rng.uniform(math.log(8), math.log(400)))) for _ in range(4 * ROWS)]
-    return [("equal lengths, 200 tokens", [200] * ROWS), ("unequal lengths, 8 to 400 tokens", unequal)]
+    return [
+        ("equal lengths, 200 tokens", [200] * ROWS),
+        ("unequal lengths, 8 to 400 tokens", unequal),
+    ]
 
 
 def prompts_of(lengths: list[int], *, seed: int = 0) -> list[list[int]]:
@@ -49,7 +66,10 @@ async def decode(engine: Engine, prompts: list[list[int]], lengths: list[int]) -
     """Seconds for all prompts, each to its own length, through `complete`."""
     start = time.perf_counter()
     done = await asyncio.gather(
-        *(engine.complete(Request(prompt, max_tokens=length)) for prompt, length in zip(prompts, lengths, strict=True))
+        *(
+            engine.complete(Request(prompt, max_tokens=length))
+            for prompt, length in zip(prompts, lengths, strict=True)
+        )
     )
     assert [len(completion.ids) for completion in done] == lengths
     return time.perf_counter() - start
@@ -59,37 +79,50 @@ def with_generate(model: Qwen2ForCausalLM, prompts: list[list[int]], lengths: li
     """Seconds for all prompts through `generate`, in batches of ROWS in their order."""
     start = time.perf_counter()
     for first in range(0, len(prompts), ROWS):
-        batch, longest = torch.tensor(prompts[first : first + ROWS]), max(lengths[first : first + ROWS])
-        config = GenerationConfig(max_new_tokens=longest, do_sample=False, eos_token_id=None, pad_token_id=0)
+        batch, longest = (
+            torch.tensor(prompts[first : first + ROWS]),
+            max(lengths[first : first + ROWS]),
+        )
+        config = GenerationConfig(
+            max_new_tokens=longest, do_sample=False, eos_token_id=None, pad_token_id=0
+        )
         out = model.generate(batch, attention_mask=torch.ones_like(batch), generation_config=config)
         assert out.shape[1] == PROMPT + longest
     return time.perf_counter() - start
 
 
-class Watched(TorchEngine):
-    """Keeps the logits that every token of a prompt was chosen from."""
+class WatchedModel(RowModel):
+    """Keeps the logits that every token behind a prompt is sampled from, by prompt."""
 
-    def _choose(self, logits: torch.Tensor, sampling: list[Row]) -> list[int]:
+    def step(self, rows: list[Row]) -> torch.Tensor:
+        sampling = [row for row in rows if row.request and row.ahead == 0]
+        logits = super().step(rows)
         for row in sampling:
             self.seen.setdefault(tuple(row.request.prompt), []).append(logits[row.index].clone())
-        return super()._choose(logits, sampling)
+        return logits
 
 
 def bits_that_depend_on_the_batch(rows: int, alone: int = 4) -> int:
-    """How many of `alone` requests get logits that differ in any bit from those they get among 40 others, in `rows` rows."""
+    """How many of `alone` requests get other logits, in any bit, than among 40, in `rows` rows."""
     rng = random.Random(rows)
-    prompts = [[rng.randrange(VOCABULARY) for _ in range(rng.choice((5, 17, 40, 60, 90, 140)))] for _ in range(40)]
+    prompts = [
+        [rng.randrange(VOCABULARY) for _ in range(rng.choice((5, 17, 40, 60, 90, 140)))]
+        for _ in range(40)
+    ]
     lengths = [rng.randint(20, 200) for _ in prompts]
 
     def logits(numbers: list[int]) -> list[torch.Tensor]:
-        engine = Watched(toy_model(), vocab_size=VOCABULARY, max_rows=rows, max_context=CONTEXT)
-        engine.seen = {}
+        engine = TorchEngine(toy_model(), vocab_size=VOCABULARY, max_rows=rows, max_context=CONTEXT)
+        engine._row_model.__class__ = WatchedModel
+        seen = engine._row_model.seen = {}
 
         async def run() -> None:
-            await asyncio.gather(*(engine.complete(Request(prompts[n], max_tokens=lengths[n])) for n in numbers))
+            await asyncio.gather(
+                *(engine.complete(Request(prompts[n], max_tokens=lengths[n])) for n in numbers)
+            )
 
         asyncio.run(run())
-        return [torch.stack(engine.seen[tuple(prompts[n])]) for n in numbers]
+        return [torch.stack(seen[tuple(prompts[n])]) for n in numbers]
 
     together = logits(list(range(40)))
     return sum(not torch.equal(logits([n])[0], together[n]) for n in range(alone))
@@ -99,15 +132,21 @@ def main() -> None:
     torch.set_num_threads(1)
     with asyncio.Runner() as runner:
         for name, lengths in workloads():
-            engine = TorchEngine(toy_model(), vocab_size=VOCABULARY, max_rows=ROWS, max_context=CONTEXT)
+            engine = TorchEngine(
+                toy_model(), vocab_size=VOCABULARY, max_rows=ROWS, max_context=CONTEXT
+            )
             model, seconds = toy_model(), {"engine": [], "generate": []}
-            for turn in range(5):  # in turns, so that whatever else the machine does falls on both; the first is to warm up
-                prompts = prompts_of(lengths, seed=turn)  # new ones, since the engine's rows remember the old
+            # In turns, so that whatever else the machine does falls on both.
+            for turn in range(5):
+                prompts = prompts_of(
+                    lengths, seed=turn
+                )  # new ones, since the engine's rows remember the old
                 seconds["engine"].append(runner.run(decode(engine, prompts, lengths)))
                 seconds["generate"].append(with_generate(model, prompts, lengths))
             runner.run(engine.aclose())
             fast, generate = (sum(lengths) / min(times[1:]) for times in seconds.values())
-            print(f"{name}: TorchEngine {fast:,.0f} tokens/s, generate {generate:,.0f} tokens/s, ratio {fast / generate:.2f}")
+            shown = f"TorchEngine {fast:,.0f} tokens/s, generate {generate:,.0f} tokens/s"
+            print(f"{name}: {shown}, ratio {fast / generate:.2f}")
     different = sum(bits_that_depend_on_the_batch(rows) for rows in (7, 24))
     print(f"logits alone and among 40 others: {8 - different} of 8 requests equal to the last bit")
 

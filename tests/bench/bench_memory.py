@@ -1,10 +1,10 @@
-"""The plan's simulated memory beside a real step on the CPU: real tensors, the allocator's own record.
+"""The plan's simulated memory beside a real step on the CPU, from the allocator's own record.
 
     python -m tests.bench.bench_memory
 
-A small Qwen2, alone under autocast and in two gloo processes under FSDP2, is stepped once for the optimiser's states, then
-one micro-batch and one more step are profiled: the peak is what parameters and states take plus the highest sum of torch's
-allocations and frees.
+A small Qwen2, alone under autocast and in two gloo processes under FSDP2, is stepped once for the
+optimiser's states, then one micro-batch and one more step are profiled: the peak is what parameters
+and states take plus the highest sum of torch's allocations and frees.
 """
 
 from __future__ import annotations
@@ -35,7 +35,13 @@ CASES = {
 
 
 def config() -> Qwen2Config:
-    sizes = {"hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 2}
+    sizes = {
+        "hidden_size": 256,
+        "intermediate_size": 1024,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    }
     return Qwen2Config(vocab_size=8000, max_position_embeddings=2048, **sizes)
 
 
@@ -75,7 +81,11 @@ def measure(model: torch.nn.Module, chosen: SFT, *, report: Path) -> None:
     held = local_bytes([*model.parameters(), *states])
     with torch.profiler.profile(profile_memory=True) as profiler:
         step()
-    events = sorted((e.start_ns(), e.nbytes()) for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]")
+    events = sorted(
+        (e.start_ns(), e.nbytes())
+        for e in profiler.profiler.kineto_results.events()
+        if e.name() == "[memory]"
+    )
     now = highest = 0
     for _, size in events:
         now += size
@@ -103,7 +113,9 @@ def main() -> None:
     print(f"{'MiB':38} {'states':>8} {'real':>8} {'peak':>8} {'real':>8}  ratio")
     for name, case in CASES.items():
         (states, peak), (held, highest) = simulated(*case), real(*case)
-        print(f"{name:38} {states / MIB:8.1f} {held / MIB:8.1f} {peak / MIB:8.1f} {highest / MIB:8.1f}  {peak / highest:.3f}")
+        print(
+            f"{name:38} {states / MIB:8.1f} {held / MIB:8.1f} {peak / MIB:8.1f} {highest / MIB:8.1f}  {peak / highest:.3f}"
+        )
 
 
 if __name__ == "__main__":

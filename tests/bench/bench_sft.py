@@ -1,9 +1,9 @@
-"""Training on traces of very unequal lengths: tokens per second with batches of similar length beside the trainer's defaults.
+"""Training on traces of very unequal lengths: tokens per second with and without length grouping.
 
     python -m tests.bench.bench_sft
 
-The same data, model (the toy's shape, random weights), loss and number of steps; one thread; in turns in one run. Padding is
-no token: what is counted is what the loss is computed from and what it reads.
+The same data, model (the toy's shape, random weights), loss and number of steps on one thread, in
+turns in one run. Padding counts as no token.
 """
 
 from __future__ import annotations
@@ -23,33 +23,63 @@ from s1lib.curation.pool import Sample
 from s1lib.hardware.plain_attention import PLAIN_ATTENTION
 from s1lib.profile import SFT
 from s1lib.sft.dataset import training_set
-from s1lib.sft.train import build_trainer
+from s1lib.sft.recipe import build_trainer
 from s1lib.toy.tokenizer import build_tokenizer
 
-SHORTEST, LONGEST, EXAMPLES = 20, 560, 256  # tokens of a trace, log-uniform: many short ones and a long tail, as in s1K
+SHORTEST, LONGEST, EXAMPLES = (
+    20,
+    560,
+    256,
+)  # tokens of a trace, log-uniform: many short ones and a long tail, as in s1K
 
 
 def samples() -> list[Sample]:
     rng = random.Random(0)
-    lengths = [round(math.exp(rng.uniform(math.log(SHORTEST), math.log(LONGEST)))) for _ in range(EXAMPLES)]
+    lengths = [
+        round(math.exp(rng.uniform(math.log(SHORTEST), math.log(LONGEST)))) for _ in range(EXAMPLES)
+    ]
     empty = dict.fromkeys((field.name for field in dataclasses.fields(Sample)), "")
     return [
-        Sample(**{**empty, "id": str(i), "question": "a: add 39.", "trace": "7" * length, "attempt": "7", "answer": "7"})
+        Sample(
+            **{
+                **empty,
+                "id": str(i),
+                "question": "a: add 39.",
+                "trace": "7" * length,
+                "attempt": "7",
+                "answer": "7",
+            }
+        )
         for i, length in enumerate(lengths)
     ]
 
 
 def model(tokenizer, attention: str) -> Qwen2ForCausalLM:
     torch.manual_seed(0)
-    sizes = {"hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 4, "num_attention_heads": 3, "num_key_value_heads": 3}
-    config = Qwen2Config(vocab_size=len(tokenizer), max_position_embeddings=1024, tie_word_embeddings=True, **sizes)
+    sizes = {
+        "hidden_size": 96,
+        "intermediate_size": 256,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 3,
+        "num_key_value_heads": 3,
+    }
+    config = Qwen2Config(
+        vocab_size=len(tokenizer), max_position_embeddings=1024, tie_word_embeddings=True, **sizes
+    )
     config._attn_implementation = attention
     return Qwen2ForCausalLM(config)
 
 
 def tokens_per_second(*, grouped: bool, attention: str) -> float:
     tokenizer = build_tokenizer()
-    settings = SFT(epochs=1.0, batch_size=16, micro_batch_size=16, max_length=1024, bf16=False, gradient_checkpointing=False)
+    settings = SFT(
+        epochs=1.0,
+        batch_size=16,
+        micro_batch_size=16,
+        max_length=1024,
+        bf16=False,
+        gradient_checkpointing=False,
+    )
     data = training_set(samples(), ChatFormat(tokenizer), max_length=settings.max_length)
     with tempfile.TemporaryDirectory() as work:
         trainer = build_trainer(model(tokenizer, attention), tokenizer, data, settings, work)

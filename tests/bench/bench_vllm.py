@@ -1,9 +1,10 @@
-"""TorchEngine beside vLLM in this process, on the CPU: useful tokens per second on the same prompts, as ratios from one run.
+"""TorchEngine beside vLLM in this process, on the CPU: useful tokens per second, as ratios.
 
     make bench-vllm        # in .venv-vllm, which `make test-vllm` makes as well
 
-The model and the requests are those of bench_engine; both engines get one thread and as many rows. vLLM runs its engine in
-a process of its own, beside this one that only waits.
+The model and the requests are those of bench_engine. Both engines get one thread and as many rows,
+and take turns in one run. vLLM runs its engine in a process of its own, beside this one that only
+waits.
 """
 
 from __future__ import annotations
@@ -32,15 +33,22 @@ def main() -> None:
         toy_model(vocabulary=len(tokenizer)).save_pretrained(directory)
         tokenizer.save_pretrained(directory)
         settings = {"dtype": "float32", "max_rows": ROWS, "max_context": CONTEXT}
-        engines = {kind: open_engine(directory, EngineSettings(kind=kind, **settings)) for kind in ("torch", "vllm")}
+        engines = {
+            kind: open_engine(directory, EngineSettings(kind=kind, **settings))
+            for kind in ("torch", "vllm")
+        }
         for name, lengths in workloads():
             seconds: dict[str, list[float]] = {kind: [] for kind in engines}
-            for turn in range(4):  # in turns; the first is to warm up
+            for turn in range(4):  # the first turn is not counted
                 for kind, engine in engines.items():
-                    prompts = prompts_of(lengths, seed=turn)  # new ones, since vLLM would remember the old
+                    prompts = prompts_of(
+                        lengths, seed=turn
+                    )  # new ones, since vLLM would remember the old
                     seconds[kind].append(runner.run(decode(engine, prompts, lengths)))
             speed = {kind: sum(lengths) / min(times[1:]) for kind, times in seconds.items()}
-            shown = f"TorchEngine {speed['torch']:,.0f} tokens/s, vLLM {speed['vllm']:,.0f} tokens/s"
+            shown = (
+                f"TorchEngine {speed['torch']:,.0f} tokens/s, vLLM {speed['vllm']:,.0f} tokens/s"
+            )
             print(f"{name}: {shown}, ratio {speed['torch'] / speed['vllm']:.2f}")
         for engine in engines.values():
             runner.run(engine.aclose())

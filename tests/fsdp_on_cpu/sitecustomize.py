@@ -1,7 +1,8 @@
-"""On PYTHONPATH, every process that torchrun starts takes its CPU for a GPU, so that accelerate shards the model there (FSDP2).
+"""On PYTHONPATH, every process that torchrun starts takes its CPU for a GPU: accelerate shards there.
 
-accelerate shards on accelerators only. Its own preparation, trl's trainer, the checkpoints and the saving are what runs on a
-node. Replaced are NCCL by gloo and pinned memory by the ordinary kind, so that offload moves nothing.
+accelerate shards (FSDP2) on accelerators only. Its own preparation, trl's trainer, the checkpoints
+and the saving are what runs on a node. Replaced are NCCL by gloo and pinned memory by the ordinary
+kind, so that offload moves nothing.
 """
 
 import os
@@ -16,5 +17,9 @@ if "LOCAL_RANK" in os.environ:
         return "gloo", accelerate.state.DistributedType.MULTI_GPU
 
     accelerate.state.PartialState._prepare_backend = prepare_backend
-    accelerate.state.PartialState.set_device = lambda self: setattr(self, "device", torch.device("cpu"))
-    torch.Tensor.pin_memory = lambda self, *_: self  # offload pins host memory, which needs a GPU's driver
+    accelerate.state.PartialState.set_device = lambda self: setattr(
+        self, "device", torch.device("cpu")
+    )
+    torch.Tensor.pin_memory = lambda self, *_: (
+        self
+    )  # offload pins host memory, which needs a GPU's driver

@@ -1,0 +1,69 @@
+"""How many steps a training has, and how many hours they may take."""
+
+from __future__ import annotations
+
+import math
+
+from transformers import PretrainedConfig
+
+from s1lib.profile import SFT
+
+PEAK_FLOPS = 989e12  # one H100, bf16, dense
+UTILISATION = (
+    0.20,
+    0.40,
+)  # share of the peak: the paper's run (26 minutes on 16), a well-tuned one
+HOST_BANDWIDTH = 300e9  # bytes/s of a two-socket node, assumed
+LINK_BANDWIDTH = 25e9  # bytes/s between a GPU and its host, assumed
+GPUS_OF_A_NODE = 8
+TOKENS = 5_400  # of one sample: 4,700 of trace (Table 6), some 700 of question and answer, assumed
+
+
+def full_steps(examples: int, settings: SFT) -> int:
+    """Optimiser steps of all epochs: 315 for 1,000 examples (appendix D).
+
+    An incomplete batch counts as a step, and `sft.max_steps` is not looked at.
+    """
+    return math.ceil(math.ceil(examples / settings.batch_size) * settings.epochs)
+
+
+def training_hours(
+    config: PretrainedConfig, settings: SFT, *, parameters: int, tokens: int, steps: int
+) -> tuple[float, float]:
+    """Hours at a well-tuned share of the peak with all transfers hidden, and at the paper's."""
+    low, high = UTILISATION
+    size = {"parameters": parameters, "tokens": tokens, "steps": steps}
+    return (
+        _hours(config, settings, **size, utilisation=high, hidden=True),
+        _hours(config, settings, **size, utilisation=low, hidden=False),
+    )
+
+
+def _hours(
+    config: PretrainedConfig,
+    settings: SFT,
+    *,
+    parameters: int,
+    tokens: int,
+    steps: int,
+    utilisation: float,
+    hidden: bool,
+) -> float:
+    """Hours of arithmetic and, with `offload`, of transfers, `hidden` behind it or not."""
+    # Forward and backward are 6 operations a parameter and token, under adapters a third less. What
+    # checkpointing computes again counts as lower utilisation.
+    gpus = settings.processes
+    attention = 6 * config.num_hidden_layers * config.hidden_size * TOKENS  # half of the square
+    operations = (4 if settings.lora_rank else 6) * parameters + attention
+    arithmetic = operations * tokens / (gpus * PEAK_FLOPS * utilisation)
+    if not settings.offload:
+        return arithmetic / 3600
+
+    # AdamW on the host reads 4 and writes 3 floats a parameter.
+    nodes = -(-gpus // GPUS_OF_A_NODE)
+    host = steps * 28 * parameters / (HOST_BANDWIDTH * nodes)
+
+    # Weights come to the GPU twice a micro-batch, gradients go back once.
+    passes = steps * settings.batch_size // (gpus * settings.micro_batch_size)
+    link = passes * 12 * parameters / gpus / LINK_BANDWIDTH
+    return (host + (max(arithmetic, link) if hidden else arithmetic + link)) / 3600

@@ -1,0 +1,123 @@
+"""What the training data do: Tables 2, 6 and 8, and accuracy by number of examples (Figure 2)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from s1lib.profile import CUT, Profile
+from s1lib.published.paper_numbers import load
+from s1lib.scaling import effects, points
+from s1lib.scaling.effects import Bench, Missing
+from s1lib.scaling.published_effects import published
+from s1lib.scaling.records import MAIN, Records
+from s1lib.scaling.table_cells import EFFECT, benches, effect_cells, stacked
+
+SETS = ("random", "diverse", "longest", "full")
+TRAININGS = ["model", "examples", "limit", "cut", "steps", "minutes"]
+PUBLISHED = ["paper", "paper_difference", "paper_low", "paper_high"]
+
+
+def load_trainings(profile: Profile) -> pd.DataFrame:
+    """Notebook 02's trainings: model, examples, limit (tokens), cut (examples), steps, minutes.
+
+    No rows when it left none.
+    """
+    path = profile.outputs / "02_sft" / "trainings.csv"
+    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=TRAININGS)
+
+
+def ablations_table(
+    records: Records, *, resamples: int = 10_000, alpha: float = 0.05
+) -> pd.DataFrame:
+    """Table 2: each training set at its natural stop, and its difference *to s1*, paired."""
+    forced = records.runs["model"][records.runs["method"] == "budget_forcing"]
+    models = [MAIN, *SETS, *sorted(set(forced) - {MAIN, "base", *SETS})]
+
+    accuracies = points.run_points(records).set_index(["benchmark", "run"])["accuracy"]
+    rows = []
+    for bench, role in benches(records, resamples):
+        for model in models:
+            row = {"set": model, "benchmark": bench.name}
+            try:
+                row["accuracy"] = accuracies[bench.name, bench.natural(model)]
+                row |= _against_s1(bench, model, alpha)
+            except Missing as reason:
+                row["note"] = str(reason)
+
+            # the paper's intervals are of the difference as well
+            cells = ("accuracy", "low", "high")
+            paper, low, high = (
+                published("table2", cell, benchmark=role, set=model) for cell in cells
+            )
+            gain = paper - published("table2", benchmark=role, set=MAIN)
+            row |= {"paper": paper, "paper_low": low, "paper_high": high}
+            rows.append({**row, "paper_difference": np.nan if model == MAIN else gain})
+    columns = ["set", "benchmark", "accuracy", *EFFECT, *PUBLISHED, "note"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _against_s1(bench: Bench, model: str, alpha: float) -> dict:
+    natural = bench.natural(model)
+    cells = effect_cells(alpha, effects.difference, bench, bench.natural(), natural)
+    return cells if model != MAIN else {"n": cells["n"], "note": "reference"}
+
+
+def domains_table(domains: pd.DataFrame) -> pd.DataFrame:
+    """Table 6 (and Figure 2, left): domain, questions and thousands of trace tokens in s1K.
+
+    domains: domains.csv of notebook 01 with domain, selected, "selected, 1K tokens".
+    """
+    names = {"selected": "questions", "selected, 1K tokens": "thousand_tokens"}
+    columns = ["domain", "questions", "thousand_tokens"]
+    ours = domains.rename(columns=names).reindex(columns=columns)
+    return stacked(ours.sort_values("questions", ascending=False), load("table6"), columns)
+
+
+def lengths_table(records: Records, trainings: pd.DataFrame) -> pd.DataFrame:
+    """Table 8: the training sequence length, how many examples it cuts, and the model's accuracy.
+
+    trainings: as from load_trainings. Without a model trained on cut traces (`sft.cut_length`) the
+    table is the paper's alone.
+    """
+    columns = ["sequence_length", "cut_percent", "benchmark", "accuracy", "thinking_tokens"]
+    sizes = trainings.rename(columns={"limit": "sequence_length"})
+    sizes = sizes[["model", "sequence_length", "cut", "examples"]]
+    ours = points.run_points(records).merge(sizes, on="model")
+    ours = ours[ours["run"].isin([*records.natural(CUT), *records.natural()])]
+    if CUT not in set(ours["model"]):
+        ours = ours[:0]
+    ours = ours.assign(cut_percent=100 * ours["cut"] / ours["examples"])
+    ours = ours.sort_values("sequence_length", kind="stable")
+    return stacked(ours, load("table8"), columns)
+
+
+def efficiency_points(
+    records: Records, trainings: pd.DataFrame, *, alpha: float = 0.05
+) -> pd.DataFrame:
+    """Figure 2 (right): training examples against accuracy at the natural stop.
+
+    The base model counts with 0 examples and at its best, with or without thinking.
+    """
+    examples = {"base": 0, **trainings.set_index("model")["examples"].to_dict()}
+    rows = []
+    for bench, _ in benches(records, resamples=1):
+        for model, number in examples.items():
+            try:
+                run = effects.best_base(bench) if model == "base" else bench.natural(model)
+            except Missing:
+                continue
+            rows.append({"benchmark": bench.name, "run": run, "examples": number})
+
+    columns = ["benchmark", "role", "model", "examples", "label", "accuracy", "low", "high", "n"]
+    chosen = pd.DataFrame(rows, columns=["benchmark", "run", "examples"]).astype({"run": "int64"})
+    table = points.run_points(records, alpha=alpha)
+    return chosen.merge(table, on=["benchmark", "run"])[columns]
+
+
+def paper_efficiency_points() -> pd.DataFrame:
+    """Figure 2 (right) as published (MATH500), and its base model from Table 1."""
+    base = load("table1").query("model == 'Qwen2.5-32B-Instruct' and benchmark == 'MATH500'")
+    figure = load("figure2_right").dropna(subset="examples")
+    table = pd.concat([base.assign(examples=0), figure], ignore_index=True)
+    return table.assign(role=table["benchmark"], low=np.nan, high=np.nan)

@@ -1,0 +1,56 @@
+"""Majority votes from records: accuracy and cost of a vote among k samples (Figures 4b and 7)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from s1lib.scaling.effects import Bench, Missing
+from s1lib.thinking.voting import expected_accuracy
+
+Answer = tuple[str | None, bool]  # what was read, and whether it is right
+Pattern = tuple[tuple[int, bool | None], ...]  # samples of each answer, and whether it is right
+
+
+def vote_curve(bench: Bench, run: int, votes: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Problems x k: expected accuracy of a vote among k samples, and the tokens that they cost.
+
+    A k is left out where some problem has fewer samples. Raises Missing when none is left.
+    """
+    samples = bench.records.samples
+    samples = samples[(samples["run"] == run) & (samples["benchmark"] == bench.name)]
+    given: dict[str, list[Answer]] = defaultdict(list)
+    read = zip(samples["problem_id"], samples["extracted"], samples["correct"], strict=True)
+    for problem, answer, right in read:
+        given[problem].append((None if pd.isna(answer) else answer, bool(right)))
+
+    votes = [k for k in votes if k <= min(map(len, given.values()))]
+    if not votes:
+        raise Missing("fewer samples per problem than the smallest vote")
+    places = np.array(votes) - 1
+    curves = {problem: _curve(_pattern(answers))[places] for problem, answers in given.items()}
+    accuracy = pd.DataFrame(curves, index=votes).T
+    tokens = bench.column(run, "total_tokens")
+    return accuracy, pd.DataFrame({k: k * tokens for k in votes}).loc[accuracy.index]
+
+
+def _pattern(answers: list[Answer]) -> Pattern:
+    """What a vote depends on. An answer that could not be read is neither right nor wrong."""
+    right = dict(answers)
+    counts = Counter(answer for answer, _ in answers)
+    pattern = [(n, None if answer is None else right[answer]) for answer, n in counts.items()]
+    return tuple(sorted(pattern, key=str))
+
+
+@lru_cache(maxsize=100_000)  # most problems share their pattern with another one
+def _curve(pattern: Pattern) -> np.ndarray:
+    answers = [
+        (None if right is None else str(name), bool(right))
+        for name, (count, right) in enumerate(pattern)
+        for _ in range(count)
+    ]
+    return expected_accuracy(*zip(*answers, strict=True))

@@ -1,0 +1,216 @@
+"""The paper's recipe on trl's SFTTrainer, and which settings are part of it (appendix D)."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset, disable_progress_bars
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainerState
+from transformers.trainer_callback import PrinterCallback
+from trl import SFTConfig, SFTTrainer
+
+from s1lib.hardware.base_model import TrainingError, with_adapters
+from s1lib.hardware.checkpoints import last_checkpoint
+from s1lib.hardware.launcher import world_size
+from s1lib.hardware.training_time import full_steps
+from s1lib.profile import SFT
+from s1lib.sft.dataset import LengthBatches
+
+RECIPE = (
+    1  # part of every model's key: raise it with a change here that changes what a model learns
+)
+NO_PART_OF_THE_RESULT = {
+    # What shows in the key otherwise: the base model by its weights, the data by itself.
+    *("base", "sets", "published", "cut_length", "too_long", "conditional", "step_separator"),
+    # What the machine needs.
+    *("micro_batch_size", "gradient_checkpointing", "activation_offloading"),
+    *("processes", "offload", "checkpoint_steps"),
+}
+# Younger than RECIPE 1: at their defaults they leave the keys of older models as they are.
+ONLY_WHERE_SET = {"lora_rank", "optim"}
+
+
+def recipe_of(settings: SFT) -> dict[str, Any]:
+    """The settings that decide what a model learns; they are in its key and in its record."""
+    defaults = {key: getattr(SFT, key) for key in ONLY_WHERE_SET}
+    return {
+        key: value
+        for key, value in dataclasses.asdict(settings).items()
+        if key not in NO_PART_OF_THE_RESULT and not (key in defaults and value == defaults[key])
+    }
+
+
+def check_settings(settings: SFT) -> None:
+    """Raises TrainingError for what cannot be trained as it stands, before the model is read."""
+    processes = settings.processes
+    if settings.batch_size % (settings.micro_batch_size * processes):
+        raise TrainingError(
+            f"sft.batch_size = {settings.batch_size} is no multiple of "
+            f"sft.micro_batch_size = {settings.micro_batch_size}"
+            + (f" on {processes} processes" if processes > 1 else "")
+        )
+    if settings.lora_rank and settings.launched:
+        raise TrainingError(
+            "sft.lora_rank is for one GPU: set sft.processes: 1 and sft.offload: false, "
+            "or sft.lora_rank: 0"
+        )
+    if settings.optim == "adamw_torch_8bit" and not find_spec("torchao"):
+        raise TrainingError(
+            "sft.optim: adamw_torch_8bit needs the package torchao: pip install torchao==0.18.0"
+        )
+
+
+def build_trainer(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    data: Dataset,
+    settings: SFT,
+    work: Path | str,
+    callbacks: Sequence[TrainerCallback] = (),
+    cpu: bool = False,
+) -> SFTTrainer:
+    """trl's trainer with the paper's recipe, on a GPU where there is one unless `cpu`.
+
+    Raises TrainingError if it would train on anything but the whole examples.
+    """
+    disable_progress_bars()
+    logging.getLogger("trl").setLevel(logging.ERROR)
+    if settings.lora_rank:
+        model = with_adapters(model, settings.lora_rank)
+    trainer = Trainer(
+        model,
+        _config(tokenizer, data, settings, work, cuda=torch.cuda.is_available() and not cpu),
+        train_dataset=data,
+        processing_class=tokenizer,
+        callbacks=list(callbacks),
+    )
+    trainer.remove_callback(PrinterCallback)
+    prepared = [len(ids) for ids in trainer.train_dataset["input_ids"]]
+    if prepared != list(data["length"]):
+        raise TrainingError(
+            "the trainer's examples differ in length from the rendered ones: "
+            "its tokenizer cuts or adds tokens"
+        )
+    return trainer
+
+
+def _config(
+    tokenizer: PreTrainedTokenizerBase,
+    data: Dataset,
+    settings: SFT,
+    work: Path | str,
+    *,
+    cuda: bool,
+) -> SFTConfig:
+    # To transformers any `max_steps` but -1 replaces the epochs, also one that is larger.
+    capped = 0 <= settings.max_steps < full_steps(len(data), settings)
+    config = SFTConfig(
+        output_dir=str(work),
+        # The paper's recipe.
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps if capped else -1,
+        per_device_train_batch_size=settings.micro_batch_size,
+        gradient_accumulation_steps=settings.batch_size
+        // (settings.micro_batch_size * world_size()),
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=settings.warmup,  # below 1: a share of the steps
+        optim=settings.optim,
+        adam_beta1=settings.adam_betas[0],
+        adam_beta2=settings.adam_betas[1],
+        weight_decay=settings.weight_decay,
+        max_length=settings.max_length,
+        eos_token=tokenizer.eos_token,
+        seed=settings.seed,
+        # The machine.
+        bf16=settings.bf16,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        activation_offloading=settings.activation_offloading and cuda,
+        # Sharded, every micro-batch but the last would keep whole gradients of the whole model.
+        accelerator_config={"gradient_accumulation_kwargs": {"sync_each_batch": settings.launched}},
+        use_cache=True,  # what the saved configuration says; training never uses the cache
+        use_cpu=not cuda,
+        dataloader_pin_memory=cuda,
+        ddp_timeout=7200,  # seconds; one process reads and writes the model while the others wait
+        # What is written.
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps" if settings.checkpoint_steps else "no",
+        save_steps=settings.checkpoint_steps or 500,
+        save_total_limit=2,  # the newest is known to be good only when the step after it is
+        report_to="none",
+        disable_tqdm=True,
+    )
+    config._n_gpu = min(config.n_gpu, 1)  # one process, one GPU: with more in sight trl refuses
+    return config
+
+
+class Trainer(SFTTrainer):
+    """trl's trainer with batches of similar length, where the paper draws them at random.
+
+    Less time goes into padding.
+    """
+
+    first_epoch = 0
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthBatches:
+        args = self.args
+        rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        lengths = list(self.train_dataset["length"])
+        return LengthBatches(lengths, rows, seed=args.seed, epoch=self.first_epoch)
+
+    def go_on_from(self, checkpoint: Path) -> None:
+        """Bring back what transformers does not: earlier epochs' order, trl's count of tokens."""
+        state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+        counts = [row["num_tokens"] for row in state.log_history if "num_tokens" in row]
+        self.first_epoch = int(state.epoch + 1e-6)
+        self._total_train_tokens = int(counts[-1])
+
+    def save(self, directory: Path) -> None:
+        """Write the whole model as safetensors, adapters merged; all processes call it."""
+        plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
+        if plugin is not None:
+            # Checkpoints are sharded; a sharded "save" would write no model at all.
+            plugin.set_state_dict_type("FULL_STATE_DICT")
+        if hasattr(self.model, "merge_and_unload"):
+            self.model.merge_and_unload().save_pretrained(directory)
+            self.processing_class.save_pretrained(directory)
+        else:
+            self.save_model(str(directory))
+
+
+class Follow(TrainerCallback):
+    """One line a quarter of the way, and a stop at the first loss that is not a number."""
+
+    def __init__(self, name: str, log: Callable[[str], None], checkpoints: Path) -> None:
+        self.name, self.log, self.checkpoints = name, log, checkpoints
+
+    def on_log(self, args, state, control, logs=None, **_) -> None:
+        if "loss" not in logs:
+            return
+        for column, what in (("loss", "loss"), ("grad_norm", "gradient norm")):
+            if not math.isfinite(float(logs.get(column, 0.0))):
+                self._stop(f"{what} is {logs[column]} at step {state.global_step}", state)
+        quarter = max(1, state.max_steps // 4)
+        if state.is_world_process_zero and state.global_step % quarter == 0:
+            progress = f"step {state.global_step}/{state.max_steps}"
+            self.log(f"{self.name}: {progress}, loss {float(logs['loss']):.3f}")
+
+    def _stop(self, what: str, state: TrainerState) -> None:
+        # A checkpoint written after the step before holds the weights that this came from.
+        if state.is_world_process_zero:
+            bad = self.checkpoints / f"checkpoint-{state.global_step - 1}"
+            shutil.rmtree(bad, ignore_errors=True)
+        good = last_checkpoint(self.checkpoints)
+        kept = f"; the last good checkpoint is {good}" if good else ""
+        raise TrainingError(
+            f"{self.name}: {what}: lower sft.learning_rate or look at the data{kept}"
+        )
