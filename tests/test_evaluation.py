@@ -434,8 +434,21 @@ def test_all_methods_and_benchmarks_of_a_model_end_in_files_of_their_own(tmp_pat
 def test_every_run_of_every_method_has_its_own_setting_in_words():
     table = accuracy.frame(synthetic_records(problems=1, samples=2, benchmarks=("hard",)))
     runs = table.drop_duplicates(["model", "method", "setting"])
-    assert len(runs) == len(table.assign(parameters=table["parameters"].map(str)).drop_duplicates(["model", "method", "parameters"]))
-    assert {"direct", "natural stop", "budget 32", "limit 32", "2 × nothing", "cap 60", "8 steps", "asked for long"} <= set(runs["setting"])
+    assert len(runs) == len(
+        table.assign(parameters=table["parameters"].map(str)).drop_duplicates(
+            ["model", "method", "parameters"]
+        )
+    )
+    assert {
+        "direct",
+        "natural stop",
+        "budget 32",
+        "limit 32",
+        "2 × nothing",
+        "cap 60",
+        "8 steps",
+        "asked for long",
+    } <= set(runs["setting"])
 
 
 def test_tables_count_every_record_once_and_name_what_could_not_be_read(tmp_path):
@@ -443,8 +456,12 @@ def test_tables_count_every_record_once_and_name_what_could_not_be_read(tmp_path
     table = accuracy.frame(rows)
     runs = accuracy.by_run(table)
     assert list(runs["setting"]) == ["budget 8", "natural stop", "1 × Wait", "2 × Wait", "1 × Hmm"]
-    assert (runs["n"] == 3).all() and runs["decoded_tokens"].sum() == sum(row["decoded_tokens"] for row in rows)
-    assert (runs["accuracy"][0], runs["low"][0]) == (0, 0) and runs["high"][0] == pytest.approx(56.1, abs=0.1)
+    assert (runs["n"] == 3).all() and runs["decoded_tokens"].sum() == sum(
+        row["decoded_tokens"] for row in rows
+    )
+    assert (runs["accuracy"][0], runs["low"][0]) == (0, 0) and runs["high"][0] == pytest.approx(
+        56.1, abs=0.1
+    )
     lost = audit.unread(table)
     assert lost["unread"].sum() == sum(row["extracted"] is None for row in rows) > 0
     examples = audit.unread_examples(table.assign(answer="<script>"))
@@ -463,16 +480,42 @@ def test_both_readings_of_a_choice_stand_side_by_side():
         "finish": "natural",
     }
     answers = [("A", "A"), (None, "A"), (None, "B"), ("B", "A")]
-    table = pd.DataFrame([{**fixed, "extracted": found, "gold": gold, "correct": found == gold} for found, gold in answers])
+    table = pd.DataFrame(
+        [
+            {**fixed, "extracted": found, "gold": gold, "correct": found == gold}
+            for found, gold in answers
+        ]
+    )
     row = audit.choice_readings(table).iloc[0]
-    assert (row["n"], row["ours"], row["official"], row["difference"], row["no letter, %"]) == (4, 25, 50, 25, 50)
+    assert (row["n"], row["ours"], row["official"], row["difference"], row["no letter, %"]) == (
+        4,
+        25,
+        50,
+        25,
+        50,
+    )
 
 
 def test_disputed_answers_are_those_whose_text_and_grade_disagree():
-    rows = [("7", "7", True), ("07", "7", True), ("7 apples", "7", False), ("8", "7", False), ("07", "7", True), (None, "7", False)]
-    table = pd.DataFrame([{"benchmark": "b", "extracted": found, "gold": gold, "correct": right} for found, gold, right in rows])
+    rows = [
+        ("7", "7", True),
+        ("07", "7", True),
+        ("7 apples", "7", False),
+        ("8", "7", False),
+        ("07", "7", True),
+        (None, "7", False),
+    ]
+    table = pd.DataFrame(
+        [
+            {"benchmark": "b", "extracted": found, "gold": gold, "correct": right}
+            for found, gold, right in rows
+        ]
+    )
     shown = audit.disputed(table)
-    assert shown[["extracted", "correct", "records"]].values.tolist() == [["07", True, 2], ["7 apples", False, 1]]
+    assert shown[["extracted", "correct", "records"]].values.tolist() == [
+        ["07", True, 2],
+        ["7 apples", False, 1],
+    ]
 
 
 def test_what_was_decoded_side_by_side_is_read_and_not_decoded_again(
