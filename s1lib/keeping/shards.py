@@ -11,6 +11,14 @@ from pathlib import Path
 
 from s1lib.keeping.files import ArtifactError, read_jsonl, write_jsonl
 
+# A part of every key of decoded rows: the version of the code that decodes and grades. Raise it
+# with a change of `chat`, `engines`, `thinking`, `grading` or `evaluation` after which the same
+# model, settings and seed give other rows. It is no hash of the code, because a new comment must
+# not cost days of GPU.
+METHODS_VERSION = 2
+
+Log = Callable[[str], None]
+
 
 def shard(
     directory: Path | str,
