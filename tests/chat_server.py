@@ -12,6 +12,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,18 @@ from s1lib.profile import Assistant as AssistantSettings
 FAILURES = ("500", "429", "503", "cut", "dropped", "not a completion")
 
 
+@dataclass(frozen=True)
+class Raw:
+    """An answer as it goes over the wire."""
+
+    body: str | bytes
+    status: int = 200
+
+
 class ChatServer(ThreadingHTTPServer):
     """Answers every request with `answer(prompt, body)`.
 
-    That is the reply's text, or (thinking, text), or an int: the status to refuse with.
+    That is the reply's text, or (thinking, text), or an int: the status to refuse with, or Raw.
     failing: share of the requests that fail in one of the ways of FAILURES.
     """
 
@@ -96,6 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.answer(prompt, body)
         if isinstance(answer, int):
             return self._send(answer, "no such thing here")
+        if isinstance(answer, Raw):
+            return self._send(answer.status, answer.body)
         thinking, text = answer if isinstance(answer, tuple) else (None, answer)
         with self.server.lock:
             self.server.answered[prompt] += 1
@@ -110,8 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
             ),
         )
 
-    def _send(self, status: int, text: str, headers: dict | None = None) -> None:
-        data = text.encode()
+    def _send(self, status: int, text: str | bytes, headers: dict | None = None) -> None:
+        data = text.encode() if isinstance(text, str) else text
         self.send_response(status)
         for name, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
             self.send_header(name, value)

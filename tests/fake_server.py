@@ -19,15 +19,18 @@ from transformers import AutoModelForCausalLM
 from s1lib.engines.protocol import Request
 from s1lib.engines.torch_engine import TorchEngine
 
-# Number of the request -> None, "500", "drop" (the connection), "hang" or "answer, then drop".
-Failure = Callable[[int], str | None]
+# Number of the request -> None, "500", "drop" (the connection), "hang", "answer, then drop", or the
+# status and the body of any other answer.
+Failure = Callable[[int], str | tuple[int, bytes] | None]
 
 
 class FakeServer:
     """The server of a checkpoint.
 
     text_only: answers as a server that knows no return_token_ids.
-    fail: see `Failure`. The first request never fails: `connect` makes it to see token ids.
+    fail: see `Failure`.
+    spare_first: the first request never fails, since `connect` makes it to see token ids.
+    models: body of what GET /v1/models answers, in place of the list with the one model.
     requests: bodies of all completion requests.
     aborted: requests whose client went away before the answer.
     """
@@ -39,13 +42,11 @@ class FakeServer:
         name: str | None = None,
         text_only: bool = False,
         fail: Failure = lambda number: None,
+        spare_first: bool = True,
     ) -> None:
-        self.directory, self.name, self.text_only, self.fail = (
-            directory,
-            name or str(directory),
-            text_only,
-            fail,
-        )
+        self.directory, self.name, self.text_only = directory, name or str(directory), text_only
+        self.fail, self.spare_first = fail, spare_first
+        self.models: bytes | None = None
         self.requests: list[dict] = []
         self.aborted = 0
         self.port = 0
@@ -116,7 +117,7 @@ class FakeServer:
                     0,
                 )
                 status, body = await self._answer(target, await reader.readexactly(length), reader)
-                data = json.dumps(body).encode()
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
                 writer.write(
                     b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
                     % (status, len(data))
@@ -131,9 +132,11 @@ class FakeServer:
 
     async def _answer(
         self, target: str, data: bytes, reader: asyncio.StreamReader
-    ) -> tuple[int, dict]:
+    ) -> tuple[int, dict | bytes]:
         if target not in ("/v1/models", "/v1/completions"):
             return 404, {}
+        if target == "/v1/models" and self.models is not None:
+            return 200, self.models
         if target == "/v1/models":
             return 200, {
                 "data": [
@@ -142,9 +145,12 @@ class FakeServer:
             }
         request = json.loads(data)
         self.requests.append(request)
-        failure = self.fail(len(self.requests) - 2) if len(self.requests) > 1 else None
+        spared = self.spare_first and len(self.requests) == 1
+        failure = None if spared else self.fail(len(self.requests) - 2)
         if failure == "500":
             return 500, {"error": {"message": "something broke"}}
+        if isinstance(failure, tuple):
+            return failure
         if failure == "drop":
             raise ConnectionError
         if failure == "hang":

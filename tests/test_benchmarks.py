@@ -68,6 +68,98 @@ def test_a_missing_or_cut_test_set_is_one_clear_line(tmp_path):
         load_benchmark(Profile("mine"), replace(MATH, path=str(tmp_path / "cut.jsonl")))
 
 
+# ---- what a cell says ----------------------------------------------------------------------------
+
+
+def test_an_empty_cell_is_absent_and_zero_is_a_value(tmp_path):
+    rows = [{"id": n, "question": f"Q{n}", "answer": n} for n in (0, 1)]
+    assert [(p.id, p.gold) for p in load(tmp_path, *rows)] == [("0", "0"), ("1", "1")]
+    asked = {"id": False, "question": 0, "answer": False, "options": None, "kind": None}
+    assert load(tmp_path, asked) == [Problem("False", "0", "False", "math")]
+    options = {"id": "x", "question": "Q", "answer": "A", "kind": "choice", "options": [0, ""]}
+    assert load(tmp_path, options)[0].question == "Q\n\nA) 0\nB) "
+
+
+CHOICE = {"id": "x", "question": "Q", "answer": "A", "kind": "choice"}
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ({"answer": None}, "no 'answer'"),
+        ({"answer": ""}, "no 'answer'"),
+        ({"answer": []}, "no 'answer'"),
+        ({"answer": float("nan")}, "no 'answer'"),
+        ({"id": None}, "no 'id'"),
+        ({"question": None}, "no 'question'"),
+        ({"answer": {"letter": "A"}}, "column 'answer' holds dict, not text"),
+        ({"question": ["Q", "R"]}, "column 'question' holds 2 values, and one is needed"),
+        ({"options": ["one", None]}, "option 2 of 2 is null"),
+        ({"options": ["one", {"text": "two"}]}, "column 'options' holds dict, not text"),
+        ({"options": "one, two"}, "'options' must be a list, not str"),
+        ({"options": {"A": "one"}}, "'options' must be a list, not dict"),
+        ({"options": ["one", "two"], "answer": "AB"}, "is not the letter of an option"),
+        ({"answer": "iron"}, "the answer 'iron' to a choice is not the letter of an option"),
+    ],
+)
+def test_what_is_absent_or_no_text_is_refused_with_its_row(tmp_path, row, complaint):
+    with pytest.raises(TableError) as error:
+        load(tmp_path, {**CHOICE, "id": "first"}, {**CHOICE, **row})
+    place, _, says = str(error.value).partition("b.jsonl, line 2: ")
+    assert place and complaint in says and "\n" not in says
+
+
+@pytest.mark.parametrize("written", ["(B)", "B.", "b", " B ", "B)"])
+@pytest.mark.parametrize("options", [None, ["one", "two"]])
+def test_a_gold_letter_is_read_however_a_table_writes_it(tmp_path, written, options):
+    (problem,) = load(tmp_path, {**CHOICE, "answer": written, "options": options})
+    assert problem.gold == "B" and grade("Answer: B", problem.gold, "choice").correct
+
+
+def test_a_row_that_is_no_object_is_refused(tmp_path):
+    (tmp_path / "b.jsonl").write_text('["id", "question", "answer"]\n')
+    with pytest.raises(TableError, match=r"b\.jsonl, line 1: expected columns, found list"):
+        published(tmp_path / "b.jsonl")
+
+
+def test_repeated_ids_of_a_test_set_are_refused_with_both_rows(tmp_path):
+    rows = [{"id": id_, "question": "Q", "answer": "1"} for id_ in (1, 2, "1")]
+    says = "b.jsonl, line 3: the id '1' is there twice, first in line 1"
+    with pytest.raises(BenchmarkError, match=says):
+        load(tmp_path, *rows)
+
+
+def test_a_csv_of_ones_own_keeps_its_answers_and_ids_as_text(tmp_path):
+    text = 'id,question,answer,kind\n007,"two\nlines",1.10,\n008,Q,NA,math\n'
+    (tmp_path / "b.csv").write_text(text)
+    assert published(tmp_path / "b.csv") == [
+        Problem("007", "two\nlines", "1.10", "math"),
+        Problem("008", "Q", "NA", "math"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "complaint"),
+    [
+        ("Incorrect Answer 2", "row 2: the option in column 'Incorrect Answer 2' is null"),
+        ("Correct Answer", "row 2: the option in column 'Correct Answer' is null"),
+        ("Question", "row 2: no 'question'"),
+    ],
+)
+def test_a_null_in_a_published_test_set_is_refused_with_its_row(tmp_path, column, complaint):
+    columns = {**GPQA, column: [GPQA[column][0], None]}
+    pd.DataFrame(columns).to_csv(tmp_path / "gpqa_diamond.csv", index=False)
+    with pytest.raises(TableError, match=f"gpqa_diamond.csv, {complaint}"):
+        published(tmp_path)
+
+
+def test_a_published_problem_without_an_answer_is_refused_with_its_row(tmp_path):
+    columns = {"problem": ["Q", "R"], "answer": [0, None]}
+    pd.DataFrame(columns).to_parquet(tmp_path / "aime.parquet")
+    with pytest.raises(BenchmarkError, match=r"row 2: no 'answer'"):
+        published(tmp_path / "aime.parquet")
+
+
 # ---- the published ones --------------------------------------------------------------------------
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

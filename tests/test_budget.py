@@ -95,9 +95,8 @@ def test_wait_replaces_the_end_of_thinking_as_often_as_asked(chat):
 
 
 def test_the_cap_is_cumulative_over_all_waits(chat):
-    trace, _ = play(
-        chat, PLAIN, Budget(max_thinking=14, waits=2)
-    )  # "abc\n" + "Wait" + ",de\n" = 12, no room for another Wait
+    # "abc\n" + "Wait" + ",de\n" are 12 tokens, which leaves no room for another Wait.
+    trace, _ = play(chat, PLAIN, Budget(max_thinking=14, waits=2))
     assert turn(trace, chat) == "abc\nWait,de\n<|im_start|>answer7"
     trace, _ = play(chat, PLAIN, Budget(max_thinking=10, waits=2))
     assert turn(trace, chat) == "abc\nWait,d\n<|im_start|>answer\nFinal Answer:7"
@@ -327,6 +326,13 @@ class TestTheOfficialRules:
 
     def play(self, thinking, **budget):
         return play(self.chat, thinking, Budget(strict_s1=True, **budget))
+
+    def test_an_answer_ends_at_the_end_of_the_turn_and_not_at_a_new_segment(self):
+        answer = "a<|im_start|>b<|im_end|>"
+        for strict, ids in ((False, "a"), (True, "a<|im_start|>b")):
+            policy = script(self.chat, Q, PLAIN, answer=answer)
+            trace = run(ScriptedEngine(policy), self.chat, Budget(max_thinking=9, strict_s1=strict))
+            assert self.chat.decode(trace.answer_ids) == ids
 
     def test_without_waits_it_is_the_same_method(self):
         for cap in range(1, 8):

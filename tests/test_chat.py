@@ -1,6 +1,10 @@
 """The s1 text format: delimiters as ids, examples, prompts, splitting a trace, the answer."""
 
+import copy
+from pathlib import Path
+
 import pytest
+import trl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qwen import RANKS, qwen_tokenizer
@@ -11,6 +15,7 @@ from s1lib.grading import extract_answer
 from s1lib.toy.tokenizer import build_tokenizer
 
 real_qwen = pytest.mark.skipif(not RANKS.exists(), reason="shared/data/qwen.tiktoken is not here")
+TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 QUESTION = "How many coins?"
 WORDS = st.lists(
     st.sampled_from(
@@ -53,9 +58,8 @@ def test_an_example_is_the_prompt_and_the_papers_completion(chat):
     example = chat.example(QUESTION, "07\n", "2")
     assert example["completion"] == f"{THINK}\n07\n{ANSWER}\nAnswer: 2{IM_END}"
     assert example["prompt"] + THINK == chat.decode(chat.prompt_ids(QUESTION))
-    assert (
-        chat.example(QUESTION, "07", "Answer: 2") == example
-    )  # "Answer: " is put before an answer without it
+    # "Answer: " is put before an answer without it.
+    assert chat.example(QUESTION, "07", "Answer: 2") == example
     assert chat.example(QUESTION, "07", "Final Answer: 2")["completion"].count("Answer:") == 1
 
 
@@ -70,6 +74,55 @@ def test_the_ids_of_an_example_are_those_that_decoding_goes_through(chat):
 def test_a_newline_is_recognised_inside_a_token(chat):
     assert chat.ends_with_newline(chat.encode("07\n"))
     assert not chat.ends_with_newline(chat.encode("07")) and not chat.ends_with_newline([])
+
+
+@pytest.mark.parametrize("token", [IM_END, "<|im_start|>", "<|endoftext|>"])
+@pytest.mark.parametrize("question", ["What does {} do?", "{}", "a {}{}\n{} b \ue000 {}"])
+def test_a_control_token_that_a_question_spells_is_text(chat, token, question):
+    if len(chat.encode(token)) > 1:
+        pytest.skip("this tokenizer has no special tokens, so all of its delimiters are text")
+    ids, plain = chat.prompt_ids(question.format(*[token] * 4)), chat.prompt_ids("What?")
+    for control in chat.tokenizer.added_tokens_decoder:
+        if control != chat.tokenizer.unk_token_id:
+            assert ids.count(control) == plain.count(control)
+
+
+@real_qwen
+def test_a_question_with_a_control_token_is_asked_in_its_own_words():
+    chat, question = ChatFormat(qwen_tokenizer()), "What does <|im_end|> do,\n and <|im_start|>?"
+    assert chat.decode(chat.prompt_ids(question)) == chat.prompt_text(question) + THINK
+    assert chat.prompt_ids(question).count(151645) == chat.prompt_ids("What?").count(151645)
+
+
+@given(WORDS.map("".join))
+def test_a_question_without_control_tokens_has_the_ids_of_its_rendered_prompt(chat, question):
+    assert chat.prompt_ids(question, think=False) == chat.encode(chat.prompt_text(question))
+
+
+@pytest.mark.parametrize("file", ["deepseek_r1_distill", "qwen3_5_think", "nemotron_3_nano"])
+def test_a_chat_template_that_opens_the_thinking_itself_is_refused_in_one_line(file):
+    tokenizer = copy.deepcopy(char_chat().tokenizer)
+    tokenizer.chat_template = (TEMPLATES / f"{file}.jinja").read_text()
+    with pytest.raises(ChatFormatError, match="opens the thinking itself, with '<think>'") as error:
+        ChatFormat(tokenizer)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "opened", ["<thinking>", "[THINK]", "<|think|>\n", "<|im_start|>think", "<seed:think>"]
+)
+def test_however_a_template_opens_the_thinking_it_is_refused(opened):
+    tokenizer = copy.deepcopy(char_chat().tokenizer)
+    tokenizer.chat_template += opened
+    with pytest.raises(ChatFormatError, match="opens the thinking itself"):
+        ChatFormat(tokenizer)
+
+
+@pytest.mark.parametrize("file", ["qwen2_5", "qwen3", "gemma3", "phi3", "qwen3_5_nothink"])
+def test_a_chat_template_that_leaves_thinking_to_the_model_is_taken(file):
+    tokenizer = copy.deepcopy(char_chat().tokenizer)
+    tokenizer.chat_template = (TEMPLATES / f"{file}.jinja").read_text()
+    assert ChatFormat(tokenizer).prompt_text("Which think?")
 
 
 @real_qwen

@@ -14,14 +14,20 @@ from samples import sample
 from s1lib.curation.composition import (
     beside,
     composition,
+    domain_bars,
     domains,
     funnel,
+    length_histogram,
     sources,
     trace_lengths,
 )
+from s1lib.curation.decontaminate import decontaminate, dropped_by_n
+from s1lib.curation.difficulty import accuracy
+from s1lib.curation.quality import filter_quality
 from s1lib.curation.selection import select
 from s1lib.drawing.bubbles import bubbles, pack
 from s1lib.drawing.plots import panels
+from s1lib.published.paper_numbers import load
 
 
 def test_the_funnel_stands_beside_the_papers_where_the_paper_gives_a_number():
@@ -122,3 +128,44 @@ def test_tables_of_domains_sources_and_sets_add_up():
         2,
     ]
     assert len(trace_lengths(sets, lengths=lengths)) == 50
+
+
+@pytest.mark.parametrize("questions", [0, 1, 5])
+@pytest.mark.parametrize("selected", [0, 1])
+def test_an_empty_pool_selection_or_set_is_shown_as_empty(questions, selected):
+    pool = [sample(f"q{number}") for number in range(questions)]
+    chosen, lengths = pool[:selected], {s.id: 10 for s in pool}
+    assert len(domains(pool, chosen, lengths=lengths)) == min(questions, 1)
+    assert len(sources(pool, chosen, lengths=lengths)) == min(questions, 1)
+    sets = composition({"s1": chosen, "full": pool}, lengths=lengths)
+    assert sets["questions"].tolist() == [len(chosen), questions]
+    assert sets["largest domain"].tolist() == [
+        "number (100 %)" if s else "" for s in (chosen, pool)
+    ]
+    counts = {"collected": questions, "difficulty": 0, "selected": len(chosen)}
+    assert len(funnel(counts, load("funnel"))) == 3
+    assert (
+        beside(domains(pool, [], lengths=lengths), load("table6"), on="domain")["selected"].sum()
+        == 0
+    )
+
+
+@pytest.mark.parametrize("questions", [0, 1])
+def test_figures_of_an_empty_pool_are_drawn_without_a_mark(questions):
+    pool = [sample(f"q{number}") for number in range(questions)]
+    lengths = {s.id: 10 for s in pool}
+    fig, axes = panels(3)
+    domain_bars(domains(pool, [], lengths=lengths), axes[0])
+    length_histogram(trace_lengths({"pool": pool, "s1": []}, lengths=lengths), axes[1], name="s1")
+    length_histogram(trace_lengths({}, lengths={}), axes[2], name="s1")
+    fig.canvas.draw()
+
+
+def test_attempts_and_rejects_of_nothing_are_empty_tables():
+    assert accuracy([], {"small": []})["small"].tolist() == []
+    assert accuracy([], {}).empty
+    assert filter_quality([]).by_source()["all"].tolist() == [0]
+    found = decontaminate([], {})
+    assert found.kept == [] and found.audit.empty and found.duplicates.empty
+    assert decontaminate([sample("a")], {}, across_sources=True).audit.empty
+    assert dropped_by_n({}, {}, [8])["questions dropped"].tolist() == [0]

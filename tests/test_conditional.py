@@ -105,13 +105,10 @@ def test_a_new_step_ends_no_thinking_and_the_limit_is_forced_where_the_next_begi
     (free, forced), engine = go(step_conditional, policy, 2, BUDGET)
     assert thinking(free) + "<|im_start|>answer" == STEPS and free.finish == "natural"
     assert thinking(forced).endswith("cd\n") and forced.finish == "forced"
-    assert (
-        CHAT.decode(forced.closing_ids) == "<|im_start|>answer\nFinal Answer:"
-    )  # the text ends with a newline already
-    assert [StepChat(CHAT.tokenizer).steps(trace.thinking_ids) for trace in (free, forced)] == [
-        3,
-        2,
-    ]
+    # No newline in front, because the text ends with one already.
+    assert CHAT.decode(forced.closing_ids) == "<|im_start|>answer\nFinal Answer:"
+    counting = StepChat(CHAT.tokenizer)
+    assert [counting.steps(trace.thinking_ids) for trace in (free, forced)] == [3, 2]
     assert free.decoded_tokens + forced.decoded_tokens == engine.decoded_tokens
 
 

@@ -9,7 +9,7 @@ import pytest
 from samples import sample
 from scripted import char_chat
 
-from s1lib.curation.difficulty import accuracy, attempts, unsolved
+from s1lib.curation.difficulty import accuracy, attempts, examples, unsolved
 from s1lib.engines.protocol import Completion, EngineError
 
 CHAT = char_chat()
@@ -85,17 +85,29 @@ def test_a_choice_is_graded_by_its_letter(tmp_path):
     assert run(Answering({"q": "Answer: B) 42"}), choice, tmp_path)[0]["correct"]
 
 
-def test_a_question_longer_than_the_context_is_not_answered_and_fails_no_other(tmp_path):
-    class Small(Answering):
-        async def complete(self, request):
-            if request.prompt_ids == tuple(CHAT.prompt_ids("a", think=False)):
-                raise EngineError("a prompt of 9 tokens leaves no room")
-            return await super().complete(request)
+def test_a_question_longer_than_the_context_is_a_record_with_its_reason(tmp_path):
+    engine = Answering(dict.fromkeys("bcd", RIGHT))
+    engine.max_context = len(CHAT.prompt_ids("b", think=False)) + 10
+    asked, said = [sample("a", question="long " * 100), *SAMPLES[1:]], []
+    rows = run(engine, asked, tmp_path, log=said.append)
+    found = [(row["correct"], row["finish"], row["tokens"] > 0) for row in rows]
+    assert found == [(False, "context", False)] + [(True, "stop", True)] * 3
+    assert rows[0]["text"] == "" and rows[0]["extracted"] is None
+    assert (
+        f"1 of 4 questions are longer than the context of {engine.max_context} tokens" in said[-1]
+    )
+    assert said[-1].endswith(": a")
+    assert [s.id for s in unsolved(asked, [rows])] == ["a"]
 
-    rows = run(Small(dict.fromkeys("abcd", RIGHT)), SAMPLES, tmp_path)
-    assert [(row["correct"], row["finish"]) for row in rows] == [(False, "length")] + [
-        (True, "stop")
-    ] * 3
+
+def test_an_engine_that_fails_ends_the_run_and_nothing_of_the_shard_is_kept(tmp_path):
+    class Gone(Answering):
+        async def complete(self, request):
+            raise EngineError("no server answered for 600 seconds")
+
+    with pytest.raises(EngineError, match="no server answered"):
+        run(Gone({}), SAMPLES, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_only_a_judge_can_grade_is_left_open_and_the_rest_is_graded(tmp_path):
@@ -144,3 +156,13 @@ def test_a_corrupt_shard_is_set_aside_and_made_again(tmp_path):
     said: list[str] = []
     assert run(engine, SAMPLES, tmp_path, log=said.append) == first
     assert any("line 2" in line for line in said) and list(tmp_path.glob("*.corrupt"))
+
+
+def test_examples_show_each_verdict_beside_the_gold_answer(tmp_path):
+    answers = {"a": RIGHT, "b": RIGHT, "c": RIGHT, "d": WRONG}
+    rows = run(Answering(answers), SAMPLES, tmp_path)
+    shown = examples(SAMPLES, rows)
+    assert shown["question"].tolist() == ["a", "b", "d"]
+    assert shown[["extracted", "answer", "correct"]].values.tolist()[-1] == ["74", "73", "False"]
+    ungraded = [{**row, "correct": None} for row in rows]
+    assert examples(SAMPLES, ungraded).empty and examples([], []).empty

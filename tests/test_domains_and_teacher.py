@@ -10,6 +10,7 @@ from chat_server import ChatServer, with_assistant
 from samples import sample
 
 from s1lib.assistants.assistant import TRIES
+from s1lib.assistants.replies import AssistantError
 from s1lib.curation.distillation import with_traces
 from s1lib.curation.domains import DomainError, prompt, subject, with_domains
 from s1lib.curation.quality import filter_quality
@@ -68,6 +69,17 @@ def test_questions_without_a_domain_are_classified_or_left_out(
         assert server.requests.total() == 1 + TRIES
     assert [(s.id, s.domain) for s in labelled] == [("known", "Logic"), ("new", "Geometry")]
     assert "1 of 2 questions left out" in said[0]
+
+
+def test_a_classifier_of_which_no_reply_can_be_read_ends_the_run_in_one_line(tmp_path):
+    samples = [sample("a", domain="Logic"), sample("b", domain=""), sample("c", domain="")]
+    says = "tested: no reply to any of 2 prompts can be read, for example 'It is about coins.'"
+    with (
+        ChatServer(lambda prompt, body: "It is about coins.") as server,
+        pytest.raises(AssistantError, match=says),
+    ):
+        with_assistant(server.settings(), tmp_path / "d.jsonl", lambda a: with_domains(samples, a))
+    assert set(server.requests.values()) == {TRIES}
 
 
 def test_labels_of_the_input_need_no_classifier_and_missing_ones_say_what_to_set():

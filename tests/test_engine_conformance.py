@@ -308,10 +308,8 @@ def test_a_stop_on_the_first_token_leaves_nothing(under, reference):
 def test_a_stop_of_several_ids_must_be_sampled_as_a_whole(under, reference):
     ids, text = reference.prompt(1), reference.greedy(reference.prompt(1), 20).ids
     stop = tuple(text[4:7])
-    begun = [
-        *ids,
-        *text[:6],
-    ]  # the prompt already ends in the first two of its ids; the third alone does not stop
+    # The second prompt already ends in the first two of its ids, and the third alone does not stop.
+    begun = [*ids, *text[:6]]
     requests = [
         {"ids": ids, "max_tokens": 20, "stop": [stop]},
         {"ids": begun, "max_tokens": 3, "stop": [stop]},

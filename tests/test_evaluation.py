@@ -1,6 +1,7 @@
 """Evaluation: methods as records, shards that are never made twice, tables from the records."""
 
 import asyncio
+import copy
 import json
 from dataclasses import replace
 
@@ -9,13 +10,23 @@ import pytest
 from scripted import ScriptedEngine, char_chat, random_traces, script
 from synthetic_records import synthetic_records
 
+from s1lib.chat import ChatFormat
 from s1lib.evaluation import accuracy, audit
 from s1lib.evaluation.benchmarks import Problem
-from s1lib.evaluation.methods import Direct, Forcing, Sampling
+from s1lib.evaluation.methods import (
+    ClassConditional,
+    Direct,
+    Forcing,
+    Sampling,
+    StepConditional,
+    TokenConditional,
+    TreeSearch,
+)
 from s1lib.evaluation.model_methods import methods_for
 from s1lib.evaluation.run import EvaluatedModel, decode, evaluate, run_benchmark, write_records
+from s1lib.keeping.hashes import hash_of_model
 from s1lib.profile import Benchmark, EngineSettings, Evaluation, Profile, load_profile
-from s1lib.thinking.budget import Budget
+from s1lib.thinking.budget import Budget, BudgetError
 from s1lib.thinking.thinker import Thinker
 
 CHAT = char_chat()
@@ -38,6 +49,7 @@ SHARED = {
     "gold",
     "engine",
     "extracted",
+    "read_by",
     "correct",
 }
 OWN = {
@@ -174,6 +186,9 @@ def test_rejection_takes_the_first_sample_that_fits_and_says_when_none_does(tmp_
             fitting = [
                 s for s in samples if s["finish"] == "natural" and s["thinking_tokens"] <= cap
             ]
+            spent = [min(sample["thinking_tokens"], cap + 1) for sample in samples]
+            tries = samples.index(fitting[0]) + 1 if fitting else len(samples)
+            assert row["spent_thinking_tokens"] == sum(spent[:tries]) >= row["thinking_tokens"]
             if fitting:
                 assert row["thinking"] == fitting[0]["thinking"] and row["finish"] == "natural"
             else:
@@ -228,6 +243,58 @@ def test_s1_gets_every_method_and_the_ablations_only_their_natural_stop():
     assert [method.problems for method in fewer] == [None, 5, 5]
 
 
+METHODS = (
+    Direct(20),
+    Forcing(POINTS, UNLIMITED),
+    Sampling(NATURAL, 1.0, votes=2, caps=(5, 59), tries=3),
+    TokenConditional((8,), NATURAL),
+    StepConditional((2,), NATURAL),
+    ClassConditional(NATURAL),
+    TreeSearch((1, 2), NATURAL, 1.0, "nowhere", "w0", "\n"),
+)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_one_prompt_longer_than_the_context_is_a_record_and_the_others_are_kept(
+    method, tmp_path, monkeypatch
+):
+    class Equal:
+        async def scores(self, question, paths):
+            return [0.5] * len(paths)
+
+    monkeypatch.setattr("s1lib.evaluation.methods._reward_model", lambda reference: Equal())
+    some, said = problems(10), []
+    some[3] = replace(some[3], question="a" * 600)
+    engine = ScriptedEngine(traces(5), max_context=400)
+    rows = run(method, engine, some, tmp_path / "a", log=said.append)
+    long = [row for row in rows if row["problem_id"] == "p3"]
+    assert {row["finish"] for row in long} == {"context"}
+    assert not any(row["correct"] or row["extracted"] or row["decoded_tokens"] for row in long)
+    assert not any(row["thinking"] or row["answer"] for row in long)
+    assert all(row["prompt_tokens"] > 600 for row in long)
+    assert "1 prompt(s) leave no room" in said[0] and said[0].endswith("p3")
+    assert len(said) == 2  # the other line is the shard's own
+
+    # The same rows as any other problem has, and the others are what they are without it.
+    runs = [(row["method"], row["parameters"], row["sample"]) for row in long]
+    assert runs == [
+        (row["method"], row["parameters"], row["sample"])
+        for row in rows
+        if row["problem_id"] == "p0"
+    ]
+    others = run(method, engine, [p for p in some if p.id != "p3"], tmp_path / "b")
+    assert [row for row in rows if row["problem_id"] != "p3"] == others
+
+
+def test_an_answer_that_no_prompt_leaves_room_for_is_refused(tmp_path):
+    with pytest.raises(BudgetError, match="do not fit the engine's context of 30"):
+        run(
+            Forcing(POINTS, UNLIMITED),
+            ScriptedEngine(traces(5), max_context=30),
+            directory=tmp_path,
+        )
+
+
 # ---- shards --------------------------------------------------------------------------------------
 
 
@@ -279,6 +346,51 @@ def test_finished_shards_need_no_engine_and_another_setting_never_takes_them(tmp
         assert engine.requests
 
 
+def test_another_chat_template_or_version_of_the_code_never_takes_a_finished_shard(
+    tmp_path, monkeypatch
+):
+    def asked() -> int:
+        run(Direct(8), engine := ScriptedEngine(traces(5)), problems(1), tmp_path)
+        return len(engine.requests)
+
+    assert (asked(), asked()) == (1, 0)
+    tokenizer = copy.deepcopy(CHAT.tokenizer)
+    tokenizer.chat_template = "<|im_start|>system\nBe brief.<|im_end|>\n" + tokenizer.chat_template
+    monkeypatch.setattr("test_evaluation.CHAT", ChatFormat(tokenizer))
+    assert (asked(), asked()) == (1, 0)
+    monkeypatch.setattr("s1lib.evaluation.run.METHODS_VERSION", 0)
+    assert (asked(), asked()) == (1, 0)
+
+
+def test_outputs_that_were_moved_are_not_decoded_again(tmp_path, monkeypatch):
+    class Equal:
+        async def scores(self, question, paths):
+            return [0.5] * len(paths)
+
+    def searched(home, engine=None) -> list[dict]:
+        reward = home / "00_toy_universe" / "models" / "reward"
+        weights = hash_of_model(str(reward))
+        method = TreeSearch((1, 2), NATURAL, 1.0, str(reward), weights, "\n")
+        return run(method, engine, problems(2), home / "04_evaluation" / "shards")
+
+    monkeypatch.setattr("s1lib.evaluation.methods._reward_model", lambda reference: Equal())
+    (tmp_path / "outputs" / "00_toy_universe" / "models" / "reward").mkdir(parents=True)
+    (tmp_path / "outputs" / "00_toy_universe" / "models" / "reward" / "config.json").write_text(
+        "{}"
+    )
+    rows = searched(tmp_path / "outputs", ScriptedEngine(traces(5)))
+    (tmp_path / "outputs").rename(tmp_path / "moved")
+    assert searched(tmp_path / "moved") == rows  # opening an engine on "nowhere" would fail
+    (tmp_path / "moved" / "00_toy_universe" / "models" / "reward" / "config.json").write_text("{ }")
+    searched(tmp_path / "moved", engine := ScriptedEngine(traces(5)))
+    assert engine.requests
+
+
+def test_a_record_names_the_rule_that_read_its_answer(tmp_path):
+    rows = run(Forcing(POINTS, UNLIMITED), ScriptedEngine(traces(5)), directory=tmp_path)
+    assert {row["read_by"] is not None for row in rows if row["extracted"] is not None} == {True}
+
+
 def test_a_truncated_shard_is_set_aside_and_made_again(tmp_path):
     rows = run(Forcing(POINTS[:2], UNLIMITED), ScriptedEngine(traces(5)), directory=tmp_path)
     (path,) = tmp_path.iterdir()
@@ -322,8 +434,21 @@ def test_all_methods_and_benchmarks_of_a_model_end_in_files_of_their_own(tmp_pat
 def test_every_run_of_every_method_has_its_own_setting_in_words():
     table = accuracy.frame(synthetic_records(problems=1, samples=2, benchmarks=("hard",)))
     runs = table.drop_duplicates(["model", "method", "setting"])
-    assert len(runs) == len(table.assign(parameters=table["parameters"].map(str)).drop_duplicates(["model", "method", "parameters"]))
-    assert {"direct", "natural stop", "budget 32", "limit 32", "2 × nothing", "cap 60", "8 steps", "asked for long"} <= set(runs["setting"])
+    assert len(runs) == len(
+        table.assign(parameters=table["parameters"].map(str)).drop_duplicates(
+            ["model", "method", "parameters"]
+        )
+    )
+    assert {
+        "direct",
+        "natural stop",
+        "budget 32",
+        "limit 32",
+        "2 × nothing",
+        "cap 60",
+        "8 steps",
+        "asked for long",
+    } <= set(runs["setting"])
 
 
 def test_tables_count_every_record_once_and_name_what_could_not_be_read(tmp_path):
@@ -331,8 +456,12 @@ def test_tables_count_every_record_once_and_name_what_could_not_be_read(tmp_path
     table = accuracy.frame(rows)
     runs = accuracy.by_run(table)
     assert list(runs["setting"]) == ["budget 8", "natural stop", "1 × Wait", "2 × Wait", "1 × Hmm"]
-    assert (runs["n"] == 3).all() and runs["decoded_tokens"].sum() == sum(row["decoded_tokens"] for row in rows)
-    assert (runs["accuracy"][0], runs["low"][0]) == (0, 0) and runs["high"][0] == pytest.approx(56.1, abs=0.1)
+    assert (runs["n"] == 3).all() and runs["decoded_tokens"].sum() == sum(
+        row["decoded_tokens"] for row in rows
+    )
+    assert (runs["accuracy"][0], runs["low"][0]) == (0, 0) and runs["high"][0] == pytest.approx(
+        56.1, abs=0.1
+    )
     lost = audit.unread(table)
     assert lost["unread"].sum() == sum(row["extracted"] is None for row in rows) > 0
     examples = audit.unread_examples(table.assign(answer="<script>"))
@@ -351,16 +480,42 @@ def test_both_readings_of_a_choice_stand_side_by_side():
         "finish": "natural",
     }
     answers = [("A", "A"), (None, "A"), (None, "B"), ("B", "A")]
-    table = pd.DataFrame([{**fixed, "extracted": found, "gold": gold, "correct": found == gold} for found, gold in answers])
+    table = pd.DataFrame(
+        [
+            {**fixed, "extracted": found, "gold": gold, "correct": found == gold}
+            for found, gold in answers
+        ]
+    )
     row = audit.choice_readings(table).iloc[0]
-    assert (row["n"], row["ours"], row["official"], row["difference"], row["no letter, %"]) == (4, 25, 50, 25, 50)
+    assert (row["n"], row["ours"], row["official"], row["difference"], row["no letter, %"]) == (
+        4,
+        25,
+        50,
+        25,
+        50,
+    )
 
 
 def test_disputed_answers_are_those_whose_text_and_grade_disagree():
-    rows = [("7", "7", True), ("07", "7", True), ("7 apples", "7", False), ("8", "7", False), ("07", "7", True), (None, "7", False)]
-    table = pd.DataFrame([{"benchmark": "b", "extracted": found, "gold": gold, "correct": right} for found, gold, right in rows])
+    rows = [
+        ("7", "7", True),
+        ("07", "7", True),
+        ("7 apples", "7", False),
+        ("8", "7", False),
+        ("07", "7", True),
+        (None, "7", False),
+    ]
+    table = pd.DataFrame(
+        [
+            {"benchmark": "b", "extracted": found, "gold": gold, "correct": right}
+            for found, gold, right in rows
+        ]
+    )
     shown = audit.disputed(table)
-    assert shown[["extracted", "correct", "records"]].values.tolist() == [["07", True, 2], ["7 apples", False, 1]]
+    assert shown[["extracted", "correct", "records"]].values.tolist() == [
+        ["07", True, 2],
+        ["7 apples", False, 1],
+    ]
 
 
 def test_what_was_decoded_side_by_side_is_read_and_not_decoded_again(

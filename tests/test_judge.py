@@ -12,6 +12,7 @@ from samples import sample
 from scripted import char_chat
 
 from s1lib.assistants.assistant import TRIES
+from s1lib.assistants.replies import AssistantError
 from s1lib.curation.difficulty import accuracy, judged, solved_by, teacher_attempts, unsolved
 from s1lib.curation.judge import verdict, verdicts_of
 from s1lib.engines.protocol import Completion
@@ -70,6 +71,22 @@ def test_a_judge_that_says_neither_is_asked_again_then_set_aside_and_reported(tm
         )
         assert again == found and server.requests.total() == before
     assert said[0] == "judge: 1 of 3 attempts set aside, no reply that ends in Yes or No in 3 tries"
+
+
+@pytest.mark.parametrize(
+    ("replies", "shows"),
+    [
+        (lambda prompt, body: "Well, **perhaps**\nso", r"'Well, \*\*perhaps\*\*"),
+        (lambda prompt, body: ("much thought", ""), "''"),
+        (lambda prompt, body: 413, "status 413"),
+    ],
+)
+def test_a_judge_of_whom_no_reply_can_be_read_ends_the_run_in_one_line(tmp_path, replies, shows):
+    items = [("q", f"attempt {number}", "reference") for number in range(3)]
+    says = rf"tested: no reply to any of 3 prompts can be read, for example .*{shows}"
+    with ChatServer(replies) as server, pytest.raises(AssistantError, match=says) as error:
+        with_assistant(server.settings(), tmp_path / "j.jsonl", lambda a: verdicts_of(a, items))
+    assert "\n" not in str(error.value)
 
 
 def test_the_judge_sees_problem_attempt_and_reference_whatever_braces_they_hold(tmp_path):

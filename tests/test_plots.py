@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from s1lib.drawing import labels, plots
+from s1lib.drawing.bubbles import bubbles
 
 
 @pytest.fixture(autouse=True)
@@ -129,3 +130,24 @@ def test_a_table_is_latex_that_prints_its_cells_as_they_are(tmp_path):
         r"\bottomrule",
         r"\end{tabular}",
     ]
+
+
+def test_an_empty_table_is_saved_and_shown_as_its_head(tmp_path):
+    table = pd.DataFrame(columns=["method", "accuracy", "p"])
+    shown = plots.save_table(table, tmp_path / "table3")
+    assert shown.empty and list(shown.columns) == ["method", "accuracy, %", "p"]
+    assert (tmp_path / "table3.csv").read_text() == "method,accuracy,p\n"
+    head = ["| method | accuracy, % | p |", "| --- | --- | --- |"]
+    assert (tmp_path / "table3.md").read_text().splitlines() == head
+    assert r"method & accuracy, \% & p \\" in (tmp_path / "table3.tex").read_text()
+
+
+@pytest.mark.parametrize("columns", [0, 1])
+def test_a_figure_without_anything_to_show_is_saved_and_says_so(tmp_path, columns):
+    fig, axes = plots.panels(columns)
+    assert len(axes) == columns
+    for ax in axes:
+        bubbles(pd.DataFrame({"domain": [], "selected": []}), ax)
+    plots.save_figure(fig, tmp_path / "figure", pd.DataFrame(columns=["domain"]))
+    said = "n/a: no domains" if columns else "n/a: not run in this profile"
+    assert [text.get_text() for text in fig.axes[0].texts] == [said]

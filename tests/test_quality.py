@@ -105,8 +105,8 @@ def test_a_pool_without_rejects_has_an_empty_table():
 
 
 def pool(broken_rate: float) -> list[Sample]:
-    settings = Universe(pool_size=300, benchmark_size=20, max_steps=6, broken_rate=broken_rate)
-    return [Sample(**row) for row in make_pool(settings, draw_benchmarks(settings))]
+    universe = Universe(pool_size=300, benchmark_size=20, max_steps=6, broken_rate=broken_rate)
+    return [Sample(**row) for row in make_pool(universe, draw_benchmarks(universe))]
 
 
 def test_sound_traces_of_the_toys_teacher_are_all_kept():
@@ -136,3 +136,11 @@ def test_every_fault_of_the_toys_teacher_is_found():
 def test_filtering_is_idempotent():
     kept = filter_quality(pool(0.5)).kept
     assert filter_quality([dataclasses.replace(s) for s in kept]).kept == kept
+
+
+@pytest.mark.parametrize("token", ["<|im_start|>", "<|im_end|>", "<|endoftext|>"])
+@pytest.mark.parametrize("column", ["question", "trace", "attempt"])
+def test_a_sample_that_spells_a_control_token_is_dropped_for_that(token, column):
+    spelled = sample("a", **{column: f"What does {token} do? 73"})
+    assert broken_rule(spelled) == "control token"
+    assert broken_rule(spelled, rules="official") is None

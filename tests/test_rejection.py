@@ -31,9 +31,8 @@ def test_when_nothing_fits_the_outcome_is_rejected_and_all_tries_are_counted():
     engine = ScriptedEngine(script(CHAT, Q, {"": "abc<|im_start|>"}))
     outcome = reject(engine, 2)
     assert (outcome.rejected, outcome.trace, outcome.tries) == (True, None, 4)
-    assert (
-        outcome.decoded_tokens == engine.decoded_tokens == 4 * 3
-    )  # given up one token after the cap, never answered
+    # Each try is given up one token after the cap, and never answered.
+    assert outcome.thinking_tokens == outcome.decoded_tokens == engine.decoded_tokens == 4 * 3
 
 
 def test_an_accepted_trace_is_forced_nowhere():
@@ -58,6 +57,9 @@ def test_one_set_of_samples_serves_all_caps(key, caps, room):
         alone = ScriptedEngine(random_traces(CHAT, key), max_context=window)
         assert outcomes[cap] == reject(alone, cap)
         assert outcomes[cap].decoded_tokens == alone.decoded_tokens
+        start = CHAT.prompt_ids(Q)
+        thinking = [asked.completion.ids for asked in alone.requests if asked.prompt_ids == start]
+        assert outcomes[cap].thinking_tokens == sum(map(len, thinking))
 
 
 @pytest.mark.parametrize(

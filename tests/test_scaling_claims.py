@@ -5,9 +5,10 @@ import pytest
 from synthetic_records import synthetic_records
 
 from s1lib.scaling import claimed_effects, effects
-from s1lib.scaling.claims import MARGIN, claims, claims_table, verdict
+from s1lib.scaling.claims import MARGIN, claims
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.records import records_from
+from s1lib.scaling.verdicts import claims_table, verdict
 from s1lib.scaling.vote_curve import vote_curve
 
 VOTES = (1, 2, 4, 8)
@@ -138,6 +139,11 @@ def test_what_no_record_shows_is_not_available_with_the_reason():
     row = declared(claims_table(records_from(rows), resamples=50), "Token-conditional")
     assert row["verdict"] == "n/a" and np.isnan(row["effect"])
     assert row["note"] == "no records of method token_conditional with a limit"
+
+
+def test_a_profile_without_votes_leaves_that_claim_open(records):
+    row = declared(claims_table(records, votes=(), resamples=50), "majority vote")
+    assert (row["verdict"], row["note"]) == ("n/a", "no votes in this profile")
 
 
 def test_a_missing_benchmark_leaves_its_claims_open_and_is_named():

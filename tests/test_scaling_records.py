@@ -31,7 +31,7 @@ def folder(profile, rows):
 
 
 def test_scaling_reads_records_without_torch_or_an_engine():
-    names = "claims figures accuracy_tables control_tables training_tables further_tables"
+    names = "verdicts figures accuracy_tables control_tables training_tables further_tables"
     modules = ", ".join(f"s1lib.scaling.{name}" for name in names.split())
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -150,6 +150,49 @@ def test_figures_and_tables_survive_what_is_missing(rows, change, tmp_path):
         assert "note" not in shown or shown["note"][missing].ne("n/a").all()
 
 
+def test_a_profile_without_conditional_models_says_so_above_the_papers_rows(rows):
+    some = records_from(row for row in rows if "conditional" not in row["method"])
+    for make in (
+        control_tables.token_table,
+        control_tables.step_table,
+        control_tables.class_table,
+    ):
+        table = make(some)
+        assert table["source"].to_list()[:2] == ["this run", "paper"]
+        assert table["benchmark"][0] == "not run in this profile" and table["accuracy"][1:].any()
+
+
+def test_a_profile_without_votes_or_strings_has_empty_tables_and_no_error(rows, tmp_path):
+    some = records_from(row for row in rows if row["method"] != "majority")
+    strings = accuracy_tables.strings_table(some, strings=(), resamples=20)
+    data = points.parallel_points(records_from(rows), ())
+    for table in (strings, data):
+        plots.save_table(table, tmp_path / "table")
+    assert strings.empty and not data["series"].str.startswith("majority").any()
+    _, axes = plots.panels(3)
+    figures.each(figures.differences, strings, axes, some.benchmarks, name="string")
+    assert "nothing to compare" in texts(axes[0])
+
+
+def test_rejection_counts_the_accepted_trace_and_all_tries_where_records_have_both(rows):
+    spent = [
+        {**row, "spent_thinking_tokens": 3 * row["thinking_tokens"] + 100}
+        if row["method"] == "rejection"
+        else row
+        for row in rows
+    ]
+    assert "spent_thinking_tokens" not in points.rejection_points(records_from(rows))
+    data = points.rejection_points(records_from(spent)).query("source == 'this run'")
+    own = [row for row in spent if row["method"] == "rejection" and row["benchmark"] == "hard"]
+    own = [row for row in own if row["parameters"]["cap"] == 60]
+    point = data.query("benchmark == 'hard' and label == 'cap 60'").set_index("series")
+    tries = point["spent_thinking_tokens"]["all, rejected = wrong"]
+    assert tries == pytest.approx(np.mean([row["spent_thinking_tokens"] for row in own]))
+    assert (data["spent_thinking_tokens"] > data["thinking_tokens"]).all()
+    _, axes = plots.panels(1)
+    assert "accepted trace" in figures.rejection(data, axes[0]).get_xlabel()
+
+
 def test_an_empty_panel_says_why(rows):
     drawn = {
         name: axes

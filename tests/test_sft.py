@@ -64,7 +64,7 @@ def weights(directory) -> dict[str, torch.Tensor]:
     return AutoModelForCausalLM.from_pretrained(directory).state_dict()
 
 
-# ---- data --------------------------------------------------------------------------------------------------------------
+# ---- data ----------------------------------------------------------------------------------------
 
 
 def test_an_example_is_prompt_and_completion_in_the_s1_format(tokenizer):
@@ -82,7 +82,8 @@ def test_samples_over_the_limit_are_listed_and_never_cut(tokenizer):
     assert len(training_set(SAMPLES, chat, max_length=longest)) == len(SAMPLES)
     with pytest.raises(
         SFTDataError,
-        match=rf"^6 samples \(1 \({longest}\), 3 .* longer than sft.max_length = {longest - 1} tokens",
+        match=rf"^6 samples \(1 \({longest}\), 3 .* longer than "
+        rf"sft.max_length = {longest - 1} tokens",
     ):
         training_set(SAMPLES, chat, max_length=longest - 1)
 
@@ -119,10 +120,8 @@ def test_samples_over_the_limit_may_be_dropped_and_that_is_said(profile, tmp_pat
     assert train(SAMPLES, profile=dropping, name="s1", out=tmp_path / "s1", log=said.append)[
         "examples"
     ] == len(kept)
-    assert (
-        f"s1: {len(SAMPLES) - len(kept)} samples longer than sft.max_length = {limit} tokens are left out"
-        in said
-    )
+    dropped = f"s1: {len(SAMPLES) - len(kept)} samples longer than sft.max_length = {limit} tokens"
+    assert f"{dropped} are left out" in said
 
 
 def test_a_sample_without_a_trace_and_an_empty_set_are_refused(tokenizer):
@@ -167,7 +166,7 @@ def test_batches_hold_examples_of_similar_length_in_random_order():
     )
 
 
-# ---- the loss mask -----------------------------------------------------------------------------------------------------
+# ---- the loss mask -------------------------------------------------------------------------------
 
 
 def test_the_loss_is_on_the_trace_and_answer_alone_end_of_turn_included(tokenizer, profile):
@@ -232,7 +231,7 @@ def test_a_batch_that_micro_batches_cannot_make_up_is_refused(profile, tmp_path)
         train(SAMPLES, profile=Profile("p", sft=uneven), name="s1", out=tmp_path / "s1", log=quiet)
 
 
-# ---- training ----------------------------------------------------------------------------------------------------------
+# ---- training ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -375,7 +374,7 @@ def test_a_loss_that_is_not_a_number_stops_training_and_says_where(profile, tmp_
     assert read_training(tmp_path / "s1") is None
 
 
-# ---- tables ------------------------------------------------------------------------------------------------------------
+# ---- tables --------------------------------------------------------------------------------------
 
 
 def test_the_table_of_trainings_and_the_logs_name_every_model(trained):

@@ -24,7 +24,8 @@ def test_the_32b_model_has_the_published_number_of_parameters():
 def test_another_model_without_a_local_config_is_refused():
     with pytest.raises(
         PlanError,
-        match=r"no architecture known for other/model: fetch it, or give sft\.base as a local directory",
+        match=r"no architecture known for other/model: fetch it, "
+        r"or give sft\.base as a local directory",
     ):
         architecture("other/model")
 
@@ -86,8 +87,10 @@ def test_a_plan_that_does_not_fit_is_refused_with_the_changes_that_fit(pretend):
         )
     )
     assert refused(plan_of(8)) == (
-        "does not fit: 100.0 GiB per GPU, and 8 of 74.5 must stay free; set sft.offload: true (40.0 GiB per GPU, 488 GiB of host memory "
-        "in all); or set sft.optim: adamw_torch_8bit and sft.activation_offloading: true (60.0 GiB per GPU), no longer the paper's training"
+        "does not fit: 100.0 GiB per GPU, and 8 of 74.5 must stay free; "
+        "set sft.offload: true (40.0 GiB per GPU, 488 GiB of host memory in all); "
+        "or set sft.optim: adamw_torch_8bit and sft.activation_offloading: true "
+        "(60.0 GiB per GPU), no longer the paper's training"
     )
 
 

@@ -15,7 +15,7 @@ from s1lib.hardware.base_model import TrainingError
 from s1lib.keeping.files import read_jsonl
 from s1lib.profile import SFT, Profile
 from s1lib.sft.loss_mask import loss_mask
-from s1lib.sft.train import train
+from s1lib.sft.train import train, train_in_processes
 
 
 @pytest.fixture
@@ -51,13 +51,12 @@ def test_a_failure_in_one_of_several_processes_is_one_line(settings, tmp_path):
         TrainingError,
         match=r"batch_size = 4 is no multiple of sft\.micro_batch_size = 3 on 2 processes$",
     ):
-        run(dataclasses.replace(settings, processes=2, micro_batch_size=3), tmp_path / "s1")
+        uneven = Profile("p", sft=dataclasses.replace(settings, processes=2, micro_batch_size=3))
+        train_in_processes(SAMPLES, profile=uneven, name="s1", out=tmp_path / "s1")
 
 
 @pytest.mark.skipif(not RANKS.exists(), reason="needs ../shared/data/qwen.tiktoken")
-def test_with_qwens_own_template_the_mask_is_the_assistants_turn(
-    settings,
-):
+def test_with_qwens_own_template_the_mask_is_the_assistants_turn(settings):
     tokenizer = qwen_tokenizer()
     trace = "Let x = 3.\n\nThen \\frac{1}{2} of 12 is 6… wait, α ≠ β. 漢字"
     mask = loss_mask(
@@ -65,49 +64,12 @@ def test_with_qwens_own_template_the_mask_is_the_assistants_turn(
         tokenizer,
         settings,
     )
-    prompt = [
-        IM_START,
-        "system",
-        "\n",
-        "You",
-        " are",
-        " Q",
-        "wen",
-        ",",
-        " created",
-        " by",
-        " Alibaba",
-        " Cloud",
-        ".",
-    ]
-    prompt += [
-        " You",
-        " are",
-        " a",
-        " helpful",
-        " assistant",
-        ".",
-        IM_END,
-        "\n",
-        IM_START,
-        "user",
-        "\n",
-        "What",
-        " is",
-        " ",
-        "2",
-        "+",
-        "2",
-        "?\n\n",
-        "Give",
-        " a",
-        " number",
-        ".",
-        IM_END,
-        "\n",
-        IM_START,
-    ]
-    prompt += ["assistant", "\n"]
+    system = (
+        "\n|You| are| Q|wen|,| created| by| Alibaba| Cloud|.| You| are| a| helpful| assistant|."
+    )
+    user = "\n|What| is| |2|+|2|?\n\n|Give| a| number|."
+    prompt = [IM_START, "system", *system.split("|"), IM_END, "\n"]
+    prompt += [IM_START, "user", *user.split("|"), IM_END, "\n", IM_START, "assistant", "\n"]
     assert [text for text, trained in mask if not trained] == prompt
     completion = [text for text, trained in mask[len(prompt) :] if trained]
     assert len(completion) == len(mask) - len(prompt)
@@ -144,7 +106,8 @@ def test_eight_bit_states_learn_as_float32_ones_do(settings, tmp_path):
 def test_eight_bit_states_without_their_package_are_refused(settings, tmp_path):
     with pytest.raises(
         TrainingError,
-        match=r"sft\.optim: adamw_torch_8bit needs the package torchao: pip install torchao==0\.18\.0",
+        match=r"sft\.optim: adamw_torch_8bit needs the package torchao: "
+        r"pip install torchao==0\.18\.0",
     ):
         run(dataclasses.replace(settings, optim="adamw_torch_8bit"), tmp_path / "s1")
 

@@ -34,7 +34,7 @@ PUBLISHED = {
         "LiveCodeBench/release_v1",
     ],
     "metadata": ["{}"] * 4,
-    "thinking_trajectories": [["I think"], ["first", "second"], None, []],
+    "thinking_trajectories": [["I think"], ["first\nsecond"], None, []],
     "attempt": ["2", "it holds", "B", None],
 }
 
@@ -203,7 +203,9 @@ def test_test_sets_are_read_by_path_or_by_an_entry(tmp_path, monkeypatch):
             "Incorrect Answer 3",
         )
     }
-    write(tmp_path / "hub" / "gpqa_diamond.csv", {"Question": ["Hard?"], **options})
+    # The entry of the hub's table says that it has 198 rows.
+    rows = {name: cells * 198 for name, cells in {"Question": ["Hard?"], **options}.items()}
+    write(tmp_path / "hub" / "gpqa_diamond.csv", rows)
     hub = str(tmp_path / "hub")
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: hub)
     assert (
@@ -325,16 +327,17 @@ def test_what_the_hub_does_not_give_says_why_and_the_way_out(monkeypatch):
 
 
 def test_a_fetched_repository_needs_no_network(tmp_path, monkeypatch):
-    write(tmp_path / "data" / "train-00000.parquet", PUBLISHED)
+    # The entry of the hub's table says that it has 1,000 rows.
+    write(tmp_path / "data" / "train-00000.parquet", {k: v * 250 for k, v in PUBLISHED.items()})
     asked = []
 
-    def cached(name, *, revision, repo_type, local_files_only=False):
+    def cached(name, *, revision, repo_type, local_files_only=False, **_):
         asked.append((name, revision, repo_type, local_files_only))
         return str(tmp_path)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", cached)
-    assert len(quiet("simplescaling/data_ablation_full59K@abc123")) == 4
-    assert asked[0] == ("simplescaling/data_ablation_full59K", "abc123", "dataset", True) and all(
+    assert len(quiet("simplescaling/s1K@abc123")) == 1000
+    assert asked[0] == ("simplescaling/s1K", "abc123", "dataset", True) and all(
         local for *_, local in asked
     )
 

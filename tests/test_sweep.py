@@ -101,9 +101,8 @@ def test_a_grid_is_thought_through_once(key, budgets, waits):
         tuple(trace.prompt_ids + trace.thinking_ids + trace.closing_ids) for trace in swept.values()
     }
     asked = [tuple(request.prompt_ids) for request in engine.requests]
-    assert (
-        len(asked) == len(set(asked)) == len(alone.requests) - 1 + len(answers)
-    )  # the furthest point's thinking, and each answer once
+    # The furthest point's thinking, and each answer once.
+    assert len(asked) == len(set(asked)) == len(alone.requests) - 1 + len(answers)
     thinking = sum(
         request.completion.decoded_tokens
         for request in engine.requests

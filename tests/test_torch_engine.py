@@ -135,9 +135,8 @@ def test_any_mixture_of_requests_gets_what_the_protocol_says(data):
         st.lists(
             st.fixed_dictionaries(
                 {
-                    "ids": st.builds(
-                        prompt, st.integers(0, 3), st.integers(1, 40)
-                    ),  # few seeds: many share a prefix
+                    # Few seeds, so that many share a prefix.
+                    "ids": st.builds(prompt, st.integers(0, 3), st.integers(1, 40)),
                     "max_tokens": st.integers(0, 12),
                     "stop": st.lists(
                         st.lists(tokens, min_size=1, max_size=2).map(tuple), max_size=8
@@ -242,6 +241,12 @@ def test_min_tokens_bans_the_id_that_would_complete_a_stop():
     )
     assert done == greedy(ids, 20, [one, two], 6)
     assert text[0] not in done.ids[:6] and len(done.ids) >= 6
+
+
+def test_a_stop_id_outside_the_tokenizer_is_never_there_and_does_no_harm():
+    request = {"ids": prompt(1), "max_tokens": 9, "min_tokens": 4}
+    outside = [(VOCABULARY,), (VOCABULARY + 7,), (10**6,), (-1,)]
+    assert run(make_engine(), {**request, "stop": outside}) == [greedy(prompt(1), 9)]
 
 
 def test_no_tokens_asked_for_none_decoded():
@@ -510,20 +515,45 @@ def damage(directory, what):
         save_file(tensors, weights, {"format": "pt"})
     elif what == "no config":
         (directory / "config.json").unlink()
+    elif what == "null config":
+        (directory / "config.json").write_text("null")
+    elif what == "config of no model":
+        (directory / "config.json").write_text("{}")
     elif what == "no tokenizer":
         (directory / "tokenizer.json").unlink()
     elif what == "bad tokenizer":
         (directory / "tokenizer.json").write_text("{")
 
 
-@pytest.mark.parametrize(
-    "what", ["gone", "cut", "empty", "one missing", "no config", "no tokenizer", "bad tokenizer"]
-)
+DAMAGES = {
+    "gone": "no file named model.safetensors",
+    "cut": "SafetensorError",
+    "empty": "SafetensorError",
+    "one missing": "lacks 1 of the model's weights",
+    "no config": "",
+    "null config": "",
+    "config of no model": "model_type",
+    "no tokenizer": "has no tokenizer: save one beside the model",
+    "bad tokenizer": "",
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_checkpoint_is_one_clear_line(checkpoint, what):
     damage(checkpoint, what)
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(EngineError, match=r"write|save") as caught:
         open_engine(checkpoint, EngineSettings(), device="cpu")
     assert str(checkpoint) in str(caught.value) and "\n" not in str(caught.value)
+    assert DAMAGES[what] in str(caught.value)
+
+
+def test_a_checkpoint_of_bin_weights_is_read(checkpoint):
+    expected = open_engine(checkpoint, EngineSettings(), device="cpu")
+    torch.save(load_file(checkpoint / "model.safetensors"), checkpoint / "pytorch_model.bin")
+    (checkpoint / "model.safetensors").unlink()
+    engine = open_engine(checkpoint, EngineSettings(), device="cpu")
+    request = {"ids": [1, 2, 3], "max_tokens": 5}
+    assert run(engine, request) == run(expected, request)
 
 
 def test_a_directory_that_is_not_there_and_an_unknown_engine_say_so(tmp_path):

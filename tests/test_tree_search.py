@@ -79,6 +79,10 @@ def test_as_many_traces_end_as_the_width_and_each_has_an_answer_phase(key, width
             else text.endswith("<|im_start|>answer\nFinal Answer:")
         )
     assert tree.decoded_tokens == engine.decoded_tokens == tree.best.decoded_tokens
+    steps = [r for r in engine.requests if r.stop != CHAT.answer_stops]
+    sampled = [[*r.completion.ids, *(r.completion.stop or ())] for r in steps]
+    delimiters = [stop[0] for stop in CHAT.thinking_stops]
+    assert tree.thinking_tokens == sum(token not in delimiters for ids in sampled for token in ids)
 
 
 def test_children_continue_their_parent_and_a_step_ends_at_the_separator():
@@ -128,6 +132,59 @@ def test_the_answer_with_the_largest_sum_of_rewards_wins():
         if firsts == ["a", "b", "b"]:
             return
     raise AssertionError("no seed gave the case that this is about")
+
+
+def test_a_tree_of_width_1_counts_the_tokens_of_its_trace():
+    for key in range(30):
+        tree = search(ScriptedEngine(random_traces(CHAT, key)), 1)
+        assert tree.thinking_tokens == tree.best.thinking_tokens
+        assert tree.answer_tokens == len(tree.best.answer_ids)
+
+
+def test_rewards_of_one_value_in_several_spellings_add_up():
+    texts = ["Answer: 1.0", "Answer: 1", "Answer: 2"]
+
+    def policy(ids, seed):
+        text = CHAT.decode(list(ids[len(CHAT.prompt_ids("Q")) :]))
+        if "answer" in text:
+            full = texts["abc".index(text[0])] + "<|im_end|>"
+            return CHAT.encode(full[len(text.split("answer")[1]) :])[:1]
+        return CHAT.encode("<|im_start|>" if text else "abc"[seed % 3])
+
+    class Fixed:
+        async def scores(self, question, paths):
+            return [{"a": 0.5, "b": 0.6, "c": 0.9}[path[-1][0]] for path in paths]
+
+    for seed in range(60):
+        engine = ScriptedEngine(policy)
+        tree = search(engine, 3, Budget(max_thinking=20, answer_tokens=30), Fixed(), seed=seed)
+        if sorted(CHAT.decode(trace.thinking_ids)[0] for trace, _ in tree.leaves) == [
+            "a",
+            "b",
+            "c",
+        ]:
+            assert tree.best.texts(CHAT)[1] == "Answer: 1"  # 0.5 + 0.6 > 0.9, and 0.6 is the best
+            return
+    raise AssertionError("no seed gave the case that this is about")
+
+
+def test_an_answer_that_cannot_be_read_never_wins():
+    class Worthless:
+        async def scores(self, question, paths):
+            return [0.0] * len(paths)
+
+    def policy(ids, seed):
+        text = CHAT.decode(list(ids[len(CHAT.prompt_ids("Q")) :]))
+        if "answer" in text:
+            full = "Answer: 1<|im_end|>" if text[0] == "a" else "none<|im_end|>"
+            return CHAT.encode(full[len(text.split("answer")[1]) :])[:1]
+        return CHAT.encode("<|im_start|>" if text else "a" if seed % 3 == 0 else "b")
+
+    for seed in range(20):
+        engine = ScriptedEngine(policy)
+        tree = search(engine, 4, Budget(max_thinking=20, answer_tokens=30), Worthless(), seed=seed)
+        answers = {trace.texts(CHAT)[1] for trace, _ in tree.leaves}
+        assert tree.best.texts(CHAT)[1] == min(answers)  # "Answer: 1" before "none"
 
 
 @pytest.mark.parametrize(

@@ -68,12 +68,35 @@ def test_a_sample_without_an_answer_never_wins():
 
 def test_sixty_four_votes_stay_exact():
     answers = [str(i % 7) for i in range(64)]
-    curve = expected_accuracy(
-        answers, [a == "0" for a in answers]
-    )  # "0" has 10 votes, the others 9
+    curve = expected_accuracy(answers, [a == "0" for a in answers])
+    # "0" has 10 votes, the others 9.
     assert curve[0] == pytest.approx(10 / 64)
     assert curve[-1] == pytest.approx(1.0)
     assert ((curve > 0) & (curve <= 1 + 1e-9)).all()
+
+
+VALUES = {"1/2": ["1/2", "0.5", r"\frac{1}{2}"], "3": ["3", "3.0", "03"], "4": ["4"], None: [None]}
+
+
+def test_a_value_in_several_spellings_is_one_candidate():
+    votes = ["1/2", "0.5", r"\frac{1}{2}", "3", "3"]
+    assert majority(votes) == "1/2"
+    assert expected_accuracy(votes, [True] * 3 + [False] * 2)[-1] == 1.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(list(VALUES)), min_size=1, max_size=8), st.randoms())
+def test_how_an_answer_is_spelled_changes_no_vote(values, random):
+    spelled = [random.choice(VALUES[value]) for value in values]
+    right = [value == "1/2" for value in values]
+    assert expected_accuracy(spelled, right) == pytest.approx(expected_accuracy(values, right))
+    winner = majority(values)
+    assert majority(spelled) in VALUES[winner]
+
+
+def test_spellings_of_one_value_with_unequal_grades_are_two_candidates():
+    curve = expected_accuracy(["1/2", "0.5", "3", "3"], [True, False, False, False])
+    assert curve[0] == pytest.approx(0.25) and curve[-1] == 0.0
 
 
 def test_equal_answers_with_unequal_grades_are_refused():

@@ -20,6 +20,7 @@ from typing import Literal, TypeVar
 
 import pandas as pd
 
+from s1lib.assistants.chat_payload import one_line
 from s1lib.assistants.endpoint import Endpoint
 from s1lib.assistants.local_model import LocalModel
 from s1lib.assistants.replies import AssistantError, NoReplyError, Reply, ReplyCache
@@ -205,19 +206,30 @@ async def ask_until(
 ) -> list[Read | None]:
     """What `read` makes of each reply, in the order of `prompts`.
 
-    A prompt is asked again, up to TRIES times in all, while that is None.
+    A prompt is asked again, up to TRIES times in all, while that is None. Raises AssistantError,
+    which shows a reply, when no reply at all can be read: what follows would be in vain.
     """
     found: list[Read | None] = [None] * len(prompts)
-    unread = list(range(len(prompts)))
+    unread, shown = list(range(len(prompts))), ""
     for again in range(TRIES):
         asked = [prompts[index] for index in unread]
         replies = await assistant.ask_all(asked, again=[again] * len(asked))
 
         # What got no reply at all was tried often enough by the endpoint's own retries.
         answered = {
-            i: each for i, each in zip(unread, replies, strict=True) if isinstance(each, Reply)
+            index: reply.text
+            for index, reply in zip(unread, replies, strict=True)
+            if isinstance(reply, Reply)
         }
-        for index, reply in answered.items():
-            found[index] = read(reply.text)
+        for index, text in answered.items():
+            found[index] = read(text)
+        shown = next(map(repr, answered.values()), str(replies[0]) if replies else shown)
         unread = [index for index in answered if found[index] is None]
+
+    if prompts and all(each is None for each in found):
+        raise AssistantError(
+            f"{assistant.settings.model}: no reply to any of {len(prompts):,} prompts can be read, "
+            f"for example {one_line(shown)}; name another model, or raise its max_tokens if "
+            "replies are cut"
+        )
     return found

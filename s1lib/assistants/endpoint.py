@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 from typing import Any
 
 import httpx
 
-from s1lib.assistants.replies import AssistantError, NoReplyError, Reply
+from s1lib.assistants.chat_payload import error_in, one_line, read_completion
+from s1lib.assistants.replies import AssistantError, NoReplyError, Reply, RetryableError
 from s1lib.profile import Assistant as AssistantSettings
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds between two tries; doubles each time
-REFUSED = (401, 403, 404)  # no later request fares better
-RETRYABLE = (408, 409, 429)  # of the 4xx; every other one says that the request is wrong
+REFUSED = (401, 402, 403, 404)  # no later request fares better
+RETRYABLE = (408, 409, 425, 429)  # of the 4xx; every other one says that the request is wrong
 
 
 class Endpoint:
@@ -26,7 +28,7 @@ class Endpoint:
 
     def __init__(self, settings: AssistantSettings) -> None:
         self.settings = settings
-        if not settings.url.startswith(("http://", "https://")):
+        if not _is_address(settings.url):
             raise AssistantError(
                 f"{settings.url!r} is not the url of an endpoint: write http://host:port/v1"
             )
@@ -35,6 +37,11 @@ class Endpoint:
             raise AssistantError(
                 f"the environment variable {settings.key} is not set: "
                 f"it must hold the key of {settings.url}"
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise AssistantError(
+                f"the environment variable {settings.key} holds characters that no key has: "
+                "write it again, without line breaks"
             )
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client: httpx.AsyncClient | None = None
@@ -45,10 +52,12 @@ class Endpoint:
     async def ask(self, prompt: str, *, max_tokens: int, temperature: float, seed: int) -> Reply:
         """The reply to one user turn.
 
-        A request that times out, finds no connection, is turned away (408, 409, 429, 5xx) or gets
-        something unreadable is repeated up to `retries` times. Raises NoReplyError when that was
-        not enough or the request itself is refused (400, 413, 422: too long, say), AssistantError
-        when every request would be (401, 403, 404) or none ever found a connection.
+        A request is repeated up to `retries` times when it times out, finds no connection, is
+        turned away (408, 409, 425, 429, 5xx), or gets what is empty or no chat completion. A status
+        that comes as an error in the body counts like any other.
+        Raises NoReplyError when that was not enough, when the request itself is refused (400, 413,
+        422: too long, say) and when its reply is withheld; AssistantError when every request would
+        be refused (401 to 404, a redirect) or none ever found a connection.
         """
         body = {
             "model": self.settings.model,
@@ -61,14 +70,17 @@ class Endpoint:
             for tries in range(1, self.settings.retries + 2):
                 await self._turn()
                 try:
-                    reply = self._reply(await self._post(body), tries)
+                    reply = read_completion(await self._post(body), tries=tries)
                     self._answered = True
                     return reply
-                except (httpx.HTTPError, ValueError) as error:
-                    reason, last = str(error) or type(error).__name__, error
+                except NoReplyError as error:
+                    raise NoReplyError(f"{self.settings.url}: {error}") from None
+                except (httpx.HTTPError, RetryableError) as error:
+                    reason, last = one_line(error) or type(error).__name__, error
                 if tries <= self.settings.retries:
                     growing = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1))
-                    await asyncio.sleep(_asked_pause(last) or growing * random.uniform(0.5, 1.0))
+                    asked = getattr(last, "pause", 0.0)
+                    await asyncio.sleep(asked or growing * random.uniform(0.5, 1.0))
         if isinstance(last, httpx.ConnectError) and not self._answered:
             raise AssistantError(
                 f"{self.settings.url} cannot be reached ({reason}): is it running?"
@@ -92,7 +104,8 @@ class Endpoint:
         self._next_turn = turn + 60 / self.settings.per_minute
         await asyncio.sleep(turn - now)
 
-    async def _post(self, body: dict) -> dict[str, Any]:
+    async def _post(self, body: dict) -> Any:
+        """The body of one answer that is no error; what it holds is not looked at yet."""
         if self._client is None:
             limits = httpx.Limits(max_connections=self.settings.concurrency)
             self._client = httpx.AsyncClient(
@@ -100,44 +113,41 @@ class Endpoint:
             )
         address = f"{self.settings.url.rstrip('/')}/chat/completions"
         response = await self._client.post(address, json=body)
-        status = response.status_code
-        if status in REFUSED:
+        reason = one_line(response.text) or response.reason_phrase
+        self._check(response.status_code, reason, pause=_asked_pause(response))
+        try:
+            payload = response.json()
+        except (ValueError, RecursionError):
+            raise RetryableError(f"an answer that is not JSON: {reason}") from None
+        if error := error_in(payload):
+            status, message = error
+            self._check(status or 200, message)
+            raise RetryableError(f"an error: {message}")
+        return payload
+
+    def _check(self, status: int, reason: str, *, pause: float = 0.0) -> None:
+        """Raise what a status that is no success means."""
+        if 200 <= status < 300:
+            return
+        if status in REFUSED or 300 <= status < 400:
             raise AssistantError(
-                f"{self.settings.url} refuses (status {status}): {_reason(response)}; "
-                "check url, model and key"
+                f"{self.settings.url} refuses (status {status}): {reason}; check url, model and key"
             )
         if 400 <= status < 500 and status not in RETRYABLE:
-            raise NoReplyError(f"{self.settings.url}: status {status}: {_reason(response)}")
-        response.raise_for_status()
-        return response.json()
-
-    @staticmethod
-    def _reply(answer: dict[str, Any], tries: int) -> Reply:
-        try:
-            choice, usage = answer["choices"][0], answer.get("usage") or {}
-            message = choice["message"]
-            thinking = message.get("reasoning_content") or message.get("reasoning") or ""
-            text, finish = message.get("content") or "", choice.get("finish_reason") or "stop"
-            tokens = [int(usage.get(f"{of}_tokens") or 0) for of in ("prompt", "completion")]
-        except (KeyError, IndexError, TypeError, AttributeError):
-            raise ValueError(f"not a chat completion: {str(answer)[:200]}") from None
-        if not thinking and "</think>" in text:
-            thinking, _, text = text.partition("</think>")
-            thinking = thinking.strip().removeprefix("<think>")
-        return Reply(_sound(text), _sound(thinking), finish, *tokens, tries=tries)
+            raise NoReplyError(f"status {status}: {reason}")
+        raise RetryableError(f"status {status}: {reason}", pause=pause)
 
 
-def _sound(text: str) -> str:
-    """Half a surrogate pair, which JSON may spell but no file can hold, becomes "?"."""
-    return text.encode("utf-8", "replace").decode().strip()
+def _is_address(url: str) -> bool:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.host)
 
 
-def _reason(response: httpx.Response) -> str:
-    return " ".join(response.text.split())[:200] or response.reason_phrase
-
-
-def _asked_pause(error: Exception) -> float:
+def _asked_pause(response: httpx.Response) -> float:
     """Seconds that a 429 or 503 asks to wait (Retry-After), 0 when it does not say."""
-    response = getattr(error, "response", None)
-    asked = response.headers.get("retry-after", "") if response is not None else ""
-    return min(float(asked), LONGEST_PAUSE) if asked.replace(".", "", 1).isdigit() else 0.0
+    asked = response.headers.get("retry-after", "")
+    seconds = re.fullmatch(r"\d+(\.\d+)?", asked, re.ASCII)
+    return min(float(asked), LONGEST_PAUSE) if seconds else 0.0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from s1lib.assistants.replies import NoReplyError, Reply
 from s1lib.chat import ChatFormat
-from s1lib.engines import open_engine
-from s1lib.engines.protocol import EngineError, Request
+from s1lib.engines import Request, open_engine
 from s1lib.profile import EngineSettings
 
 
@@ -24,30 +23,34 @@ class LocalModel:
         """The reply to one user turn.
 
         max_tokens: bounds thinking and answer together; a trace that it cuts has no answer.
-        Raises NoReplyError when the prompt is too long.
+        Raises NoReplyError for a prompt longer than the context, EngineError when the engine fails.
         """
-        ids = self.chat.prompt_ids(prompt, think=self.think)
-        sampling = {"temperature": temperature, "seed": seed}
-        try:
-            # Without thinking, this is the whole reply.
-            stops = self.chat.thinking_stops
-            request = Request(ids, max_tokens=max_tokens, stop=stops, **sampling)
-            first = await self.engine.complete(request)
-            text, used = self.chat.decode(first.ids).strip(), first.decoded_tokens
-            if not self.think:
-                return Reply(text, "", first.finish, len(ids), used)
-            if first.finish == "length" or used >= max_tokens:
-                return Reply("", text, "length", len(ids), used)
+        prompt = self.chat.prompt_ids(prompt, think=self.think)
+        context = self.engine.max_context
+        if len(prompt) >= context:
+            raise NoReplyError(
+                f"a prompt of {len(prompt)} tokens leaves no room in engine.max_context ({context}): "
+                "raise it"
+            )
 
-            # The answer gets the tokens that thinking left.
-            ids = [*ids, *first.ids, *self.chat.answer_start]
-            stops = self.chat.answer_stops
-            request = Request(ids, max_tokens=max_tokens - used, stop=stops, **sampling)
-            last = await self.engine.complete(request)
-        except EngineError as error:
-            raise NoReplyError(str(error)) from None
+        # Without thinking, this is the whole reply.
+        sampling = {"temperature": temperature, "seed": seed}
+        stops = self.chat.thinking_stops
+        request = Request(prompt, max_tokens=max_tokens, stop=stops, **sampling)
+        first = await self.engine.complete(request)
+        text, used = self.chat.decode(first.ids).strip(), first.decoded_tokens
+        if not self.think:
+            return Reply(text, "", first.finish, len(prompt), used)
+
+        # The answer gets the tokens that thinking left, of the limit and of the context.
+        thought = [*prompt, *first.ids, *self.chat.answer_start]
+        if first.finish == "length" or used >= max_tokens or len(thought) >= context:
+            return Reply("", text, "length", len(prompt), used)
+        stops = self.chat.answer_stops
+        request = Request(thought, max_tokens=max_tokens - used, stop=stops, **sampling)
+        last = await self.engine.complete(request)
         answer = self.chat.decode(last.ids).strip()
-        return Reply(answer, text, last.finish, len(ids), used + last.decoded_tokens)
+        return Reply(answer, text, last.finish, len(thought), used + last.decoded_tokens)
 
     async def aclose(self) -> None:
         """Free the engine."""

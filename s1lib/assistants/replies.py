@@ -19,6 +19,14 @@ class NoReplyError(S1Error):
     """This request failed for good; others may succeed. The message is the endpoint's reason."""
 
 
+class RetryableError(Exception):
+    """This try failed in a way that another may not; pause: seconds that the endpoint asks for."""
+
+    def __init__(self, reason: str, *, pause: float = 0.0) -> None:
+        super().__init__(reason)
+        self.pause = pause
+
+
 @dataclass(frozen=True)
 class Reply:
     """One reply.

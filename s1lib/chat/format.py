@@ -14,6 +14,7 @@ work as well.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,12 @@ THINK, ANSWER = IM_START + "think", IM_START + "answer"
 FINAL_ANSWER = "Final Answer:"
 ANSWER_PREFIX = "Answer:"
 WAIT = "Wait"
+
+# A prompt that ends so has begun the thinking in its own way: "<think>", "[THINK]", our THINK.
+OPENED = re.compile(
+    rf"(<[^<>/]*(think|thought|reason)[^<>/]*>|\[think\]|{re.escape(THINK)})\s*$", re.IGNORECASE
+)
+PRIVATE_USE = range(0xE000, 0xF900)  # characters that Unicode leaves to their user
 
 
 class ChatFormatError(S1Error):
@@ -60,6 +67,12 @@ class ChatFormat:
                     "use another one"
                 )
 
+        if opened := OPENED.search(self.prompt_text("?")):
+            raise ChatFormatError(
+                f"the chat template opens the thinking itself, with {opened[0].strip()!r}: "
+                "set one whose prompt ends where the assistant's turn begins"
+            )
+
     def encode(self, text: str) -> list[int]:
         """Ids of `text` as it stands: nothing is added in front or behind."""
         return self.tokenizer.encode(text, add_special_tokens=False)
@@ -90,11 +103,16 @@ class ChatFormat:
         return tuple(self.encode("\n"))
 
     @cached_property
-    def segment_ends(self) -> list[tuple[int, ...]]:
-        """The start of a new segment, the end of the turn and, where there is one, of the text."""
+    def turn_ends(self) -> list[tuple[int, ...]]:
+        """The end of the turn and, where the vocabulary has one, of the text."""
         known = self.tokenizer.get_vocab()
         ends = [text for text in (END_OF_TEXT, self.tokenizer.eos_token) if text in known]
-        return list(dict.fromkeys(tuple(self.encode(text)) for text in (IM_START, IM_END, *ends)))
+        return list(dict.fromkeys(tuple(self.encode(text)) for text in (IM_END, *ends)))
+
+    @cached_property
+    def segment_ends(self) -> list[tuple[int, ...]]:
+        """The start of a new segment, or an end of the turn."""
+        return list(dict.fromkeys([tuple(self.encode(IM_START)), *self.turn_ends]))
 
     @property
     def thinking_stops(self) -> list[tuple[int, ...]]:
@@ -134,10 +152,38 @@ class ChatFormat:
     def prompt_ids(self, question: str, *, think: bool = True) -> list[int]:
         """Ids that open the assistant's turn; `think` adds those of `<|im_start|>think`.
 
-        No newline follows, because the model writes it itself.
+        No newline follows, because the model writes it itself. A special token that `question`
+        spells ("What does <|im_end|> do?") stays the text it is, and ends nothing.
         """
-        ids = self.encode(self.prompt_text(question))
-        return ids + list(self.think_start) if think else ids
+        ids = self._template_ids(question)
+        return [*ids, *self.think_start] if think else ids
+
+    def _template_ids(self, question: str) -> list[int]:
+        spelled = [token for token in self._special_tokens if token in question]
+        if not spelled:
+            return self.encode(self.prompt_text(question))
+
+        # A character that the question does not hold stands for each while the template is applied.
+        free = (chr(code) for code in PRIVATE_USE if chr(code) not in question)
+        marks = dict(zip(free, spelled, strict=False))
+        for mark, token in marks.items():
+            question = question.replace(token, mark)
+
+        ids = []
+        for piece in re.split(f"([{''.join(marks)}])", self.prompt_text(question)):
+            if piece in marks:
+                ids += self.tokenizer.encode(
+                    marks[piece], add_special_tokens=False, split_special_tokens=True
+                )
+            else:
+                ids += self.encode(piece)
+        return ids
+
+    @cached_property
+    def _special_tokens(self) -> list[str]:
+        """Longest first, in case that one is part of another."""
+        added = self.tokenizer.added_tokens_decoder.values()
+        return sorted((token.content for token in added if token.special), key=len, reverse=True)
 
     def example(self, question: str, trace: str, answer: str) -> dict[str, str]:
         """One training example as plain strings, of which "completion" alone has a loss."""

@@ -5,6 +5,7 @@ Tables are data frames, a figure is (data, ax) -> ax. `lengths` are tokens of ea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -65,9 +66,7 @@ def domains(
     for sample in pool:
         picked = sample.id in chosen
         rows.append((sample.domain, sample.source, picked, lengths[sample.id] * picked / 1000))
-    frame = pd.DataFrame(rows)
-    frame.columns = ["domain", "source", "chosen", "tokens"]
-
+    frame = pd.DataFrame(rows, columns=["domain", "source", "chosen", "tokens"])
     table = frame.groupby("domain", as_index=False).agg(
         source=("source", lambda names: names.mode()[0]),
         pool=("chosen", "size"),
@@ -104,17 +103,16 @@ def composition(
     rows = []
     for name, samples in sets.items():
         share = pd.Series([sample.domain for sample in samples]).value_counts(normalize=True)
-        largest = f"{share.index[0]} ({100 * share.iloc[0]:.0f} %)"
+        largest = [f"{domain} ({100 * part:.0f} %)" for domain, part in share.items()]
+        size = len(samples) or math.nan  # the averages of an empty set are none
         rows.append(
             {
                 "set": name,
                 "questions": len(samples),
                 "domains": len(share),
-                "average trace tokens": sum(lengths[s.id] for s in samples) / len(samples),
-                "largest domain": largest,
-                f"also in {reference}, %": 100
-                * sum(s.id in shared for s in samples)
-                / len(samples),
+                "average trace tokens": sum(lengths[s.id] for s in samples) / size,
+                "largest domain": largest[0] if largest else "",
+                f"also in {reference}, %": 100 * sum(s.id in shared for s in samples) / size,
             }
         )
     return pd.DataFrame(rows)

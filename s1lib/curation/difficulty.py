@@ -23,13 +23,13 @@ from s1lib.assistants.assistant import Assistant
 from s1lib.chat import ChatFormat
 from s1lib.curation.judge import verdicts_of
 from s1lib.curation.pool import Sample
-from s1lib.engines.protocol import Completion, Engine, EngineError, Request
+from s1lib.engines.protocol import Completion, Engine, Request
 from s1lib.grading import extract_answer, grade_many
 from s1lib.keeping.hashes import hash_of
 from s1lib.keeping.shards import shard_async
 
-# id, text, extracted, correct (None: not graded yet, or by nobody), tokens, finish ("stop" or
-# "length").
+# id, text, extracted, correct (None: not graded yet, or by nobody), tokens, finish ("stop",
+# "length", or "context" for a question that the model's context has no room for: no answer).
 Attempt = dict
 
 
@@ -48,7 +48,8 @@ async def attempts(
 
     model: what identifies the weights (`s1lib.keeping.hashes.hash_of_model`). Finished shards of
     `shard_size` samples in `directory` are read instead of decoded. A shard is keyed by model,
-    engine, limit and the questions in it.
+    engine, limit and the questions in it. A question without room in the context is a wrong
+    attempt, and is named in the log. Raises EngineError when the engine fails.
     """
 
     async def run(start: int) -> list[Attempt]:
@@ -60,22 +61,28 @@ async def attempts(
 
     # All shards are under way at once: no slow question of one holds up the next.
     shards = await asyncio.gather(*map(run, range(0, len(samples), shard_size)))
-    return [row for rows in shards for row in rows]
+    rows = [row for rows in shards for row in rows]
+    if outside := [row["id"] for row in rows if row["finish"] == "context"]:
+        log(
+            f"difficulty: {len(outside):,} of {len(rows):,} questions are longer than the context "
+            f"of {engine.max_context:,} tokens and count as not answered: "
+            f"{', '.join(outside[:5])}{', …' if len(outside) > 5 else ''}"
+        )
+    return rows
 
 
 async def _attempt_all(
     engine: Engine, chat: ChatFormat, samples: Sequence[Sample], max_tokens: int
 ) -> list[Attempt]:
-    async def complete(question: str) -> Completion:
+    async def complete(question: str) -> Completion | None:
         prompt = chat.prompt_ids(question, think=False)
-        try:
-            request = Request(prompt, max_tokens=max_tokens, stop=chat.answer_stops)
-            return await engine.complete(request)
-        except EngineError:  # a question longer than the context is not answered
-            return Completion([], "length")
+        if len(prompt) >= engine.max_context:
+            return None
+        request = Request(prompt, max_tokens=max_tokens, stop=chat.answer_stops)
+        return await engine.complete(request)
 
     completions = await asyncio.gather(*(complete(sample.question) for sample in samples))
-    texts = [chat.decode(completion.ids) for completion in completions]
+    texts = [chat.decode(completion.ids) if completion else "" for completion in completions]
     grades = grade_by_program(samples, texts)
     return [
         {
@@ -83,8 +90,8 @@ async def _attempt_all(
             "text": text,
             "extracted": extracted,
             "correct": correct,
-            "tokens": completion.decoded_tokens,
-            "finish": completion.finish,
+            "tokens": completion.decoded_tokens if completion else 0,
+            "finish": completion.finish if completion else "context",
         }
         for sample, text, (extracted, correct), completion in zip(
             samples, texts, grades, completions, strict=True
@@ -185,3 +192,20 @@ def accuracy(samples: Sequence[Sample], tries: Mapping[str, Sequence[Attempt]]) 
     by_domain = frame.groupby("domain").agg(**columns)
     whole = frame.assign(domain="all").groupby("domain").agg(**columns)
     return pd.concat([by_domain, whole]).reset_index()
+
+
+def examples(
+    samples: Sequence[Sample], tries: Sequence[Attempt], *, count: int = 2
+) -> pd.DataFrame:
+    """The first `count` attempts of each verdict beside question and gold answer, cut for display.
+
+    What nobody graded is left out. Texts are cut at 500 characters.
+    """
+    columns = ["question", "text", "extracted", "answer", "correct", "finish"]
+    by_id = {sample.id: sample for sample in samples}
+    rows = []
+    for attempt in tries:
+        sample = by_id[attempt["id"]]
+        rows.append({**attempt, "question": sample.question, "answer": sample.answer})
+    shown = pd.DataFrame(rows, columns=columns).groupby("correct").head(count)
+    return shown.map(lambda cell: str(cell)[:500])

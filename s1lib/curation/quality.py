@@ -1,56 +1,34 @@
 """The quality filter (paper, section 2.2): failed API calls, questions in a bad format, bad traces.
 
 The first two kinds are the paper's; its official scripts name the four formats. The paper found
-broken traces by looking at samples; the rules here catch those that a program can tell: the trace
-was cut off, loops, or is unreadable. A sample is counted under the first rule that it breaks.
-RULES["official"] holds the conditions of the official scripts letter by letter, for the paper's own
-numbers: they also hit "Step1." and "**Find** 7".
+broken traces by looking at samples; here rules find them (`s1lib.curation.trace_faults`), and text
+that spells a token of the chat format is refused. A sample is counted under the first rule that it
+breaks. RULES["official"] holds the conditions of the official scripts letter by letter, for the
+paper's own numbers: they also hit "Step1." and "**Find** 7".
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from s1lib.chat.format import END_OF_TEXT, IM_END, IM_START
 from s1lib.curation.pool import Sample
+from s1lib.curation.trace_faults import cut_off, loops, unreadable
 from s1lib.errors import S1Error
-
-SAME_LINE = 4  # as many equal lines in a row are a loop
-SHORT_ANSWER = 12  # characters; a longer answer need not be in the trace word for word
-CONCLUSION = 3  # lines at the end of a trace that must hold a short answer
-TAIL = 4000  # characters that such lines may have in all
-READABLE = bytes([*b"\n\t\r", *range(32, 127)])
 
 Rule = Callable[[Sample], object]
 
 
-def cut_off(sample: Sample) -> bool:
-    """The answer is missing, or is a short one that the end of the trace does not reach."""
-    answer = _bare(sample.attempt)
-    if len(answer) > SHORT_ANSWER:
-        return False
-    lines = [line for line in sample.trace[-TAIL:].splitlines() if line.strip()]
-    return not answer or answer not in _bare(" ".join(lines[-CONCLUSION:]))
-
-
-def loops(sample: Sample) -> bool:
-    """The same line again and again."""
-    lines = [line for line in map(str.strip, sample.trace.splitlines()) if line]
-    runs = zip(*(lines[start:] for start in range(SAME_LINE)), strict=False)
-    return any(run[0] == run[-1] and len(set(run)) == 1 for run in runs)
-
-
-def unreadable(sample: Sample) -> bool:
-    """Characters that no encoding meant: U+FFFD, control, private-use and unassigned ones."""
-    # Of megabytes of plain text, little is left to look at one by one.
-    odd = sample.trace.encode("utf-8", "surrogatepass").translate(None, READABLE)
+def spells_control_token(sample: Sample) -> bool:
+    """A token of the chat format stands in the text, where it would end a turn or begin one."""
     return any(
-        character == "\ufffd" or unicodedata.category(character) in ("Cc", "Co", "Cn", "Cs")
-        for character in set(odd.decode("utf-8", "surrogatepass"))
+        token in text
+        for text in (sample.question, sample.trace, sample.attempt)
+        for token in (IM_START, IM_END, END_OF_TEXT)
     )
 
 
@@ -70,6 +48,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "bold number": lambda s: any(
             re.search(r"\d", bold) for bold in re.findall(r"\*\*(.+?)\*\*", s.question)
         ),
+        "control token": spells_control_token,
         "unreadable trace": unreadable,
         "looping trace": loops,
         "cut-off trace": cut_off,
@@ -129,9 +108,3 @@ def filter_quality(samples: Sequence[Sample], *, rules: str = "s1lib") -> Filter
             kept.append(sample)
     columns = ["id", "source", "reason", "question", "trace", "answer"]
     return Filtered(kept, pd.DataFrame(rejects, columns=columns))
-
-
-def _bare(text: str) -> str:
-    """Letters and digits alone, as `1,234` and `1234` are one answer."""
-    answer = text.rsplit("Answer:", 1)[-1]
-    return "".join(character for character in answer.lower() if character.isalnum())

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
-from s1lib.drawing.plots import PALETTE
+from s1lib.drawing.plots import PALETTE, not_available
 
 Placed = tuple[float, float, float]  # x, y, radius
 LABEL = 0.19  # share of the chart's diameter from which a name fits into its circle
@@ -22,6 +22,8 @@ def bubbles(data: pd.DataFrame, ax: Axes, *, count: str = "selected") -> Axes:
     Small circles have no name.
     """
     shown = data[data[count] > 0].sort_values(count, ascending=False)
+    if shown.empty:
+        return not_available(ax, "no domains")
     circles = pack(shown[count].tolist())
     reach = max(math.hypot(x, y) + r for x, y, r in circles)
     named = zip(circles, shown["domain"], shown[count], strict=True)

@@ -70,7 +70,14 @@ def role_style(role: str) -> dict[str, Any]:
 def panels(
     columns: int, rows: int = 1, *, width: float = 3.9, height: float = 3.4, sharey: bool = False
 ) -> tuple[Figure, np.ndarray]:
-    """A figure and its axes [rows, columns], or [columns] for one row, each of so many inches."""
+    """A figure and its axes [rows, columns], or [columns] for one row, each of so many inches.
+
+    Without any column the figure says that there is nothing to show.
+    """
+    if not columns:
+        fig, one = panels(1, width=width, height=height)
+        not_available(one[0], "not run in this profile")
+        return fig, np.empty((0,) if rows == 1 else (rows, 0), dtype=object)
     shape = {"figsize": (width * columns, height * rows), "squeeze": False, "sharey": sharey}
     fig, axes = plt.subplots(rows, columns, layout="constrained", **shape)
     return fig, axes[0] if rows == 1 else axes

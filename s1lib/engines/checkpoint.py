@@ -66,8 +66,9 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
 
     name, revision = split_revision(path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        # The configuration first: the tokenizer needs it, but does not say so when it is damaged.
         config = AutoConfig.from_pretrained(name, revision=revision).get_text_config()
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
     except Exception as error:  # a damaged file can raise anything
         raise cannot_load(path, error) from error
     return Checkpoint(path, name, revision, tokenizer, config)
@@ -75,4 +76,6 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
 
 def cannot_load(path: str | Path, error: Exception) -> EngineError:
     """What the user is told when a file of the checkpoint cannot be read."""
-    return EngineError(f"cannot load the model from {path}: {one_line(error)}")
+    short = "memory" in str(error).lower()
+    remedy = "take a larger GPU or a smaller model" if short else "write or download it again"
+    return EngineError(f"cannot load the model from {path} ({one_line(error)}): {remedy}")

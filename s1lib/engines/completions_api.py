@@ -1,20 +1,20 @@
 """What is sent to an OpenAI-compatible completions server, and how its answers are read.
 
-Nothing that a server answers is believed before its shape has been checked.
+A server's answer is data from outside, so nothing of it is used before its shape has been checked.
+A fault that may pass is a RetryableError. One that no other try can mend is an EngineError.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from typing import Any
 
 import httpx
 
-from s1lib.engines.checkpoint import Checkpoint
 from s1lib.engines.pieces import Piece
 from s1lib.engines.protocol import EngineError, one_line
 
 BIAS = -100.0  # the lowest a server takes
-MAY_PASS = {408, 425, 429}  # of the 4xx; every other one says that the request is wrong
 # A server would otherwise take these from the model's generation configuration.
 PLAIN_SAMPLING = {
     "top_p": 1.0,
@@ -24,6 +24,11 @@ PLAIN_SAMPLING = {
     "presence_penalty": 0.0,
     "frequency_penalty": 0.0,
 }
+
+MAY_PASS = {408, 425, 429}  # of the 4xx, the others say that the request is wrong
+# What servers call a wrong request in an error object that has no status of its own.
+WRONG_REQUEST = ("BadRequestError", "NotFoundError", "invalid_request_error")
+CUT_SHORT = ("abort", "content_filter", "error")  # finish reasons of what is not the whole answer
 
 
 class RetryableError(Exception):
@@ -50,69 +55,93 @@ def completion_request(piece: Piece, model: str) -> dict:
     return body
 
 
-def read_tokens(response: httpx.Response, url: str) -> list[int]:
+def read_tokens(response: httpx.Response, url: str, *, embeddings: int) -> list[int]:
     """The sampled ids of an answer, the stop included.
 
-    Raises RetryableError, or EngineError when no other try can succeed.
+    embeddings: number of ids that the model has.
+    Raises RetryableError, or EngineError when the request itself is refused or the server returns
+    text only.
     """
-    if response.status_code in MAY_PASS or response.status_code >= 500:
-        raise RetryableError(f"status {response.status_code}")
-    try:
-        body = response.json()
-    except ValueError:
-        raise RetryableError("an answer that is not JSON") from None
-    if response.status_code != 200:
-        said = body.get("error", body) if isinstance(body, dict) else body
-        said = said.get("message", said) if isinstance(said, dict) else said
-        raise EngineError(
-            f"the server {url} refuses the request: {' '.join(str(said).split())[:300]}"
-        )
+    body = read_json(response)
+    _check_status(response, body, url)
 
-    choice = (body.get("choices") or [{}])[0]
-    tokens = choice.get("token_ids")
-    if not isinstance(tokens, list):
+    choices = body.get("choices") if isinstance(body, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, dict):
+        raise RetryableError("an answer without a choice")
+
+    finish, text, tokens = (choice.get(key) for key in ("finish_reason", "text", "token_ids"))
+    if finish in CUT_SHORT:
+        raise RetryableError(f"an answer cut short (finish_reason {finish!r})")
+    if tokens is None and text and isinstance(text, str):
         raise EngineError(
             f"the server {url} returns text only, not token ids: "
             "use one that knows return_token_ids, such as vllm serve"
         )
-    if not tokens:
-        reason = choice.get("finish_reason")
-        raise RetryableError(f"an answer without a token (finish_reason {reason!r})")
+    if not isinstance(tokens, list) or not tokens:
+        raise RetryableError("an answer without a token")
+
+    # bool is a kind of int, and 3.0 == 3, so the type itself is compared.
+    if not all(type(token) is int and 0 <= token < embeddings for token in tokens):
+        raise RetryableError("an answer with token_ids that the model does not have")
     return tokens
 
 
-def list_models(client: httpx.Client, url: str) -> list[dict]:
-    """What GET /v1/models lists."""
+def read_json(response: httpx.Response) -> Any:
+    """The body of an answer, None when it is not JSON."""
     try:
-        response = client.get(f"{url}/v1/models")
-        response.raise_for_status()
-        return response.json()["data"]
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise EngineError(
-            f"cannot reach the server {url} ({one_line(error)}): start it, or correct engine.urls"
-        ) from None
-    except (ValueError, KeyError, TypeError):
-        raise EngineError(
-            f"{url} is no OpenAI-compatible server: GET {url}/v1/models lists no models"
-        ) from None
+        return response.json()
+    except (ValueError, RecursionError):  # the second one for a body that is nested very deeply
+        return None
 
 
-def is_model(entry: dict, checkpoint: Checkpoint) -> bool:
-    """Whether a listed model is the checkpoint: by its id, or by what it was started with."""
-    names = {entry.get("id"), entry.get("root")} - {None}
-    path = Path(checkpoint.name).resolve()
-    return checkpoint.name in names or any(path == Path(name).resolve() for name in names)
+def _check_status(response: httpx.Response, body: Any, url: str) -> None:
+    """Raise what an error says, whether it has a status of its own or comes with a 200."""
+    status = response.status_code
+    if response.is_success:
+        error = body.get("error") if isinstance(body, dict) else None
+        if not error:
+            return
+        final, shown = _is_wrong_request(error), f"status {status} with an error"
+    else:
+        final, shown = is_final(status), f"status {status}"
+
+    message = _server_message(response, body)
+    if final:
+        raise EngineError(f"the server {url} refuses the request ({shown}): {message}")
+    raise RetryableError(f"{shown}: {message}")
 
 
-def require_token_ids(client: httpx.Client, url: str, model: str) -> None:
-    """Ask for one token, so that a server of text only is found before decoding in earnest."""
-    piece = Piece(
-        [0], max_tokens=1, stop_ids=[], min_tokens=0, banned=[], temperature=0.0, seed=None
-    )
-    try:
-        answer = client.post(f"{url}/v1/completions", json=completion_request(piece, model))
-        read_tokens(answer, url)
-    except (httpx.HTTPError, RetryableError) as error:
-        raise EngineError(
-            f"the server {url} does not decode ({one_line(error)}): look at its log"
-        ) from None
+def is_final(status: int) -> bool:
+    """Whether a status that is no success stays as it is, however often one tries."""
+    return 300 <= status < 500 and status not in MAY_PASS
+
+
+def _is_wrong_request(error: Any) -> bool:
+    """Whether an error object says that the request is wrong, by its code or its type."""
+    if not isinstance(error, dict):
+        return False
+    code = error.get("code")
+    if isinstance(code, int | str) and re.fullmatch("[345][0-9][0-9]", str(code)):
+        return is_final(int(code))
+    return error.get("type") in WRONG_REQUEST
+
+
+def _server_message(response: httpx.Response, body: Any) -> str:
+    """What the server says of an error, as one line of at most 300 characters."""
+    said = body.get("error", body) if isinstance(body, dict) else body
+    said = said.get("message", said) if isinstance(said, dict) else said
+    if not isinstance(said, str):
+        # What is no known object is shown as it came, whatever encoding the server claims.
+        said = response.content.decode("utf-8", "replace")
+    return printable(said) or response.reason_phrase
+
+
+def reason(error: Exception) -> str:
+    """Why a try failed, as part of a message."""
+    return str(error) if isinstance(error, RetryableError) else one_line(error)
+
+
+def printable(text: str) -> str:
+    """Text from outside as one line of at most 300 characters that any terminal can show."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split())[:300])

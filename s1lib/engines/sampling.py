@@ -19,6 +19,7 @@ def choose_tokens(logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
         for row in rows
         if row.request.stops.min_tokens
         for token in row.request.stops.banned(row.ids)
+        if 0 <= token < logits.shape[1]  # others are never sampled anyway
     ]
     if bans:
         logits[tuple(zip(*bans, strict=True))] = float("-inf")

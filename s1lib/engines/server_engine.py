@@ -26,13 +26,13 @@ from s1lib.engines.checkpoint import Checkpoint, open_checkpoint
 from s1lib.engines.completions_api import (
     RetryableError,
     completion_request,
-    is_model,
-    list_models,
+    printable,
     read_tokens,
-    require_token_ids,
+    reason,
 )
 from s1lib.engines.pieces import Piece, PieceEngine
-from s1lib.engines.protocol import Completion, EngineError, Request, one_line
+from s1lib.engines.protocol import Completion, EngineError, Request
+from s1lib.engines.served_models import find_model
 
 # Seconds that a request goes on failing before it is given up: a server may be restarted meanwhile.
 PATIENCE = 600.0
@@ -65,7 +65,8 @@ class Replica:
         """Rest after a failure. Many requests that fail together count as one failure."""
         now = time.monotonic()
         if now >= self.rests_until:
-            self.rests_until = now + min(FIRST_REST * 2**self.failures, LONGEST_REST)
+            # The exponent is limited, since 2**1024 is no float, and that is one night's failures.
+            self.rests_until = now + min(FIRST_REST * 2 ** min(self.failures, 30), LONGEST_REST)
             self.failures += 1
 
 
@@ -102,36 +103,30 @@ class ServerEngine(PieceEngine):
                 'set e.g. ["http://127.0.0.1:8000"]'
             )
         checkpoint = open_checkpoint(model)
-        replicas, served, dead, owner = [], set(), [], "openai"
+        replicas, served, down, owner = [], set(), [], "openai"
 
         with httpx.Client(timeout=httpx.Timeout(10.0, read=60.0)) as client:
             for url in dict.fromkeys(url.rstrip("/").removesuffix("/v1") for url in urls):
                 try:
-                    listed = list_models(client, url)
-                except EngineError as error:
-                    dead.append((url, error))
+                    ours, names = find_model(client, url, checkpoint)
+                except RetryableError as error:
+                    down.append((url, str(error)))
                     continue
-                served |= {entry["id"] for entry in listed}
-                entry = next((entry for entry in listed if is_model(entry, checkpoint)), None)
-                if entry is None:
-                    continue
-                replicas.append(Replica(url, entry["id"]))
-                max_context = min(max_context, entry.get("max_model_len") or max_context)
-                owner = entry.get("owned_by") or owner
-                require_token_ids(client, url, entry["id"])
+                served |= names
+                if ours:
+                    replicas.append(Replica(url, ours.id))
+                    max_context = min(max_context, ours.max_model_len or max_context)
+                    owner = ours.owned_by or owner
 
-        if not replicas and dead:
-            raise dead[0][1]
         if not replicas:
-            raise EngineError(
-                f"no server of engine.urls serves {model}, "
-                f"they serve {', '.join(sorted(served))}: start one that does"
-            )
+            names = printable(", ".join(sorted(served)))
+            nobody = f"no server of engine.urls serves {model}, they serve {names}"
+            raise EngineError(down[0][1] if down else f"{nobody}: start one that does")
 
         # Those that do not answer yet are taken to serve the same model once they do.
         later = time.monotonic() + FIRST_REST
         replicas += [
-            Replica(url, replicas[0].model, failures=1, rests_until=later) for url, _ in dead
+            Replica(url, replicas[0].model, failures=1, rests_until=later) for url, _ in down
         ]
         return cls(
             checkpoint,
@@ -199,16 +194,16 @@ class ServerEngine(PieceEngine):
                         f"{replica.url}/v1/completions",
                         json=completion_request(piece, replica.model),
                     )
-                    tokens = read_tokens(response, replica.url)
+                    tokens = read_tokens(response, replica.url, embeddings=self.embeddings)
                     replica.failures = 0
                     return tokens
-                except (httpx.TransportError, RetryableError) as error:
+                except (httpx.RequestError, RetryableError) as error:
                     replica.rest()
                     failing_since = failing_since or time.monotonic()
                     if time.monotonic() - failing_since > PATIENCE:
                         raise EngineError(
                             f"no server answered for {PATIENCE:.0f} seconds, the last was "
-                            f"{replica.url} ({one_line(error)}): start one and run again"
+                            f"{replica.url} ({reason(error)}): start one and run again"
                         ) from None
                 finally:
                     replica.load -= 1

@@ -42,7 +42,7 @@ class VLLMEngine(PieceEngine):
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         try:
-            from vllm.platforms import current_platform
+            from vllm import platforms
             from vllm.v1.engine.async_llm import AsyncLLM
         except ImportError as error:
             raise EngineError(
@@ -68,7 +68,7 @@ class VLLMEngine(PieceEngine):
             ) from error
 
         invariant = os.environ.get("VLLM_BATCH_INVARIANT") == "1"
-        name = f"vllm-{settings.dtype}-{current_platform.device_type}"
+        name = f"vllm-{settings.dtype}-{platforms.current_platform.device_type}"
         name += "-batch-invariant" if invariant else ""
         return cls(llm, checkpoint, name=name, max_context=max_context, log=log)
 

@@ -8,10 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from s1lib.drawing.intervals import wilson
-from s1lib.drawing.plots import GREEN, GREY, ORANGE, RED, role_style
+from s1lib.drawing.plots import GREEN, GREY, ORANGE, RED, not_available, role_style
 from s1lib.evaluation.run_names import run_name
 
 RUN = ["model", "method", "setting"]
+TRIES = "spent_thinking_tokens"
 ENDS = ["natural", "forced", "context", "rejected"]
 
 
@@ -25,18 +26,26 @@ def frame(rows: Iterable[dict]) -> pd.DataFrame:
 def by_run(table: pd.DataFrame) -> pd.DataFrame:
     """One row per benchmark and run: n, accuracy in % with its Wilson interval, mean tokens.
 
+    Thinking tokens of rejection sampling are those of the accepted trace, and a column of their own
+    counts all tries.
+
     For samples at a temperature n counts samples. Those of one problem are not independent, so
     that their interval is too narrow, and notebook 05 has the right one.
     """
-    rows = table.groupby(["benchmark", "role", *RUN], sort=False).agg(
+    table = table.assign(unread=table["extracted"].isna())
+    grouped = table.groupby(["benchmark", "role", *RUN], sort=False)
+    rows = grouped.agg(
         n=("correct", "size"),
         right=("correct", "sum"),
         thinking_tokens=("thinking_tokens", "mean"),
         answer_tokens=("answer_tokens", "mean"),
         decoded_tokens=("decoded_tokens", "sum"),
-        unread=("extracted", lambda found: 100 * found.isna().mean()),
+        unread=("unread", "mean"),
     )
+    if TRIES in table:
+        rows.insert(3, TRIES, grouped[TRIES].mean())
     rows = rows.reset_index()
+    rows["unread"] *= 100
     rows["accuracy"] = 100 * rows["right"] / rows["n"]
     rows["low"], rows["high"] = (100 * limit for limit in wilson(rows["right"], rows["n"]))
     return rows.drop(columns="right")
@@ -49,6 +58,8 @@ def draw_accuracy(rows: pd.DataFrame, ax: Axes, *, runs: Iterable[tuple[str, str
     """
     named = rows[rows["method"].isin(["direct", "budget_forcing"])].set_index(["model", "setting"])
     chosen = named.reindex(list(runs)).dropna(subset="accuracy")
+    if chosen.empty:
+        return not_available(ax, "not run in this profile")
     style = role_style(rows["role"].iloc[0])
     places = range(len(chosen))
 
@@ -76,6 +87,8 @@ def ends(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw_ends(shares: pd.DataFrame, ax: Axes) -> Axes:
     """Stacked bars of `ends`, one per run of one model."""
+    if shares.empty:
+        return not_available(ax, "not run in this profile")
     shown, colors = shares.set_index("setting")[ENDS], [GREEN, ORANGE, RED, GREY]
     shown.plot.barh(stacked=True, ax=ax, width=0.8, color=colors)
     ax.invert_yaxis()

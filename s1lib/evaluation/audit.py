@@ -16,9 +16,9 @@ def unread(table: pd.DataFrame) -> pd.DataFrame:
     A rejected sample has no answer to read and is left out.
     """
     graded = table[table["finish"] != "rejected"]
-    grouped = graded.groupby(["model", "method", "benchmark"], sort=False)["extracted"]
-    counts = grouped.agg(records="size", unread=lambda found: int(found.isna().sum()))
-    counts = counts.reset_index()
+    graded = graded.assign(unread=graded["extracted"].isna())
+    grouped = graded.groupby(["model", "method", "benchmark"], sort=False)["unread"]
+    counts = grouped.agg(records="size", unread="sum").reset_index()
     return counts.assign(**{"unread, %": 100 * counts["unread"] / counts["records"]})
 
 
@@ -71,11 +71,33 @@ def disputed(table: pd.DataFrame) -> pd.DataFrame:
 STYLE = "body{font:15px sans-serif} td,th{text-align:left;vertical-align:top;white-space:pre-wrap}"
 
 
-def page(examples: pd.DataFrame, *, title: str) -> str:
+def rules(table: pd.DataFrame) -> pd.DataFrame:
+    """How often each rule of the reader found the answer, in % of what was read, and was right.
+
+    Empty for records that do not say how they were read (`read_by`).
+    """
+    read = table.reindex(columns=["read_by", "correct"]).dropna(subset="read_by")
+    right = read["correct"].astype(float).groupby(read["read_by"])
+    counts = right.agg(records="size", right="mean").rename_axis("rule").reset_index()
+    counts = counts.sort_values("records", ascending=False, kind="stable", ignore_index=True)
+    share, accuracy = 100 * counts["records"] / len(read), 100 * counts["right"]
+    return counts[["rule", "records"]].assign(**{"records, %": share, "right, %": accuracy})
+
+
+def rule_examples(table: pd.DataFrame, *, per_rule: int = 3, tail: int = 160) -> pd.DataFrame:
+    """The first `per_rule` answers that each rule read, with the last `tail` characters of each."""
+    columns = ["read_by", "benchmark", "problem_id", *RUN, "answer", "extracted", "gold", "correct"]
+    read = table.reindex(columns=columns).dropna(subset="read_by")
+    some = read.groupby("read_by").head(per_rule).sort_values("read_by", kind="stable")
+    shown = some.assign(answer=some["answer"].str[-tail:]).rename(columns={"read_by": "rule"})
+    return shown.reset_index(drop=True)
+
+
+def page(examples: pd.DataFrame, *, title: str, empty: str = "There is none.") -> str:
     """Examples as an HTML page. Every text is escaped, since a model wrote it."""
     title = html.escape(title)
     head = f"<!doctype html><meta charset=utf-8><title>{title}</title><style>{STYLE}</style>"
-    body = "<p>Every answer could be read.</p>"
+    body = f"<p>{html.escape(empty)}</p>"
     if len(examples):
         body = examples.to_html(index=False, escape=True, border=0)
     return f"{head}<h1>{title}</h1>{body}\n"

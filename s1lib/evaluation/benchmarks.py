@@ -3,7 +3,8 @@
     {"id": "7", "question": "Which?", "answer": "B", "kind": "choice", "options": ["one", "two"]}
 
 `kind` ("math" or "choice") may be left to the profile. `options` belong to a choice whose question
-does not list them yet. test_sets.yaml says how the published ones are read.
+does not list them yet. The answer to a choice is its letter, as B, b, (B), B. or B). test_sets.yaml
+says how the published ones are read, `s1lib.published.cells` which text a cell is.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from string import ascii_uppercase
 from s1lib.chat import lettered
 from s1lib.keeping.hashes import hash_of
 from s1lib.profile import Benchmark, Profile
+from s1lib.published.cells import text_of
 from s1lib.published.entries import TEST_SETS, Entry, entry_for, section
-from s1lib.published.questions import answered, question_id
-from s1lib.published.table_files import TableError, read_rows
+from s1lib.published.questions import answered, gold_letter, question_id
+from s1lib.published.table_files import Row, TableError, read_rows
 
 COLUMNS = ("id", "question", "answer")
 KINDS = ("math", "choice")
@@ -47,28 +49,26 @@ class Problem:
 def load_benchmark(profile: Profile, benchmark: Benchmark) -> list[Problem]:
     """The first `limit` problems of one of the profile's benchmarks, in the order of the table.
 
-    Raises HubError when it cannot be had, TableError when it is missing or damaged, and
-    BenchmarkError when a problem has a defect, an id is there twice, or the number of problems or
-    the checksum is not what test_sets.yaml or the profile says.
+    Raises HubError when it cannot be had, TableError when it is missing or damaged or a cell is no
+    text, and BenchmarkError when a problem has a defect, an id is there twice, or the number of
+    problems or the checksum is not what test_sets.yaml or the profile says.
     """
     tests = section(TEST_SETS, "test_sets").values()
     graded = [entry for entry in tests if entry.answer or entry.choices]
     path, entry = entry_for(profile.resolve(benchmark.path), graded, own=COLUMNS)
 
     problems: dict[str, Problem] = {}
+    places: dict[str, str] = {}
     for place, problem in _published(entry) if entry else _own(path, benchmark.kind):
         if problem.id in problems:
-            raise BenchmarkError(f"{path}, {place}: the id {problem.id!r} is there twice")
-        problems[problem.id] = problem
+            twice = f"the id {problem.id!r} is there twice, first in {places[problem.id]}"
+            raise BenchmarkError(f"{path}, {place}: {twice}")
+        problems[problem.id], places[problem.id] = problem, place
 
-    # A guessed layout may read another split, which only the number of problems shows.
     if not problems:
         raise BenchmarkError(f"{path} holds no problem")
-    if entry and entry.count not in (None, len(problems)):
-        raise BenchmarkError(
-            f"{path} holds {len(problems)} problems and should hold {entry.count}: "
-            f"correct `files` in {TEST_SETS.name}"
-        )
+    if wrong := entry and entry.miscount(len(problems)):
+        raise BenchmarkError(f"{path} {wrong}: correct `files` in {TEST_SETS.name}")
 
     chosen = list(problems.values())[: benchmark.limit]
     if benchmark.sha256 not in ("", found := checksum(chosen)):
@@ -83,8 +83,11 @@ def checksum(problems: Iterable[Problem]) -> str:
 
 
 def _published(entry: Entry) -> Iterator[tuple[str, Problem]]:
-    for number, (_, question, gold, kind) in enumerate(answered(entry), start=1):
-        yield f"row {number}", Problem(question_id(question), question, gold, kind)
+    for place, _, question, gold, kind in answered(entry):
+        if not (question and gold):
+            missing = "answer" if question else "question"
+            raise BenchmarkError(f"{entry.at}, {place}: no {missing!r}")
+        yield place, Problem(question_id(question), question, gold, kind)
 
 
 def _own(path: Path, kind: str) -> Iterator[tuple[str, Problem]]:
@@ -92,17 +95,34 @@ def _own(path: Path, kind: str) -> Iterator[tuple[str, Problem]]:
         yield place, _problem(row, kind, f"{path}, {place}")
 
 
-def _problem(row: dict, kind: str, where: str) -> Problem:
-    missing = next((field for field in COLUMNS if not str(row.get(field) or "").strip()), None)
-    if missing:
+def _problem(row: Row, kind: str, where: str) -> Problem:
+    texts = {name: text_of(row.get(name), name, where) or "" for name in (*COLUMNS, "kind")}
+    if missing := next((name for name in COLUMNS if not texts[name].strip()), None):
         raise BenchmarkError(f"{where}: no {missing!r}")
-    kind, options, gold = row.get("kind") or kind, row.get("options") or [], str(row["answer"])
-    gold = gold.strip()
-    if kind not in KINDS:
+    if (kind := texts["kind"] or kind) not in KINDS:
         raise BenchmarkError(f"{where}: unknown kind {kind!r}; known: {', '.join(KINDS)}")
+
+    question, gold, options = texts["question"], texts["answer"].strip(), _options(row, where)
+    if kind == "choice" or options:
+        gold = gold_letter(gold, where)
     if options and gold not in ascii_uppercase[: len(options)]:
         raise BenchmarkError(
             f"{where}: the answer {gold!r} is not the letter of one of its {len(options)} options"
         )
-    question = row["question"] + (lettered(options) if options else "")
-    return Problem(str(row["id"]), question, gold, kind)
+    question += lettered(options) if options else ""
+    return Problem(texts["id"], question, gold, kind)
+
+
+def _options(row: Row, where: str) -> list[str]:
+    options = row.get("options")
+    if options is None:
+        return []
+    if not isinstance(options, list):
+        raise BenchmarkError(
+            f"{where}: 'options' must be a list, not {type(options).__name__}; "
+            "a CSV cannot hold one, so list the options in the question there"
+        )
+    texts = [text_of(option, "options", where) for option in options]
+    if None in texts:
+        raise BenchmarkError(f"{where}: option {texts.index(None) + 1} of {len(texts)} is null")
+    return texts

@@ -3,21 +3,22 @@
     method = Forcing(grid([16, 32], waits=[1, 2]), unlimited=60)
     rows = await method(Thinker(engine, chat), problem, seed=0)
 
-A method is a frozen dataclass, because its fields are in the keys of its shards. Calling it is the
-async function of one problem.
+A method is a frozen dataclass, because its fields are in the keys of its shards (`run.shard_key`).
+Calling it is the async function of one problem.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from s1lib.chat.length_control import CLASSES
 from s1lib.evaluation.benchmarks import Problem
+from s1lib.evaluation.long_prompts import is_unanswered, unanswered
 from s1lib.evaluation.record_fields import record_fields
 from s1lib.keeping.hashes import derive_seed
-from s1lib.thinking.budget import Budget, Trace
+from s1lib.thinking.budget import Budget, PromptTooLong, Trace
 from s1lib.thinking.conditional import (
     StepChat,
     class_conditional,
@@ -27,7 +28,7 @@ from s1lib.thinking.conditional import (
 from s1lib.thinking.rejection import first_within
 from s1lib.thinking.sweep import sweep
 from s1lib.thinking.thinker import Thinker
-from s1lib.thinking.tree_search import rebase
+from s1lib.thinking.tree_search import Tree, rebase
 from s1lib.thinking.voting import sample_traces
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Method(Protocol):
     """What an evaluation does with each problem.
 
     name: of its shards. problems: so many of each benchmark, the first ones; None is all of them.
-    Called with a greedy thinker; what samples draws from `seed`.
+    Called with a greedy thinker; what samples draws from `seed`. A prompt that is too long for the
+    context has records like any other, see `long_prompts`.
     """
 
     name: str
@@ -56,9 +58,13 @@ class Direct:
     problems: int | None = None
 
     async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]:
-        chat, limit = thinker.chat, self.max_tokens
+        chat = thinker.chat
         prompt = chat.prompt_ids(problem.question, think=False)
-        part = await thinker.complete(prompt, ("direct",), max_tokens=limit, stop=chat.answer_stops)
+        if len(prompt) >= thinker.engine.max_context:
+            return [record_fields(chat, unanswered(prompt), "direct", {})]
+
+        stop, limit = chat.answer_stops, self.max_tokens
+        part = await thinker.complete(prompt, ("direct",), max_tokens=limit, stop=stop)
         finish = "natural" if part.finish == "stop" else "forced"
         trace = Trace(prompt, [], [], [], finish, part.ids, decoded_tokens=part.decoded_tokens)
         fields = record_fields(chat, trace, "direct", {})
@@ -97,7 +103,7 @@ class Sampling:
     caps, tries: of rejection sampling (figure 6).
 
     Both draw from the same samples, as the paper's two readings of one set would. A rejection
-    record's decoded_tokens are those that rejection sampling alone takes.
+    record's decoded_tokens and spent_thinking_tokens are those that rejection sampling alone takes.
     """
 
     budget: Budget
@@ -126,8 +132,9 @@ class Sampling:
             parameters = {"cap": cap, "tries": self.tries, "temperature": self.temperature}
             row = record_fields(thinker.chat, outcome.trace or silent, "rejection", parameters)
             row["decoded_tokens"] = outcome.decoded_tokens
+            row["spent_thinking_tokens"] = outcome.thinking_tokens
             if outcome.rejected:
-                row["finish"] = "rejected"
+                row["finish"] = "context" if is_unanswered(traces[0]) else "rejected"
             rows.append(row)
         return rows
 
@@ -194,14 +201,14 @@ class ClassConditional:
 class TreeSearch:
     """REBASE at each width (figure 7), with one record per search.
 
-    reward: checkpoint of the process reward model. weights: their hash.
+    reward: where the process reward model lies. weights: its hash, which names the search.
     A record's text is that of the best trace, its tokens are those of the whole tree.
     """
 
     widths: tuple[int, ...]
     budget: Budget
     temperature: float
-    reward: str
+    reward: str = field(compare=False)
     weights: str
     separator: str
     problems: int | None = None
@@ -211,14 +218,12 @@ class TreeSearch:
         rows, reward = [], _reward_model(self.reward)
         for width in self.widths:
             own = derive_seed(seed, problem.id, width)
-            tree = await rebase(
-                replace(thinker, temperature=self.temperature, seed=own),
-                problem.question,
-                width,
-                self.budget,
-                reward=reward,
-                separator=self.separator,
-            )
+            searcher = replace(thinker, temperature=self.temperature, seed=own)
+            options = {"reward": reward, "separator": self.separator, "kind": problem.kind}
+            try:
+                tree = await rebase(searcher, problem.question, width, self.budget, **options)
+            except PromptTooLong as error:
+                tree = Tree([], unanswered(error.prompt_ids), 0, 0, 0)
             parameters = {"width": width, "temperature": self.temperature}
             row = record_fields(thinker.chat, tree.best, self.name, parameters)
             row["thinking_tokens"] = tree.thinking_tokens

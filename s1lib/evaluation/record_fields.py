@@ -3,13 +3,19 @@
 method, parameters, sample: which run it belongs to, and the number of the sample in it.
 prompt_tokens, thinking_tokens, forced_tokens, answer_tokens: delimiters are not counted.
 decoded_tokens: what was sampled for this record alone, delimiters included.
+spent_thinking_tokens: in rejection sampling alone, the thinking tokens of all tries, the rejected
+    ones included (thinking_tokens are the accepted trace's).
 thinking, answer: the texts, without delimiters.
-finish: why thinking ended: "natural", "forced", "context", or "rejected" (no sample fits the cap).
+finish: why thinking ended: "natural", "forced", "context" (without an answer where the prompt alone
+    was too long), or "rejected" (no sample fits the cap).
 waits_used: how often "Wait" was appended.
 steps_used: steps counted, in step-conditional control; null elsewhere.
 forced_spans: where in `thinking` the appended tokens stand, [start, end) in characters.
 
-`run.run_benchmark` adds what all records of a shard share, and the grade.
+`run.run_benchmark` adds what all records of a shard share, and the grade:
+
+extracted: the answer that was read, null where none was (then `correct` is false).
+read_by: the rule that read it (docs/answers.md).
 """
 
 from __future__ import annotations

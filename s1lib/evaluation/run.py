@@ -24,15 +24,15 @@ from pathlib import Path
 from s1lib.chat import ChatFormat
 from s1lib.engines import Engine, open_engine
 from s1lib.evaluation.benchmarks import Problem
+from s1lib.evaluation.long_prompts import EvaluationThinker, say_unanswered
 from s1lib.evaluation.methods import Method
 from s1lib.evaluation.model_methods import methods_for
 from s1lib.grading import grade_many
 from s1lib.keeping.files import write_jsonl
 from s1lib.keeping.hashes import hash_of, hash_of_model
-from s1lib.keeping.shards import shard_async
+from s1lib.keeping.shards import METHODS_VERSION, shard_async
 from s1lib.keeping.side_by_side import side_by_side, workers
 from s1lib.profile import Benchmark, EngineSettings, Profile, split_revision
-from s1lib.thinking.thinker import Thinker
 
 SHARD = 100  # problems of a shard
 
@@ -152,9 +152,13 @@ async def run_benchmark(
         }
         name = f"{model.name}-{method.name}-{benchmark.name}-{start:05d}"
         key = shard_key(model, method, some, shared)
-        return await shard_async(
-            directory, name, key, lambda: _records(model, some, method, shared), log=log
-        )
+
+        async def make() -> list[dict]:
+            rows = await _records(model, some, method, shared)
+            say_unanswered(rows, name, log)
+            return rows
+
+        return await shard_async(directory, name, key, make, log=log)
 
     shards = await _all(part(start) for start in range(0, len(problems), SHARD))
     return [row for rows in shards for row in rows]
@@ -165,15 +169,25 @@ def shard_key(
 ) -> str:
     """A key of all that decides a shard's records.
 
-    That is the fields that they share (the seed among them), the model's weights, what decodes
-    them, the method with its parameters, and the problems.
+    That is the version of the code, the fields that the records share (the seed among them), the
+    model (`hash_of_model`), what decodes it, the method with its parameters, the problems, and the
+    ids of their prompts, which the chat template and the tokenizer decide.
     """
     decoding = (model.settings.kind, model.settings.dtype, model.settings.max_context)
     # With vLLM's batch invariance other problems in the batch no longer change the last digits.
     if model.settings.kind == "vllm" and os.environ.get("VLLM_BATCH_INVARIANT") == "1":
         decoding += ("batch invariant",)
-    asked = [dataclasses.asdict(problem) for problem in problems]
-    return hash_of(shared, model.weights, decoding, method, asked)
+    # Where a file lies (compare=False) decides nothing: moved outputs are not decoded again.
+    parameters = {
+        field.name: getattr(method, field.name)
+        for field in dataclasses.fields(method)
+        if field.compare
+    }
+    asked = [
+        (dataclasses.asdict(problem), model.chat.prompt_ids(problem.question))
+        for problem in problems
+    ]
+    return hash_of(METHODS_VERSION, shared, model.weights, decoding, parameters, asked)
 
 
 async def _records(
@@ -181,7 +195,7 @@ async def _records(
 ) -> list[dict]:
     async def decode(problem: Problem) -> list[dict]:
         async with model.places:
-            thinker = Thinker(model.engine, model.chat)
+            thinker = EvaluationThinker(model.engine, model.chat)
             rows = await method(thinker, problem, seed=shared["seed"])
         about = {"kind": problem.kind, "problem_id": problem.id, "gold": problem.gold}
         return [{**shared, **about, **row, "engine": model.engine.name} for row in rows]
@@ -192,7 +206,7 @@ async def _records(
     answers = [(row["answer"], row["gold"], row["kind"]) for row in rows]
     grades = await asyncio.to_thread(grade_many, answers)
     return [
-        {**row, "extracted": grade.extracted, "correct": grade.correct}
+        {**row, "extracted": grade.extracted, "read_by": grade.rule, "correct": grade.correct}
         for row, grade in zip(rows, grades, strict=True)
     ]
 

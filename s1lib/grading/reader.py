@@ -1,31 +1,174 @@
-"""Where the final answer stands in an answer segment."""
+r"""Where the answer stands in what a model or a person wrote.
+
+    read_answer("So **Answer:** 42.")             # Reading(value="42", rule="label")
+    read_answer(r"\boxed{3}, \boxed{5}")          # Reading(value="3, 5", rule="boxes")
+    read_answer("The answer is (B).", "choice")   # Reading(value="B", rule="label")
+
+Every place that needs an answer reads it here: grading, votes, difficulty, the audit of the teacher's attempts and
+published solutions. docs/answers.md lists the rules with an example each. Patterns have no unbounded parts that
+overlap, so that a hostile text costs no more time than its length.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from s1lib.grading.boxes import Place, boxes, last_box
+from s1lib.grading.letters import TWO_LETTERS, read_letter
+from s1lib.grading.sentences import stated, tidied
+
+_AFTER = r"[ \t*_]{0,9}(?:\([^()\n]{0,40}\)[ \t*_]{0,9})?(?:[:：]|=(?!=)|[-–—](?=\s))"
+_VERB = r"(?:[ \t]{1,9}(?:to|of|for|in)\b[^.:=\n]{0,80}?)?[ \t]{1,9}(?:is|are|equals|(?:would|should|must) be)\b[ \t]{0,9}:?"
+_LABEL = re.compile(rf"(?<![A-Za-z])(?:answers?|ans\.?)(?:{_AFTER}|{_VERB})", re.IGNORECASE)
+_LABEL_IN_BOX = re.compile(
+    rf"(?:\\text(?:bf)?\{{)?\s*(?:the )?(?:final )?{_LABEL.pattern}", re.IGNORECASE
+)
+_HEADING = re.compile(
+    r"^[ \t#>*_]*(?:(?:the|final|correct)[ \t]{1,9}){0,2}answers?[ \t*_]{0,9}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+# "#### 42" or "#### x = 5", and not the headings "#### 3. Compute" and "#### Step 3".
+_HASHES = re.compile(
+    r"^[ \t]*####[ \t]*(?=[-+$\\(\[{.\d]|(?:[^A-Za-z\n\\]|[A-Za-z]{1,2}(?![A-Za-z])|\\[A-Za-z]+)+$)"
+    r"(?!\d{1,9}[.)][ \t]{1,9}[A-Za-z])",
+    re.MULTILINE,
+)
+_TAG = re.compile(r"<answer>", re.IGNORECASE)
+_CHOSEN = re.compile(
+    r"(?<![A-Za-z])(?:(?:option|choice)(?:[ \t]{1,9}is\b|[ \t]{0,9}:)|(?:choose|pick|select|go with)\b)",
+    re.IGNORECASE,
+)
+_NO_ANSWER = re.compile(r"(?:not|n't|that|obtained|clear|given|found)\b", re.IGNORECASE)
+_TAKEN_BACK = re.compile(
+    r"\b(?:wait|wrong|mistake\w*|incorrect|correction|corrected|actually|sorry|oops|should be)\b",
+    re.IGNORECASE,
+)
+_LEADING = re.compile(r"(?:[\s*_`}:>]|```\w*)*")
+_DISPLAYS = {"$$": "$$", "\\[": "\\]"}
+_MOST_ROWS = 50  # of a matrix that is written over several lines
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An answer as it was found, None when there is none, and the name of the rule that found it."""
+
+    value: str | None
+    rule: str
 
 
 def extract_answer(answer: str) -> str | None:
-    r"""The final answer in an answer segment: the last \boxed{}, else what follows the last "Answer:"; None without either.
+    """The final answer in an answer segment, None when it names none."""
+    return read_answer(answer).value
 
-    s1_facts section 6, rule 9; braces are balanced, so \boxed{\frac{1}{2}} comes out whole.
+
+def read_answer(text: str, kind: str = "math") -> Reading:
+    """Read the final answer of `text`, an answer segment or a published solution; `kind` is "math" or "choice".
+
+    A box comes before a label where the answer is mathematics, and the later of the two counts where it is a letter.
     """
-    boxed = _last_boxed(answer)
-    if boxed is not None:
-        return boxed.strip()
-    found = re.split(r"(?:Final )?Answer:", answer)
-    if len(found) > 1 and found[-1].strip():
-        return found[-1].strip().splitlines()[0].strip()
-    return None
+    boxed, labelled = list(boxes(text, unlabelled)), list(_labelled(text, kind))
+    if kind == "choice":
+        return _letter(sorted(boxed + labelled, key=lambda place: place.end))
+
+    # The last box is the answer, unless the text takes it back and names another answer below.
+    if boxed:
+        last = boxed[-1]
+        for place in reversed(labelled):
+            if place.start > last.end and _TAKEN_BACK.search(text, last.end, place.start):
+                return Reading(stated(place.value), "corrected box")
+        return Reading(last.value, last.rule)
+    return (
+        Reading(stated(labelled[-1].value), labelled[-1].rule)
+        if labelled
+        else Reading(None, "nothing")
+    )
 
 
-def _last_boxed(text: str) -> str | None:
-    start = text.rfind("\\boxed{")
-    if start < 0:
-        return None
-    begin, depth = start + len("\\boxed{"), 1
-    for position in range(begin, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[position], 0)
-        if depth == 0:
-            return text[begin:position]
-    return None
+def official_answer(answer: str) -> str | None:
+    r"""The answer as the official evaluation extracts it: the last \boxed{}, else the line after the last "Answer:".
+
+    It stands beside ours for comparison (s1_facts section 6, rule 9); `answer` is what follows the answer delimiter.
+    """
+    box = last_box(answer)
+    if box is not None:
+        return box.strip()
+    named = re.split(r"(?:Final )?Answer:", answer)
+    return (
+        named[-1].strip().splitlines()[0].strip() if len(named) > 1 and named[-1].strip() else None
+    )
+
+
+def unlabelled(value: str) -> str:
+    """A box's content without a label that is written into the box: "Answer: 42" is 42."""
+    label = _LABEL_IN_BOX.match(value)
+    return (_LEADING.sub("", value[label.end() :], count=1) if label else value).strip(" *`")
+
+
+def _letter(places: list[Place]) -> Reading:
+    """The letter at the last of `places` that names one; a place that names two letters ends the search."""
+    for place in reversed(places):
+        letter = read_letter(place.value)
+        if letter == TWO_LETTERS:
+            return Reading(None, TWO_LETTERS)
+        if letter:
+            return Reading(letter, place.rule)
+    return Reading(None, "nothing")
+
+
+def _labelled(text: str, kind: str) -> Iterator[Place]:
+    """What follows each label, in the order of the text; a label that no answer follows is left out."""
+    patterns = {_LABEL: "label", _HEADING: "label", _HASHES: "####", _TAG: "<answer>"}
+    if kind == "choice":
+        patterns[_CHOSEN] = "label"
+    marks = [
+        (label, rule) for pattern, rule in patterns.items() for label in pattern.finditer(text)
+    ]
+    marks.sort(key=lambda mark: mark[0].start())
+
+    ends = [label.start() for label, _ in marks[1:]] + [len(text)]
+    for (label, rule), end in zip(marks, ends, strict=False):
+        value, below = _value(text[label.end() : end].partition("</answer>")[0])
+        loose = label.re is _LABEL and label[0][-1] not in ":：="
+        if value and not (loose and _is_talk(value)):
+            yield Place(
+                label.start(),
+                label.end(),
+                value,
+                "label above" if below and rule == "label" else rule,
+            )
+
+
+def _value(text: str) -> tuple[str, bool]:
+    """(the answer that opens `text`, whether it stands on a line below the label's)."""
+    lead = _LEADING.match(text).end()
+    below, text = "\n" in text[:lead], text[lead:]
+    line, rest = _first_line(text)
+    if (
+        line.rstrip(" *_").endswith(":") and rest.strip()
+    ):  # "Answer: it is as follows:" announces the next line
+        return tidied(_first_line(rest[_LEADING.match(rest).end() :])[0]), True
+    return tidied(line), below
+
+
+def _first_line(text: str) -> tuple[str, str]:
+    """(the first line, the rest); a displayed formula or a matrix is one line, however many it is written on."""
+    for opening, closing in _DISPLAYS.items():
+        if text.startswith(opening):
+            inside, _, rest = text[len(opening) :].partition(closing)
+            return inside.strip(), rest
+    line, _, rest = text.partition("\n")
+    for _ in range(_MOST_ROWS):
+        if not rest or line.count("\\begin{") <= line.count("\\end{"):
+            break
+        row, _, rest = rest.partition("\n")
+        line += "\n" + row
+    return line, rest
+
+
+def _is_talk(value: str) -> bool:
+    """Whether what follows "the answer is" is talk ("clear from this", "not 5", "obtained by adding") and no answer."""
+    return bool(_NO_ANSWER.match(value)) or (
+        not re.search(r"[\d$\\]", value) and len(value.split()) > 6
+    )

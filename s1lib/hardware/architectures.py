@@ -22,7 +22,7 @@ QWEN2_5 = {
 
 
 class PlanError(TrainingError):
-    """The training cannot be run as planned; the message is one line that says what to change."""
+    """The training cannot be run as planned: one line that says what to change."""
 
 
 def architecture(base: str) -> PretrainedConfig:

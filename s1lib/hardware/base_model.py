@@ -21,7 +21,7 @@ from s1lib.profile import SFT, split_revision
 
 
 class TrainingError(S1Error):
-    """Training cannot start or go on; the message is one line that says where and why."""
+    """Training cannot start or go on: one line that says where and why."""
 
 
 def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
@@ -39,10 +39,11 @@ def base_dtype(settings: SFT) -> torch.dtype:
 
 
 def load_base(base: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """The base model with weights of `dtype`; raises TrainingError for files that cannot be read.
+    """The base model with weights of `dtype`.
 
     On a CPU it gets the attention that trains fastest there. In a sharded training only the first
-    process reads the weights: FSDP2 sends the others theirs.
+    process reads the weights: FSDP2 sends the others theirs. Raises TrainingError for files that
+    cannot be read.
     """
     transformers.utils.logging.disable_progress_bar()
     name, revision = split_revision(base)

@@ -17,7 +17,7 @@ from s1lib.keeping.files import write_text
 
 
 class CheckpointError(S1Error):
-    """There are checkpoints of another training; the message is one line that says what differs."""
+    """There are checkpoints of another training: one line that says what differs."""
 
 
 def directory_of(model: Path | str) -> Path:
@@ -27,14 +27,14 @@ def directory_of(model: Path | str) -> Path:
 
 
 def last_checkpoint(directory: Path) -> Path | None:
-    """The newest complete checkpoint; None when there is none."""
+    """The newest complete checkpoint, or None."""
     # The trainer's state is written last, so a checkpoint cut short has none.
     complete = [path.parent for path in directory.glob("checkpoint-*/trainer_state.json")]
     return max(complete, key=lambda path: int(re.sub(r"\D", "", path.name)), default=None)
 
 
 def claim(directory: Path, *, settings: Mapping[str, Any], data: str, write: bool) -> Path | None:
-    """The checkpoint to go on from; None to begin.
+    """The checkpoint to go on from, or None to begin.
 
     `data` is the data set's hash, and `write` is true in one process of several. Raises
     CheckpointError when the checkpoints were written with other settings or data: going on would

@@ -31,7 +31,7 @@ ACCELERATE = Path(__file__).resolve().parent.parent / "profiles" / "accelerate" 
 PORT = 29500  # of the first node, where the processes of several nodes meet
 ERROR = "error: "  # how a process's last word begins, see `training_process.py`
 EXCEPTION = re.compile(r"^(?:\[rank\d+\]: ?)?(?P<what>[\w.]+(?:Error|Exception|Interrupt)\b.*)")
-SIGNAL = re.compile(r"Signal \d+ \(\w+\)")
+FAILED = re.compile(r"failed \(exitcode: (-?\d+)\)")  # torchrun's first line about a process
 
 
 def was_launched() -> bool:
@@ -88,26 +88,32 @@ def launch(
             os.killpg(process.pid, signal.SIGTERM)
             process.wait()
     if status:
-        raise TrainingError(_reason(list(said), name) or f"{name}: ended with status {status}")
+        last_words = [line.removeprefix(ERROR) for line in said if line.startswith(ERROR)]
+        if last_words:
+            raise TrainingError(last_words[0])
+        raise TrainingError(f"{name}: {_reason(list(said))}")
 
 
-def _reason(said: Sequence[str], name: str) -> str:
-    """Why a process failed, in its own words; torchrun's report of the failure comes after them."""
-    last_words = [line.removeprefix(ERROR) for line in said if line.startswith(ERROR)]
-    if last_words:
-        return last_words[0]
-    report = next((place for place, line in enumerate(said) if "failed (exitcode" in line), None)
+def _reason(said: Sequence[str]) -> str:
+    """Why a process failed: its own exception, which torchrun's report does not repeat."""
+    # What is raised after the report is torchrun's own error.
+    report = next((place for place, line in enumerate(said) if FAILED.search(line)), len(said))
     raised = [match["what"] for match in map(EXCEPTION.match, said[:report]) if match]
     if raised:
-        return f"{name}: {raised[-1]}"
+        return raised[-1]
+    if report == len(said):
+        return "the launcher ended without a word"
 
-    # Nothing was raised: the process was killed, by the kernel for its memory, say.
-    killed = [match[0] for match in map(SIGNAL.search, said) if match]
-    return f"{name}: {killed[0]} ended one of the processes" if killed else ""
+    # Nothing was raised: the process ended itself, or was killed.
+    status = int(FAILED.search(said[report])[1])
+    if status >= 0:
+        return f"a process ended with status {status}"
+    full = "; is the host memory full?" if -status == signal.SIGKILL else ""
+    return f"a process was ended by {signal.Signals(-status).name}{full}"
 
 
 def command(processes: int, *, nodes: int = 1, node: int = 0, head: str = "localhost") -> list[str]:
-    """What starts this node's share of the processes; a module and its arguments follow."""
+    """What starts this node's processes, to be followed by a module and its arguments."""
     if not torch.cuda.is_available():  # here accelerate would start a single one
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         return [*launcher, "--nproc_per_node", str(processes)]
@@ -133,7 +139,7 @@ def environment(processes: int, *, nodes: int = 1) -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Become the launcher of one node's processes; what Slurm's scripts run."""
+    """Become the launcher of one node's processes, as Slurm's scripts ask."""
     parser = argparse.ArgumentParser(prog="python -m s1lib.hardware.launcher")
     parser.add_argument("--processes", type=int, required=True, help="of all nodes together")
     parser.add_argument("--nodes", type=int, default=1)

@@ -50,7 +50,7 @@ class Plan:
         return self.gpu - min(SPARE, SPARE_SHARE * self.gpu)
 
     def text(self) -> str:
-        """The plan as lines of a terminal; memory of one GPU at the step's highest moment."""
+        """The plan as lines of a terminal, memory being that of one GPU at its highest."""
         memory, settings, gpus = self.memory, self.settings, self.settings.processes
         rows = ("parameters", "gradients", "optimiser", "activations", "temporaries")
         lines = [
@@ -109,7 +109,7 @@ class Plan:
         return "; or ".join(filter(None, (exact, other))) or last_resort
 
     def _if_fitting(self, config: PretrainedConfig, settings: SFT) -> str:
-        """What to change to get `settings`, in words; empty where they do not fit either."""
+        """What to change to get `settings`, in words, empty where they do not fit either."""
         memory, gpus = simulate(config, settings, length=self.length), settings.processes
         if memory.peak > self.limit:
             return ""
@@ -183,7 +183,7 @@ def make_plan(
 
 
 def gpu_memory() -> float:
-    """Bytes of the smallest GPU of this machine, without touching it; 80 GB where there is none."""
+    """Bytes of the smallest GPU of this machine, untouched, or 80 GB where there is none."""
     if not shutil.which("nvidia-smi"):
         return GPU
     query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
@@ -210,7 +210,7 @@ def check_memory(profile: Profile, *, longest: int, log: Callable[[str], None]) 
 
 
 def _refusal(profile: Profile, longest: int) -> str:
-    """What `check` says in the process that simulates; empty for a plan that fits."""
+    """What `check` says in the process that simulates, empty for a plan that fits."""
     try:
         make_plan(profile, gpus=profile.sft.processes, length=longest).check(strict=False)
     except PlanError as error:

@@ -28,7 +28,7 @@ STATE_BLOCK = 256  # elements of an 8-bit state that share one float32 scale (to
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of one GPU at the step's highest moment; the first five add up to `peak`."""
+    """Bytes of one GPU at the step's highest moment, where the first five add up to `peak`."""
 
     parameters: int  # this GPU's share
     gradients: int  # its share; held from one micro-batch to the next
@@ -41,7 +41,7 @@ class Memory:
 
 
 def local(tensor: torch.Tensor) -> torch.Tensor:
-    """This GPU's share of a sharded tensor; any other tensor as it is."""
+    """This GPU's share of a sharded tensor, or any other tensor as it is."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
@@ -77,7 +77,7 @@ class _Peak:
         self._update_and_maybe_create_winfos(local(gradient), self.STATES[1], update_existing=True)
 
     def start(self, *, offload: bool = False, passing: int = 0) -> None:
-        """Forget what was so far; `passing` bytes of what is offloaded are on the GPU at a time."""
+        """Forget what was, where `passing` bytes of what is offloaded are on the GPU at a time."""
         self.offload, self.passing = offload, passing
         self.highest, self.loss_start, self.loss_peak, self.waiting = {"Peak": 0}, None, 0, 0
 

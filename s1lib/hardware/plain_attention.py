@@ -28,7 +28,7 @@ def plain_attention(
 ) -> tuple[torch.Tensor, None]:
     """Attention output [B, T, H, D] of query [B, H, T, D], key and value [B, H_kv, S, D].
 
-    `attention_mask` is additive and causal, [B or 1, 1, T, S]; without it every query sees every
+    `attention_mask` is additive and causal, [B or 1, 1, T, S]. Without it every query sees every
     key.
     """
     batch, heads, length, size = query.shape
@@ -55,7 +55,7 @@ def plain_attention(
 
 
 def causal_mask(length: int) -> torch.Tensor:
-    """Additive mask [1, 1, length, length]; for rows with padding on the right it is enough."""
+    """Additive mask [1, 1, length, length], enough for rows with padding on the right."""
     return torch.full((length, length), -1e9).triu(1)[None, None]
 
 

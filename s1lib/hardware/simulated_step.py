@@ -138,7 +138,7 @@ def shard(model: PreTrainedModel, mesh: DeviceMesh, settings: SFT) -> None:
 
 
 def _materialise(model: PreTrainedModel) -> None:
-    """Turn tensors on "meta" into those of the current mode; what is tied stays tied."""
+    """Turn tensors on "meta" into those of the current mode, tied ones into one."""
     made: dict[torch.Tensor, torch.Tensor] = {}
     places = (
         place for module in model.modules() for place in (module._parameters, module._buffers)

@@ -25,6 +25,7 @@ from s1lib.published.table_files import TableError, columns_of
 TEST_SETS = Path(__file__).with_name("test_sets.yaml")
 KINDS = ("math", "choice", "open")  # graded by value, by letter, by a judge
 BRACES = re.compile(r"\{([^{}]+)\}")
+_ITEM = re.compile(r"(.+)\[(\w+|\*)\]")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Entry:
     """
 
     at: str
+    get: str = ""
     source: str = ""
     files: str = "**/*"
     question: str = "{question}"
@@ -52,13 +54,24 @@ class Entry:
     verified: bool = True
 
     @property
-    def columns(self) -> set[str]:
-        """Every column that the entry reads."""
+    def fields(self) -> set[str]:
+        """Everything that becomes text: "column", "column[0]", "column[*]" or "column[key]"."""
         texts = (self.question, self.answer, self.trace, self.attempt, self.domain, self.source)
-        names = {name for text in texts for name in BRACES.findall(text)} | set(self.where)
+        names = {name for text in texts for name in BRACES.findall(text)}
         if self.choices:
             names |= {self.choices["right"], *self.choices["wrong"]}
         return names
+
+    @property
+    def columns(self) -> set[str]:
+        """Every column that the entry reads."""
+        return {column_and_item(name)[0] for name in {*self.fields, *self.where}}
+
+    def miscount(self, found: int) -> str:
+        """What is wrong with `found` rows, or nothing: a guessed layout may read another split."""
+        if self.count in (None, found):
+            return ""
+        return f"holds {found:,} problems and should hold {self.count:,}"
 
 
 def section(path: Path, name: str) -> Any:
@@ -89,9 +102,11 @@ def entry_for(
     fits its columns. The entry is None when the table has the columns `own`, or when none fits.
     Raises TableError or HubError.
     """
-    known, path = list(known), local_copy("dataset", reference)
+    known = list(known)
     entry = named(reference, known)
-    found = columns_of(path, entry.files if entry else "**/*")
+    files = entry.files if entry else "**/*"
+    path = local_copy("dataset", reference, files)
+    found = columns_of(path, files)
     if found >= set(own):
         return path, None
 
@@ -110,6 +125,12 @@ def named(reference: str, known: Iterable[Entry]) -> Entry | None:
     return entry and dataclasses.replace(entry, at=reference)
 
 
+def column_and_item(name: str) -> tuple[str, str | None]:
+    """A field as its column and the item of a list or key of a dict: "cot[0]" -> ("cot", "0")."""
+    found = _ITEM.fullmatch(name)
+    return (found[1], found[2]) if found else (name, None)
+
+
 def _entry(values: Any, where: str) -> Entry:
     known = {field.name for field in dataclasses.fields(Entry)}
     if not isinstance(values, dict) or "at" not in values:
@@ -121,4 +142,9 @@ def _entry(values: Any, where: str) -> Entry:
     if entry.kind not in ("", *KINDS):
         kinds = ", ".join(map(repr, KINDS))
         raise TableError(f"{where}: kind {entry.kind!r} is unknown; write {kinds}")
+    for column, wanted in entry.where.items():
+        rule = isinstance(wanted, dict) and set(wanted) in ({"most"}, {"not"})
+        if not isinstance(wanted, list) and not rule:
+            form = "a list of values, {not: [values]} or {most: a number}"
+            raise TableError(f"{where}: where, {column!r}: expected {form}, found {wanted!r}")
     return entry

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from pathlib import Path
+from typing import Any
 
 from s1lib.errors import S1Error
 from s1lib.profile import is_hub_id, split_revision
@@ -17,26 +18,35 @@ class HubError(S1Error):
     """A repository is neither in the hub's cache nor within reach."""
 
 
-def local_copy(kind: str, reference: str) -> Path:
+class GatedError(HubError):
+    """A repository whose terms the person who is logged in has not accepted."""
+
+
+def local_copy(kind: str, reference: str, files: str = "**/*") -> Path:
     """Where a data set or model lies on this machine.
 
     kind: "dataset" or "model". reference: a path, which is returned as it is, or a hub id
-    ("owner/name@revision"), which becomes its folder in the hub's cache. Raises HubError with the
-    reason and the way out.
+    ("owner/name@revision"), which becomes its folder in the hub's cache. files: the only ones to
+    fetch, as globs separated by spaces. Raises HubError with the reason and the way out.
     """
     if not is_hub_id(reference):
         return Path(reference)
     name, revision = split_revision(reference)
 
+    # The hub matches a whole path, so that its * takes in folders as our **/ does.
+    only = {"allow_patterns": [pattern.removeprefix("**/") for pattern in files.split()]}
+
     # The cache is asked first: it needs no network, and `main` stays what was fetched.
     with contextlib.suppress(HubError):
-        return _snapshot(kind, name, revision, local_files_only=True)
+        return _snapshot(kind, name, revision, local_files_only=True, **only)
     try:
-        return download(kind, name, revision)
+        return _snapshot(kind, name, revision, **only)
+    except GatedError:
+        raise
     except HubError as error:
         raise HubError(
-            f"{error}; run `make fetch` with this profile where there is a network (what is gated "
-            "needs `hf auth login`), or download it and name the folder instead"
+            f"{error}; run `make fetch` with this profile where there is a network, "
+            "or download it and name the folder instead"
         ) from None
 
 
@@ -48,14 +58,20 @@ def download(kind: str, name: str, revision: str | None) -> Path:
     return _snapshot(kind, name, revision)
 
 
-def _snapshot(kind: str, name: str, revision: str | None, **options: bool) -> Path:
-    import httpx
+def _snapshot(kind: str, name: str, revision: str | None, **options: Any) -> Path:
+    from httpx2 import HTTPError  # what huggingface_hub speaks
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import GatedRepoError
 
     try:
         return Path(snapshot_download(name, revision=revision, repo_type=kind, **options))
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, ValueError, OSError) as error:
+    except GatedRepoError:
+        page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
+        raise GatedError(
+            f"cannot fetch the {kind} {name}: it is gated; accept its terms at {page} and log in "
+            "with `hf auth login`, or name a local copy instead"
+        ) from None
+    except (HTTPError, ValueError, OSError) as error:
         # A full disk is told by the caller, which knows what was being fetched.
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise

@@ -1,7 +1,7 @@
 """Questions and answers of a published table, read by its entry.
 
-    for row, question, answer, kind in answered(entry):
-        ...
+    for found in answered(entry):
+        found.question, found.answer, found.kind
 
 A question's id is that of the official scripts, the first 16 digits of its sha256. It does not
 depend on the order of rows.
@@ -13,45 +13,66 @@ import hashlib
 import random
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, NamedTuple
 
 from s1lib.chat import lettered
 from s1lib.grading import extract_answer
-from s1lib.published.entries import BRACES, Entry
+from s1lib.published.cells import text_of
+from s1lib.published.entries import BRACES, Entry, column_and_item
 from s1lib.published.hub import local_copy
-from s1lib.published.table_files import TableError, read_rows
+from s1lib.published.table_files import Row, TableError, read_rows
 
 SHORT = 60  # characters; a reference answer of one line up to this length is graded by program
 _LETTER = re.compile(r"\(?([A-J])[).]?")
+_GOLD_LETTER = re.compile(r"\(?([A-Za-z])\)?[.:]?")
+
+Texts = Mapping[str, str | None]  # what an entry reads of one row; what is absent is None
 
 
-def answered(entry: Entry) -> Iterator[tuple[dict, str, str, str]]:
-    """Yield (row, question, answer, kind) for every row of the entry's table.
+class Question(NamedTuple):
+    """One row of a published table.
 
-    A kind that the entry does not say is read off the answer.
+    place: where it stands. texts: what its entry reads. question: empty when the row has none, with
+    its options below it when it is a choice. kind: how the answer is graded.
     """
-    for row, question in questions(entry):
-        answer, kind = fill(entry.answer, row), entry.kind
-        if entry.choices:
-            question, answer = _with_choices(question, row, entry.choices)
+
+    place: str
+    texts: Texts
+    question: str
+    answer: str
+    kind: str
+
+
+def answered(entry: Entry) -> Iterator[Question]:
+    """Yield the questions of the entry's table with their answers.
+
+    A kind that the entry does not say is read off the answer. Raises TableError that names the row
+    when an option is null or the answer to a choice is no letter.
+    """
+    for place, texts, question in questions(entry):
+        answer, kind = fill(entry.answer, texts), entry.kind
+        if entry.choices and question:
+            question, answer = _with_choices(question, texts, entry, place)
+        elif kind == "choice" and answer:
+            answer = gold_letter(answer, f"{entry.at}, {place}")
         if not kind:
             answer, kind = reference_answer(answer)
-        yield row, question, answer, kind
+        yield Question(place, texts, question, answer, kind)
 
 
-def questions(entry: Entry) -> Iterator[tuple[dict, str]]:
-    """Yield (row, question) with the entry's `where`, `limit` and `clean` applied."""
-    rows = _kept(entry, local_copy("dataset", entry.at))
+def questions(entry: Entry) -> Iterator[tuple[str, Texts, str]]:
+    """Yield (place, texts, question) with the entry's `where`, `limit` and `clean` applied."""
+    rows = _kept(entry)
     if entry.limit is not None:
         every = list(rows)
         rows = iter(random.Random(0).sample(every, min(entry.limit, len(every))))
-    for row in rows:
-        question = fill(entry.question, row)
+    for place, row in rows:
+        texts = {name: _text(row, name, f"{entry.at}, {place}") for name in entry.fields}
+        question = fill(entry.question, texts)
         for pattern, replacement in entry.clean.items():
             question = re.sub(pattern, replacement, question)
-        yield row, question.strip()
+        yield place, texts, question.strip()
 
 
 def question_id(question: str) -> str:
@@ -74,56 +95,93 @@ def reference_answer(solution: str) -> tuple[str, str]:
     return (found, "math") if found else (solution, "open")
 
 
-def fill(text: str, row: Mapping[str, Any]) -> str:
-    """`text` with every {column} filled in from `row`.
+def gold_letter(answer: str, where: str) -> str:
+    """The letter of a choice's gold answer, which tables write as B, b, (B), B. or B).
 
-    A null is empty, and a list is its elements as lines.
+    Raises TableError that begins with `where` when it is no letter.
     """
-
-    def cell(value: Any) -> str:
-        if isinstance(value, list | tuple):
-            return "\n".join(map(cell, value))
-        return "" if value is None else str(value)
-
-    filled = BRACES.sub(lambda found: cell(row[found[1]]), text)
-
-    # JSON may spell half a surrogate pair, which no file can hold.
-    return filled.encode("utf-8", "replace").decode().strip()
+    found = _GOLD_LETTER.fullmatch(answer.strip())
+    if not found:
+        raise TableError(
+            f"{where}: the answer {answer!r} to a choice is not the letter of an option; "
+            "write it as A, B, C, …"
+        )
+    return found[1].upper()
 
 
-def _kept(entry: Entry, path: Path) -> Iterator[dict]:
-    """The rows that `where` accepts, once every column that is read is there and holds text."""
+def fill(text: str, texts: Texts) -> str:
+    """`text` with every {column} filled in; what is absent is empty."""
+    return BRACES.sub(lambda found: texts[found[1]] or "", text).strip()
+
+
+def _kept(entry: Entry) -> Iterator[tuple[str, Row]]:
+    """The rows that `where` accepts, which may hold anything in the columns that are not text."""
+    path = local_copy("dataset", entry.at, entry.files)
+    if entry.get and not path.exists():
+        raise TableError(f"{path} does not exist, and no hub has it: {entry.get}")
     for place, row in read_rows(path, columns=entry.columns, files=entry.files):
-        if not isinstance(row, dict):
-            raise TableError(f"{path}, {place}: expected columns, found {type(row).__name__}")
         if missing := sorted(entry.columns - set(row)):
             has = ", ".join(sorted(map(str, row))) or "none"
             raise TableError(
                 f"{path}, {place}: column {missing[0]!r} is missing; there are: {has}; "
                 "correct its entry (sources.yaml, test_sets.yaml)"
             )
-        for name, value in row.items():
-            if name in entry.columns and isinstance(value, bytes | dict):
-                kind = type(value).__name__
-                raise TableError(f"{path}, {place}: column {name!r} holds {kind}, not text")
-        if all(_accepts(wanted, row[name]) for name, wanted in entry.where.items()):
-            yield row
+        where = f"{entry.at}, {place}"
+        if all(_accepts(wanted, _cell(row, name, where)) for name, wanted in entry.where.items()):
+            yield place, row
 
 
 def _accepts(wanted: Any, value: Any) -> bool:
-    if isinstance(wanted, Mapping):
-        return str(value).isdigit() and int(value) <= wanted["most"]
-    return value in wanted
+    """Whether a cell is what an entry's `where` asks for.
+
+    wanted: a list of values of which it is one, {not: such a list}, or {most: a number}.
+    """
+    if isinstance(wanted, Mapping) and "not" in wanted:
+        return not _accepts(wanted["not"], value)
+    try:
+        if isinstance(wanted, Mapping):
+            return float(value) <= wanted["most"]
+        # A CSV holds "5" where a JSON file holds 5.
+        text = text_of(value, "", "")
+        return value in wanted or text in [text_of(item, "", "") for item in wanted]
+    except (TypeError, ValueError, TableError):  # no number, or no text
+        return False
 
 
-def _with_choices(
-    question: str, row: Mapping[str, Any], choices: Mapping[str, Any]
-) -> tuple[str, str]:
+def _text(row: Row, name: str, place: str) -> str | None:
+    """The text of one field of an entry in one row."""
+    column, item = column_and_item(name)
+    if item != "*":
+        return text_of(_cell(row, name, place), column, place)
+    values = row[column] if isinstance(row[column], list) else [row[column]]
+    return "\n".join(text_of(each, column, place) or "" for each in values)
+
+
+def _cell(row: Row, name: str, place: str) -> Any:
+    """What a row holds in a column, as one item of its list or under one key of its dict."""
+    column, item = column_and_item(name)
+    value = row[column]
+    if item is None:
+        return value
+    if item.isdecimal():
+        values = value if isinstance(value, list) else [value]
+        return values[int(item)] if int(item) < len(values) else None
+    if not isinstance(value, dict | None):
+        kind = type(value).__name__
+        raise TableError(f"{place}: column {column!r} holds {kind}, which has no key {item!r}")
+    return (value or {}).get(item)
+
+
+def _with_choices(question: str, texts: Texts, entry: Entry, place: str) -> tuple[str, str]:
     """The question with its options below it, and the letter of the right one.
 
     The order is drawn from the question itself, so that the order of rows does not matter.
     """
-    options = [str(row[name]).strip() for name in (choices["right"], *choices["wrong"])]
+    options = []
+    for column in (entry.choices["right"], *entry.choices["wrong"]):
+        if texts[column] is None:
+            raise TableError(f"{entry.at}, {place}: the option in column {column!r} is null")
+        options.append(texts[column].strip())
     order = random.Random(question_id(question)).sample(range(len(options)), len(options))
     letter = ascii_uppercase[order.index(0)]
     return question + lettered(options[index] for index in order), letter

@@ -3,7 +3,8 @@
     for place, row in read_rows("mirror/s1K", columns={"question", "solution"}):
         ...  # place: "train-0.parquet, row 7"
 
-A table is one file or a folder of them, which is what the hub hands out.
+A table is one file or a folder of them, which is what the hub hands out. Values stay what the file
+holds; `s1lib.published.cells` says which text they are.
 """
 
 from __future__ import annotations
@@ -24,6 +25,18 @@ SUFFIXES = (".jsonl", ".json", ".parquet", ".arrow", ".csv")
 BATCH = 1000  # rows in memory at a time
 
 Row = dict[str, Any]
+
+
+class Number(float):
+    """A number of a JSON file that prints as it is written there, with all its digits."""
+
+    def __new__(cls, text: str) -> Number:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class TableError(S1Error):
@@ -72,15 +85,18 @@ def columns_of(path: Path | str, files: str = "**/*") -> set[str]:
 
 def read_rows(
     path: Path | str, *, columns: set[str] | None = None, files: str = "**/*"
-) -> Iterator[tuple[str, Any]]:
+) -> Iterator[tuple[str, Row]]:
     """Yield (place, row) for every row of a table.
 
-    columns: what is needed, so that parquet files are not read whole. Raises TableError that
-    names the file and the place in it.
+    columns: what is needed, so that parquet files are not read whole. Every cell of a CSV is text;
+    an empty one is null, unless it is quoted. Raises TableError that names the file and the place.
     """
     for file in table_files(path, files):
         name = f"{file.name}, " if Path(path).is_dir() else ""
         for place, row in _rows(file, columns):
+            if not isinstance(row, dict):
+                kind = type(row).__name__
+                raise TableError(f"{path}, {name}{place}: expected columns, found {kind}")
             yield f"{name}{place}", row
 
 
@@ -117,13 +133,13 @@ def _json_lines(file: Path) -> Iterator[tuple[str, Any]]:
                 continue
             place = f"line {number}"
             try:
-                yield place, json.loads(line.decode("utf-8"))
+                yield place, _parsed(line.decode("utf-8-sig"))
             except UnicodeDecodeError as error:
                 byte = f"byte {line[error.start]:#04x}"
                 raise TableError(
                     f"{file}, {place}: not UTF-8 ({byte}); convert the file first"
                 ) from None
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise TableError(
                     f"{file}, {place}: not a complete JSON line; the file may have been cut"
                 ) from None
@@ -131,12 +147,16 @@ def _json_lines(file: Path) -> Iterator[tuple[str, Any]]:
 
 def _json(file: Path) -> list[Any]:
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+        rows = _parsed(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise TableError(f"{file}: not JSON in UTF-8: {_line(error)}") from None
     if not isinstance(rows, list):
         raise TableError(f"{file}: expected one list of rows, found {type(rows).__name__}")
     return rows
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, parse_float=Number)
 
 
 def _parquet(file: Path, columns: set[str] | None) -> Iterator[list[Row]]:
@@ -162,7 +182,19 @@ def _arrow(file: Path) -> Iterator[list[Row]]:
 
 def _read_csv(name: str) -> pa.Table:
     # Quoted cells may hold newlines, as those of GPQA do.
-    return pa.csv.read_csv(name, parse_options=pa.csv.ParseOptions(newlines_in_values=True))
+    quoted = pa.csv.ParseOptions(newlines_in_values=True)
+    names = pa.csv.open_csv(name, parse_options=quoted).schema.names
+    if len(names) != len(set(names)):
+        raise pa.ArrowInvalid("two columns have the same name")
+
+    # Read as numbers or dates, options such as 1.10 and ids such as 007 would become others.
+    as_text = pa.csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()),
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    return pa.csv.read_csv(name, parse_options=quoted, convert_options=as_text)
 
 
 def _open(file: Path, reader: Any) -> Any:

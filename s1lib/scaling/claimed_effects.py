@@ -89,6 +89,8 @@ def equal_tokens(bench: Bench, *, waits: int, votes: Sequence[int]) -> Effect:
     The vote's accuracy is interpolated on log2(tokens). Beyond its last k it keeps the last value.
     """
     sequential = bench.waits("Wait", waits)
+    if not votes:
+        raise Missing("no votes in this profile")
     voting = bench.first(bench.records.find(method="majority"), "majority vote")
     accuracy, tokens = vote_curve(bench, voting, votes)
     correct, spent = (bench.column(sequential, value) for value in ("correct", "total_tokens"))

@@ -151,6 +151,8 @@ def _beside(ours: pd.DataFrame, paper: pd.DataFrame, asked: list[str]) -> pd.Dat
     place = {name: at for at, name in enumerate(ours["benchmark"].unique())}
     ours = ours.sort_values(["method", asked[0]], kind="stable")
     ours = ours.sort_values("benchmark", key=lambda names: names.map(place), kind="stable")
+    if ours.empty:
+        ours = pd.DataFrame({"benchmark": ["not run in this profile"]})
     both = [ours.assign(source=THIS), paper.assign(source=PAPER)]
     return pd.concat([table.reindex(columns=columns) for table in both], ignore_index=True)
 

@@ -90,10 +90,12 @@ class Bench:
 
     @cached_property
     def present(self) -> set[int]:
+        """The runs that this benchmark has."""
         problems = self.records.problems
         return set(problems["run"][problems["benchmark"] == self.name])
 
     def having(self, runs: Sequence[int]) -> list[int]:
+        """Those of `runs` that this benchmark has, in their order."""
         return [run for run in runs if run in self.present]
 
     def first(self, runs: Sequence[int], what: str) -> int:
@@ -103,6 +105,7 @@ class Bench:
         raise Missing(f"no records of {what}")
 
     def natural(self, model: str = MAIN) -> int:
+        """The run of a model that thinks to its natural stop."""
         return self.first(self.records.natural(model), f"model {model} with natural stop")
 
     def waits(self, string: str, number: int) -> int:

@@ -38,18 +38,21 @@ def each(
     benchmarks: pd.DataFrame,
     *,
     by: str = "benchmark",
+    legend: dict | None = None,
     **options: Any,
 ) -> None:
-    """One panel per row of `benchmarks`. by="role" draws the paper's counterpart of each."""
+    """One panel per row of `benchmarks`. by="role" draws the paper's counterpart of each.
+
+    legend: options of a legend in the first panel, where it has something to explain.
+    """
     for ax, benchmark in zip(axes, benchmarks.itertuples(), strict=True):
         wanted = getattr(benchmark, by)
         draw(data[data[by] == wanted], ax, **options)
-        title, role = benchmark.benchmark, benchmark.role
-        if by == "role":
-            title = f"paper: {role}"
-        elif title != role:
-            title += f" (as {role})"
-        ax.set_title(title)
+        name, role = benchmark.benchmark, benchmark.role
+        ours = name if name == role else f"{name} (as {role})"
+        ax.set_title(ours if by == "benchmark" else f"paper: {role}")
+    if legend is not None and axes[0].get_legend_handles_labels()[0]:
+        axes[0].legend(**legend)
 
 
 def _band(ax: Axes, x: pd.Series, part: pd.DataFrame, color: str, alpha: float) -> None:
@@ -134,7 +137,7 @@ def methods(data: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
-    """Figure 6: accuracy against average thinking tokens of what was accepted, caps at points."""
+    """Figure 6: accuracy against average thinking tokens of the accepted trace, caps at points."""
     data = data[data["thinking_tokens"] > 0].astype(
         {"accuracy": float, "low": float, "high": float}
     )
@@ -148,7 +151,7 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
         style |= {"color": PALETTE[place], "capsize": 3, "elinewidth": 1}
         ax.errorbar(part[x], part[y], yerr=errors, label=series, **style)
     _accuracy_axis(ax, x=0.12, y=0.15, legend={})
-    token_axis(ax)
+    token_axis(ax, label="thinking tokens, accepted trace")
 
     # caps that accept the same traces share a place and a label
     places = data.assign(cap=data["label"].str.removeprefix("cap ")).groupby([x, y], sort=False)
@@ -228,10 +231,7 @@ def transitions(data: pd.DataFrame, ax: Axes) -> Axes:
 
 def domains(data: pd.DataFrame, ax: Axes) -> Axes:
     """Figure 2 (left): one bubble per domain of a training set, its area the questions."""
-    data = data[(data["questions"] > 0) & ~data["domain"].str.startswith("total")]
-    if data.empty:
-        return not_available(ax, "no domains")
-    return bubbles(data, ax, count="questions")
+    return bubbles(data[~data["domain"].str.startswith("total")], ax, count="questions")
 
 
 def prompts(data: pd.DataFrame, ax: Axes) -> Axes:

@@ -56,6 +56,7 @@ def mcnemar(a: np.ndarray, b: np.ndarray) -> McNemar:
 
 
 def mcnemar_p(gained: int, lost: int) -> float:
+    """Exact two-sided p of so many problems gained and lost."""
     return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 

@@ -14,7 +14,7 @@ from s1lib.drawing.intervals import wilson
 from s1lib.published.paper_numbers import load
 from s1lib.scaling import effects
 from s1lib.scaling.effects import Bench, Missing
-from s1lib.scaling.records import MAIN, Records
+from s1lib.scaling.records import MAIN, TRIES, Records
 from s1lib.scaling.table_cells import PAPER, THIS
 from s1lib.scaling.vote_curve import vote_curve
 
@@ -135,7 +135,8 @@ def rejection_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
     """Figure 6: accuracy against average thinking tokens by cap, then the paper's.
 
     Two readings: only the problems that fit every cap (paired, as in the paper, which samples
-    without end), and all problems with a rejection counted as wrong.
+    without end), and all problems with a rejection counted as wrong. Thinking tokens are those of
+    the accepted trace. The column spent_thinking_tokens counts all tries, where records have it.
     """
     rows = []
     for benchmark in records.benchmarks.itertuples():
@@ -145,19 +146,24 @@ def rejection_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
         for run in runs:
             label = records.runs["label"][run]
             about = {"benchmark": bench.name, "role": benchmark.role, "label": label}
-            correct, tokens = bench.column(run), bench.column(run, "thinking_tokens")
-            tokens = tokens.where(bench.column(run, "accepted") > 0)  # a rejection has none
+            columns = ["correct", "thinking_tokens", "accepted", TRIES]
+            own = records.problems.query("benchmark == @bench.name and run == @run")
+            own = own.set_index("problem_id")[columns]
+            # a rejection has no thinking of its own
+            own["thinking_tokens"] = own["thinking_tokens"].where(own["accepted"] > 0)
             for series, only in (
                 ("fits every cap", accepted),
-                ("all, rejected = wrong", correct.index),
+                ("all, rejected = wrong", own.index),
             ):
-                share, length = correct.reindex(only).mean(), tokens.reindex(only).mean()
-                point = {"thinking_tokens": length, "accuracy": 100 * share, "n": len(only)}
+                kept = own.reindex(only)
+                point = {name: kept[name].mean() for name in ("thinking_tokens", TRIES)}
+                point |= {"accuracy": 100 * kept["correct"].mean(), "n": len(only)}
                 rows.append({**about, "series": series, **point})
 
-    ours = pd.DataFrame(rows, columns=CURVE).assign(source=THIS)
+    ours = pd.DataFrame(rows, columns=[*CURVE, TRIES]).assign(source=THIS)
     measured = ours[["accuracy", "n"]].astype(float)
     ours["low"], ours["high"] = _wilson(measured["accuracy"], measured["n"], alpha)
     labels = load("figure6")["cap"].map("cap {}".format)
     paper = load("figure6").assign(source=PAPER, role="AIME24", series="paper", label=labels)
-    return pd.concat([ours, paper.reindex(columns=CURVE)], ignore_index=True)
+    table = pd.concat([ours, paper.reindex(columns=CURVE)], ignore_index=True)
+    return table if table[TRIES].notna().any() else table.drop(columns=TRIES)

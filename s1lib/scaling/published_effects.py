@@ -30,6 +30,7 @@ def rises(role: str) -> float:
 
 
 def extends(role: str, *, waits: int) -> float:
+    """So many Waits minus none (Table 5)."""
     with_waits, without = (
         published("table5", benchmark=role, model="s1", waits=number) for number in (waits, 0)
     )
@@ -44,21 +45,25 @@ def flattens(role: str) -> float:
 
 
 def control(role: str, *, method: str) -> float:
+    """Control of a method in % (Table 3)."""
     return published("table3", "control", method=method) if role == "AIME24" else np.nan
 
 
 def rejection(role: str) -> float:
+    """Points per doubling over the caps of Figure 6."""
     points = load("figure6")
     slope = metrics.slope(points["thinking_tokens"], points["accuracy"])
     return float(slope) if role == "AIME24" else np.nan
 
 
 def curation(role: str, *, other: str) -> float:
+    """s1K minus another training set (Table 2)."""
     s1, another = (published("table2", benchmark=role, set=name) for name in ("s1", other))
     return s1 - another
 
 
 def lengths(role: str) -> float:
+    """Training on whole traces minus training on those cut at 4,096 tokens (Table 8)."""
     whole = published("table8", benchmark=role, cut_percent=0)
     return whole - published("table8", benchmark=role, sequence_length=4096)
 
@@ -74,6 +79,7 @@ def equal_tokens(role: str) -> float:
 
 
 def strings(role: str, *, other: str) -> float:
+    """ "Wait" minus another string, twice each (Table 4)."""
     wait, another = (
         published("table4", benchmark=role, waits=2, string=string) for string in ("Wait", other)
     )
@@ -81,6 +87,7 @@ def strings(role: str, *, other: str) -> float:
 
 
 def lifts(role: str) -> float:
+    """s1 without budget forcing minus its base model (Table 1)."""
     models = ("s1 without BF", "Qwen2.5-32B-Instruct")
     tuned, base = (published("table1", benchmark=role, model=model) for model in models)
     return tuned - base

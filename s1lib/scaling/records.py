@@ -28,24 +28,15 @@ from s1lib.keeping.files import ArtifactError, iter_jsonl
 from s1lib.profile import Profile
 
 # The fields that are read. The texts of half a million records would not fit into memory.
-WHICH = [
-    "benchmark",
-    "role",
-    "kind",
-    "problem_id",
-    "model",
-    "method",
-    "parameters",
-    "seed",
-    "sample",
-]
+WHICH = ["benchmark", "role", "kind", "problem_id", "model", "method", "parameters"]
+GRADE = ["seed", "sample", "finish", "extracted", "correct"]
 SPENT = ["thinking_tokens", "answer_tokens", "decoded_tokens", "steps_used"]
-KEPT = [*WHICH, "finish", "extracted", "correct", *SPENT]
-FIELDS = itemgetter(*KEPT)
+TRIES = "spent_thinking_tokens"  # of all tries of rejection sampling, absent in other records
+FIELDS = itemgetter(*WHICH, *GRADE, *SPENT)
 
 NUMBERS = ["max_thinking", "min_thinking", "waits", "temperature", "cap", "steps", "width"]
 TOKENS_PER_STEP = 100  # how the paper turns a limit of steps into one of tokens (Table 3)
-MEANS = ["correct", *SPENT, "total_tokens", "accepted", "within", "forced", "natural"]
+MEANS = ["correct", *SPENT, TRIES, "total_tokens", "accepted", "within", "forced", "natural"]
 MAIN = "s1"  # the model whose test-time scaling is analysed
 
 
@@ -62,17 +53,15 @@ def load_records(profile: Profile) -> Records:
     directory = profile.outputs / "04_evaluation" / "records"
     paths = sorted(directory.glob("*.jsonl"))
     if not paths:
-        raise ArtifactError(
-            f"{directory} holds no records: run notebook 04_evaluation first "
-            "(`make reproduce` runs all)"
-        )
+        what = "run notebook 04_evaluation first (`make reproduce` runs all)"
+        raise ArtifactError(f"{directory} holds no records: {what}")
     return _records(row for path in paths for row in _read(path))
 
 
 def _read(path: Path) -> Iterable[tuple]:
     for number, row in enumerate(iter_jsonl(path), start=1):
         try:
-            yield FIELDS(row)
+            yield _fields(row)
         except KeyError as field:
             raise RecordError(
                 f"{path}, line {number}: no field {field} (an older version's?); "
@@ -80,13 +69,17 @@ def _read(path: Path) -> Iterable[tuple]:
             ) from None
 
 
+def _fields(row: dict) -> tuple:
+    return (*FIELDS(row), row.get(TRIES))
+
+
 def records_from(rows: Iterable[dict]) -> Records:
     """Records from rows in memory, in any order. One that is there twice counts once."""
-    return _records(map(FIELDS, rows))
+    return _records(map(_fields, rows))
 
 
 def _records(rows: Iterable[tuple]) -> Records:
-    samples = pd.DataFrame.from_records(list(rows), columns=KEPT)
+    samples = pd.DataFrame.from_records(list(rows), columns=[*WHICH, *GRADE, *SPENT, TRIES])
     if samples.empty:
         raise RecordError("there are no records: run notebook 04_evaluation again")
     samples["problem_id"] = samples["problem_id"].astype(str)
@@ -94,7 +87,7 @@ def _records(rows: Iterable[tuple]) -> Records:
 
     # the order of the paper's tables, whatever the order of the files
     roles = samples.groupby("benchmark")["role"].first()
-    order = sorted(roles.index, key=lambda name: (_place(roles[name]), name))
+    order = sorted(roles.index, key=lambda name: ((*ROLES, roles[name]).index(roles[name]), name))
     samples["benchmark"] = pd.Categorical(samples["benchmark"], order)
     key = ["benchmark", "run", "problem_id", "seed", "sample"]
     samples = samples.sort_values(key, kind="stable").reset_index(drop=True)
@@ -111,10 +104,6 @@ def _records(rows: Iterable[tuple]) -> Records:
             "delete them and run notebook 04 again"
         )
     return Records(samples[~twice].reset_index(drop=True), runs)
-
-
-def _place(role: str) -> int:
-    return ROLES.index(role) if role in ROLES else len(ROLES)
 
 
 def _number_runs(samples: pd.DataFrame) -> pd.DataFrame:

@@ -28,7 +28,8 @@ def vote_curve(bench: Bench, run: int, votes: Sequence[int]) -> tuple[pd.DataFra
     for problem, answer, right in read:
         given[problem].append((None if pd.isna(answer) else answer, bool(right)))
 
-    votes = [k for k in votes if k <= min(map(len, given.values()))]
+    fewest = min(map(len, given.values()), default=0)
+    votes = [k for k in votes if k <= fewest]
     if not votes:
         raise Missing("fewer samples per problem than the smallest vote")
     places = np.array(votes) - 1

@@ -13,7 +13,7 @@ from s1lib.chat import ChatFormat
 from s1lib.curation.pool import Sample
 from s1lib.profile import SFT
 from s1lib.sft.dataset import training_set
-from s1lib.sft.recipe import build_trainer, check_settings
+from s1lib.sft.recipe import build_trainer, check_recipe
 
 TRAINED, CONTEXT = "#cde8d8", "#eeeeee"
 
@@ -21,10 +21,10 @@ TRAINED, CONTEXT = "#cde8d8", "#eeeeee"
 def loss_mask(sample: Sample, tokenizer: Any, settings: SFT) -> list[tuple[str, bool]]:
     """(token's text, is the loss on it) for the tokens of one example.
 
-    Raises TrainingError for settings that cannot be trained with, so that notebook 02 says so
-    before it trains.
+    Raises TrainingError for what cannot be trained with, so that notebook 02 says so before it
+    trains.
     """
-    check_settings(settings)
+    check_recipe(settings, tokenizer)
     chat = ChatFormat(tokenizer)
 
     # The trainer wants a model, and any will do: the batch does not depend on it.

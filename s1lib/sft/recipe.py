@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
+from s1lib.chat import IM_END
 from s1lib.hardware.base_model import TrainingError, with_adapters
 from s1lib.hardware.checkpoints import last_checkpoint
 from s1lib.hardware.launcher import world_size
@@ -39,7 +40,7 @@ ONLY_WHERE_SET = {"lora_rank", "optim"}
 
 
 def recipe_of(settings: SFT) -> dict[str, Any]:
-    """The settings that decide what a model learns; they are in its key and in its record."""
+    """The settings that decide what a model learns, as they are in its key and record."""
     defaults = {key: getattr(SFT, key) for key in ONLY_WHERE_SET}
     return {
         key: value
@@ -48,8 +49,15 @@ def recipe_of(settings: SFT) -> dict[str, Any]:
     }
 
 
-def check_settings(settings: SFT) -> None:
+def check_recipe(settings: SFT, tokenizer: PreTrainedTokenizerBase) -> None:
     """Raises TrainingError for what cannot be trained as it stands, before the model is read."""
+    # A base model may end its texts with another token (Qwen2.5's with `<|endoftext|>`), but it
+    # must know the one that ends an s1 answer: the trained model's configuration names that.
+    if IM_END not in tokenizer.get_vocab():
+        raise TrainingError(
+            f"sft.base ends a text with {tokenizer.eos_token} and has no token {IM_END}, which "
+            "ends an s1 answer: set sft.base to a model that has it, such as Qwen2.5's"
+        )
     processes = settings.processes
     if settings.batch_size % (settings.micro_batch_size * processes):
         raise TrainingError(
@@ -87,7 +95,7 @@ def build_trainer(
         model = with_adapters(model, settings.lora_rank)
     trainer = Trainer(
         model,
-        _config(tokenizer, data, settings, work, cuda=torch.cuda.is_available() and not cpu),
+        _config(data, settings, work, cuda=torch.cuda.is_available() and not cpu),
         train_dataset=data,
         processing_class=tokenizer,
         callbacks=list(callbacks),
@@ -102,14 +110,7 @@ def build_trainer(
     return trainer
 
 
-def _config(
-    tokenizer: PreTrainedTokenizerBase,
-    data: Dataset,
-    settings: SFT,
-    work: Path | str,
-    *,
-    cuda: bool,
-) -> SFTConfig:
+def _config(data: Dataset, settings: SFT, work: Path | str, *, cuda: bool) -> SFTConfig:
     # To transformers any `max_steps` but -1 replaces the epochs, also one that is larger.
     capped = 0 <= settings.max_steps < full_steps(len(data), settings)
     config = SFTConfig(
@@ -128,7 +129,7 @@ def _config(
         adam_beta2=settings.adam_betas[1],
         weight_decay=settings.weight_decay,
         max_length=settings.max_length,
-        eos_token=tokenizer.eos_token,
+        eos_token=IM_END,
         seed=settings.seed,
         # The machine.
         bf16=settings.bf16,
@@ -175,7 +176,7 @@ class Trainer(SFTTrainer):
         self._total_train_tokens = int(counts[-1])
 
     def save(self, directory: Path) -> None:
-        """Write the whole model as safetensors, adapters merged; all processes call it."""
+        """Write the whole model as safetensors, adapters merged, with the help of all processes."""
         plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
         if plugin is not None:
             # Checkpoints are sharded; a sharded "save" would write no model at all.

@@ -38,7 +38,7 @@ from s1lib.keeping.side_by_side import side_by_side, workers
 from s1lib.profile import CUT, SFT, Profile
 from s1lib.sft.dataset import training_set
 from s1lib.sft.model_card import model_card
-from s1lib.sft.recipe import RECIPE, Follow, Trainer, build_trainer, check_settings, recipe_of
+from s1lib.sft.recipe import RECIPE, Follow, Trainer, build_trainer, check_recipe, recipe_of
 
 Log = Callable[[str], None]
 LOGGED = ("step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens")
@@ -75,7 +75,7 @@ def train(
     out: Path | str,
     log: Log = print,
 ) -> dict[str, Any]:
-    """Fine-tune the profile's base model on `samples` and write it to `out`; returns its record.
+    """Fine-tune the profile's base model on `samples`, write it to `out`, return its record.
 
     A model finished with the same data, settings and base weights is never trained again. The
     record holds name, key, base, examples, cut (how many of them), steps, epochs, tokens (trained
@@ -97,13 +97,13 @@ def train(
         _train_here(job, log)
         gc.collect()
         torch.cuda.empty_cache()  # what follows in the notebook may want the GPU
-    return read_training(job.out)
+    return read_training(job.out) if is_main_process() else {}  # which may not be there yet
 
 
 def train_all(
     sets: Mapping[str, Sequence[Sample]], *, profile: Profile, out: Path | str, log: Log = print
 ) -> dict[str, dict[str, Any]]:
-    """`train` every set into `out`/name; returns the records by name.
+    """`train` every set into `out`/name and return the records by name.
 
     On a CPU several models are trained side by side.
     """
@@ -120,10 +120,10 @@ def _train_one(task: tuple[Sequence[Sample], Profile, str, Path], log: Log) -> d
 def train_in_processes(
     samples: Sequence[Sample], *, profile: Profile, name: str, out: Path, log: Log = print
 ) -> None:
-    """`train` in `sft.processes` processes of this machine; raises TrainingError with their reason.
+    """`train` in `sft.processes` processes of this machine.
 
-    They are given the very samples and settings that are held here, in files. Their checkpoints
-    stay when they are stopped, and the next call goes on from the last.
+    They are given the same samples and settings in files. Checkpoints stay when they are stopped.
+    Raises TrainingError with the reason that a process gives.
     """
     settings = dataclasses.replace(profile.sft, base=profile.resolve(profile.sft.base))
     with tempfile.TemporaryDirectory() as place:
@@ -138,7 +138,7 @@ def train_in_processes(
 
 
 def read_training(directory: Path | str) -> dict[str, Any] | None:
-    """The record of a finished model; None when there is none."""
+    """The record of a finished model, or None."""
     path = Path(directory) / "training.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
@@ -151,8 +151,7 @@ def _prepare(samples: Sequence[Sample], profile: Profile, name: str, out: Path, 
     too_long = "cut" if name == CUT else settings.too_long
     data = training_set(samples, ChatFormat(tokenizer), max_length=limit, too_long=too_long)
     if dropped := len(samples) - len(data):
-        longer = f"longer than sft.max_length = {limit} tokens"
-        log(f"{name}: {dropped} samples {longer} are left out")
+        log(f"{name}: {dropped} samples longer than sft.max_length = {limit} tokens are left out")
 
     texts, base_hash = (list(data["prompt"]), list(data["completion"])), hash_of_model(base)
     key = hash_of(RECIPE, recipe_of(settings), base_hash, *texts)
@@ -161,8 +160,8 @@ def _prepare(samples: Sequence[Sample], profile: Profile, name: str, out: Path, 
 
 
 def _may_train(job: Job, log: Log) -> None:
-    """Raises TrainingError for settings and sizes that this machine cannot train with."""
-    check_settings(job.settings)
+    """Raises TrainingError for what cannot be trained on this machine, before a model is loaded."""
+    check_recipe(job.settings, job.tokenizer)
     if not was_launched():
         check_memory(job.profile, longest=max(job.data["length"]), log=log)
     elif job.settings.processes != world_size():
@@ -173,7 +172,7 @@ def _may_train(job: Job, log: Log) -> None:
 
 
 def _train_here(job: Job, log: Log) -> None:
-    """Train in this process, alone or as one of several; write the model, its log and record."""
+    """Train in this process, alone or as one of several, and write model, log and record."""
     settings, checkpoints, main = job.settings, directory_of(job.out), is_main_process()
     checkpoint = _last_checkpoint(job) if settings.checkpoint_steps else None
     with atomic_directory(job.out) if main else contextlib.nullcontext(job.out) as work:
@@ -210,7 +209,7 @@ def _train_here(job: Job, log: Log) -> None:
 
 
 def _last_checkpoint(job: Job) -> Path | None:
-    """Where a killed run of the same training goes on; raises CheckpointError for another's."""
+    """Where a killed run of this training goes on. Raises CheckpointError for another's."""
     machine = {key: getattr(job.settings, key) for key in ("processes", "micro_batch_size")}
     settings = {**recipe_of(job.settings), **machine, "base weights": job.base_hash}
     place = directory_of(job.out)
@@ -218,7 +217,7 @@ def _last_checkpoint(job: Job) -> Path | None:
 
 
 def _run(trainer: Trainer, job: Job, checkpoint: Path | None) -> float:
-    """All steps, from `checkpoint` on if there is one; returns their mean loss."""
+    """Run all steps, from `checkpoint` on if there is one, and return their mean loss."""
     resume = str(checkpoint) if checkpoint else None
     try:
         return trainer.train(resume_from_checkpoint=resume).training_loss
@@ -231,9 +230,8 @@ def _run(trainer: Trainer, job: Job, checkpoint: Path | None) -> float:
 
 
 def _record(
-    job: Job, trainer: Trainer, steps: Sequence[Mapping], *, minutes: float, loss: float
+    job: Job, trainer: Trainer, steps: list[dict], *, minutes: float, loss: float
 ) -> dict[str, Any]:
-    """The content of training.json."""
     tail = [row["loss"] for row in steps[-max(1, len(steps) // 10) :]]
     return {
         "name": job.name,

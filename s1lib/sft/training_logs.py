@@ -18,7 +18,7 @@ CURVES = {"loss": "training loss", "grad_norm": "gradient norm", "learning_rate"
 
 
 def trainings(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per model; limit and tokens are in tokens, final loss is the last tenth's mean."""
+    """One row per model, limit in tokens and final loss as the mean of the last tenth."""
     columns = {
         "name": "model",
         "examples": "examples",
@@ -70,9 +70,9 @@ def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window
 
 
 def beside_the_paper(record: Mapping[str, Any], published: Mapping[str, float]) -> pd.DataFrame:
-    """The paper's training of s1-32B beside one of this run; values as text.
+    """The paper's training of s1-32B beside one of this run, values as text.
 
-    The paper's numbers are those of appendix D; `published` is read from figure9.csv.
+    The paper's numbers are those of appendix D, and `published` those of figure9.csv.
     """
     rows = {
         "examples": (1000, record["examples"]),

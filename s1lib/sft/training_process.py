@@ -3,7 +3,7 @@
     accelerate launch --config_file s1lib/profiles/accelerate/fsdp2.yaml --num_processes 8 \
         -m s1lib.sft.training_process --profile h100 --set s1
 
-Notebook 02 hands over the samples that it holds, in a file; Slurm's scripts name the set.
+Notebook 02 hands over the samples that it holds, in a file, and Slurm's scripts name the set.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from s1lib.sft.training_sets import samples_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """One process of a training; returns its exit status."""
+    """Run one process of a training and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m s1lib.sft.training_process")
     parser.add_argument("--profile")
     parser.add_argument("--outputs")

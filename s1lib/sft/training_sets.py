@@ -39,12 +39,13 @@ def samples_of(name: str, profile: Profile, chat: ChatFormat) -> list[Sample]:
 def conditional_set(
     kind: str, samples: Sequence[Sample], chat: ChatFormat, *, separator: str
 ) -> list[Sample]:
-    """The samples as one kind of conditional control needs them; SFTDataError for any other kind.
+    """The samples as one kind of conditional control needs them.
 
     token: the prompt states the trace's tokens, rounded up to a power of two. step: it states the
     number of steps, which `separator` divides, and the trace counts them down. class: the shortest
     third of the traces is asked to be short, the longest third to be long. (The paper asks its s1
-    for that without training; its base model follows instructions, the toy's does not.)
+    for that without training, as its base model follows instructions. The toy's does not.) Raises
+    SFTDataError for any other kind.
     """
     if kind not in KINDS:
         raise SFTDataError(f"sft.conditional names {kind!r}; write {', '.join(KINDS)}")

@@ -20,6 +20,14 @@ class BudgetError(S1Error):
     """A budget cannot be kept, and the message says what to change; raised before decoding."""
 
 
+class PromptTooLong(BudgetError):
+    """A prompt leaves no room in the engine's context; an evaluation goes on without its answer."""
+
+    def __init__(self, message: str, prompt_ids: list[int]) -> None:
+        super().__init__(message)
+        self.prompt_ids = prompt_ids
+
+
 @dataclass(frozen=True)
 class Budget:
     """How long to think, in tokens.

@@ -4,10 +4,9 @@ Where the model would stop too early, its end of thinking is suppressed and "Wai
 it thinks too long, the end of thinking is appended for it, with "Final Answer:". Ids are fed back
 as they were sampled, because text that is tokenised a second time need not give the same ids.
 
-`think_within` is the paper's definition, `think_strict` what the official evaluation code does.
-They differ in three rules: one cap on the whole thinking, forced tokens included, instead of one
-per continuation; the delimiter is banned only after a Wait, not at the very start; tokens for the
-answer are reserved per problem, not by the longest prompt of a batch.
+`think_within` is the paper's definition, `think_strict` follows the official evaluation code
+(docs/official_rules.md, B5 to B7). There every continuation has a cap of its own, the delimiter is
+banned at the very start too, and an answer may go on into a new segment (see `Thinker.answer`).
 """
 
 from __future__ import annotations
@@ -85,13 +84,14 @@ async def think_within(
 async def think_strict(
     thinker: Thinker, prompt: list[int], budget: Budget, cap: int, wait: list[int]
 ) -> Trace:
-    """Think as the official evaluation does, quirks included (docs/official_rules.md, B4 to B6).
+    """Think as the official evaluation does, quirks included.
 
     The cap counts from zero in every continuation. Their sum is cut to the cap afterwards, which
     leaves a natural end natural and the newline rule to look at the text before the cut. With Waits
     the delimiter is banned as the first token of every generation, the first included. A minimum
-    of tokens bans it for as long, and is ignored with Waits. Two of its rules are not of one
-    problem: its `auto` cap follows the longest prompt of the batch, its answer the context.
+    of tokens bans it for as long, and is ignored with Waits. Two official rules look beyond one
+    problem and are left out: the `auto` cap that follows the longest prompt of a batch, and the
+    answer that takes what the context leaves.
     """
     ids: list[int] = []
     forced: list[bool] = []

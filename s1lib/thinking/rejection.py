@@ -23,11 +23,12 @@ class Outcome:
     """What rejection sampling came to.
 
     trace: the first one within the cap; None when all were rejected.
-    decoded_tokens: of all tries, the rejected ones included.
+    thinking_tokens, decoded_tokens: of all tries, the rejected ones included.
     """
 
     trace: Trace | None
     tries: int
+    thinking_tokens: int
     decoded_tokens: int
 
     @property
@@ -52,15 +53,16 @@ async def rejection_sample(
         raise BudgetError(f"cap is {cap} tokens and tries {tries}: at least 0 and 1 are needed")
     # One token more than the cap, to see whether the thinking ends right at it.
     budget = Budget(max_thinking=cap + 1, answer_tokens=answer_tokens)
-    decoded = 0
+    thinking = decoded = 0
     for index in range(tries):
         sampler = thinker.sample(index)
         thought = await sampler.think(question, budget)
+        thinking += thought.thinking_tokens
         if fits(thought, cap):
             trace = await sampler.answer(thought, budget)
-            return Outcome(trace, index + 1, decoded + trace.decoded_tokens)
+            return Outcome(trace, index + 1, thinking, decoded + trace.decoded_tokens)
         decoded += thought.decoded_tokens
-    return Outcome(None, tries, decoded)
+    return Outcome(None, tries, thinking, decoded)
 
 
 def fits(trace: Trace, cap: int) -> bool:
@@ -70,16 +72,21 @@ def fits(trace: Trace, cap: int) -> bool:
 def first_within(caps: Sequence[int], traces: Sequence[Trace]) -> dict[int, Outcome]:
     """What `rejection_sample` would have returned for each cap, from one problem's samples.
 
-    Each outcome's decoded_tokens are those of sampling for that cap alone, where a try is given up
-    one token after the cap (one more for every further token of the delimiters).
+    Each outcome's tokens are those of sampling for that cap alone, where a try is given up one
+    token after the cap (decoded ones are one more for every further token of the delimiters).
     """
     outcomes = {}
     for cap in caps:
         place = next((index for index, trace in enumerate(traces) if fits(trace, cap)), None)
         rejected = sum(min(trace.thinking_tokens, cap + 1) for trace in traces[:place])
         if place is None:
-            outcomes[cap] = Outcome(None, len(traces), rejected)
+            outcomes[cap] = Outcome(None, len(traces), rejected, rejected)
         else:
             accepted = traces[place]
-            outcomes[cap] = Outcome(accepted, place + 1, rejected + accepted.decoded_tokens)
+            outcomes[cap] = Outcome(
+                accepted,
+                place + 1,
+                rejected + accepted.thinking_tokens,
+                rejected + accepted.decoded_tokens,
+            )
     return outcomes

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from s1lib.chat import ChatFormat
 from s1lib.engines.protocol import Completion, Engine, Request, TokenIds
 from s1lib.keeping.hashes import derive_seed
-from s1lib.thinking.budget import Budget, BudgetError, Trace, reserved_tokens
+from s1lib.thinking.budget import Budget, BudgetError, PromptTooLong, Trace, reserved_tokens
 from s1lib.thinking.forcing import think_strict, think_within
 
 
@@ -34,7 +34,8 @@ class Thinker:
         """Budget forcing: think within `budget`, then answer.
 
         question: its text, or prompt ids that end in `<|im_start|>think`.
-        Raises BudgetError, before anything is decoded, for a budget that cannot be kept.
+        Raises BudgetError, before anything is decoded, for a budget that cannot be kept, and its
+        kind PromptTooLong for a prompt that leaves no room for the answer.
         """
         return await self.answer(await self.think(question, budget), budget)
 
@@ -44,10 +45,11 @@ class Thinker:
         wait = self._wait_ids(budget)
         room = self.engine.max_context - reserved_tokens(self.chat, prompt, budget)
         if room < 0:
-            raise BudgetError(
+            raise PromptTooLong(
                 f"a prompt of {len(prompt)} tokens and {budget.answer_tokens} for the answer do "
                 f"not fit the engine's context of {self.engine.max_context}: shorten the prompt "
-                "or the answer, or raise max_context"
+                "or the answer, or raise max_context",
+                prompt,
             )
 
         cap = room if budget.max_thinking is None else min(budget.max_thinking, room)
@@ -61,8 +63,9 @@ class Thinker:
     async def answer(self, thought: Trace, budget: Budget) -> Trace:
         """The second half: let the model finish what `thought` closed."""
         ids = [*thought.prompt_ids, *thought.thinking_ids, *thought.closing_ids]
-        stop, limit = self.chat.answer_stops, budget.answer_tokens
-        part = await self.complete(ids, ("answer",), max_tokens=limit, stop=stop)
+        # The official evaluation lets an answer go on into a new segment.
+        stop = self.chat.turn_ends if budget.strict_s1 else self.chat.answer_stops
+        part = await self.complete(ids, ("answer",), max_tokens=budget.answer_tokens, stop=stop)
         decoded = thought.decoded_tokens + part.decoded_tokens
         return replace(thought, answer_ids=part.ids, decoded_tokens=decoded)
 

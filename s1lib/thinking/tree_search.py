@@ -21,9 +21,9 @@ import numpy as np
 
 from s1lib.chat import ChatFormat
 from s1lib.chat.length_control import split_steps
-from s1lib.grading import extract_answer
+from s1lib.grading import answer_classes, read_answer
 from s1lib.keeping.hashes import derive_seed
-from s1lib.thinking.budget import Budget, BudgetError, Trace, reserved_tokens
+from s1lib.thinking.budget import Budget, BudgetError, PromptTooLong, Trace, reserved_tokens
 from s1lib.thinking.forcing import closing_ids
 from s1lib.thinking.thinker import Thinker
 
@@ -38,9 +38,11 @@ class Reward(Protocol):
 
 @dataclass(frozen=True)
 class Tree:
-    """A finished search; tokens are those of the whole tree, each decoded once.
+    """A finished search; tokens are those of the whole tree, each counted once.
 
     leaves: complete traces with the reward of their last step.
+    thinking_tokens, answer_tokens: without the delimiters, as in a `Trace`.
+    decoded_tokens: what the engine sampled, delimiters included.
     """
 
     leaves: list[tuple[Trace, float]]
@@ -52,10 +54,14 @@ class Tree:
 
 @dataclass(frozen=True)
 class _Node:
-    """A partial trace. finish: None while it may grow. decoded_tokens: of its last step."""
+    """A partial trace, with the tokens of its last step.
+
+    finish: None while it may grow.
+    """
 
     ids: list[int] = field(default_factory=list)
     finish: str | None = None
+    thinking_tokens: int = 0
     decoded_tokens: int = 0
 
 
@@ -67,16 +73,18 @@ async def rebase(
     *,
     reward: Reward,
     separator: str,
+    kind: str = "math",
     balance: float = BALANCE,
 ) -> Tree:
     """Search until `width` traces have ended, then answer each.
 
     A trace ends by itself or at `budget.max_thinking` tokens of its path.
     separator: what ends a step (a blank line in the paper's traces).
+    kind: of the problem, "math" or "choice", which is how its answers are read.
     Raises BudgetError for a width or a temperature that cannot work.
     """
     search = _prepared(thinker, question, width, budget, separator, balance)
-    leaves, rewards, spent, depth = [], [], 0, 0
+    leaves, rewards, thinking, decoded, depth = [], [], 0, 0, 0
     growing: list[tuple[_Node, int]] = [(_Node(), width)]
     context = copy_context()  # one for all, as in a sweep
 
@@ -86,7 +94,8 @@ async def rebase(
         steps = [search.grow(node, depth, index) for index, node in enumerate(wanted)]
         tasks = [asyncio.create_task(step, context=context) for step in steps]
         nodes = await asyncio.gather(*tasks)
-        spent += sum(node.decoded_tokens for node in nodes)
+        thinking += sum(node.thinking_tokens for node in nodes)
+        decoded += sum(node.decoded_tokens for node in nodes)
 
         # The reward model judges all paths, those that have just ended included.
         texts = [thinker.chat.decode(node.ids) for node in nodes]
@@ -104,7 +113,16 @@ async def rebase(
 
     answered = [search.answer(node, index) for index, node in enumerate(leaves)]
     traces = await asyncio.gather(*answered)
-    return _tree(thinker.chat, traces, rewards, spent)
+    decoded += sum(trace.decoded_tokens for trace in traces)
+    # In a thread, because comparing answers may take its time.
+    best = traces[await asyncio.to_thread(_best, thinker.chat, traces, rewards, kind)]
+    return Tree(
+        leaves=list(zip(traces, rewards, strict=True)),
+        best=replace(best, decoded_tokens=decoded),
+        thinking_tokens=thinking,
+        answer_tokens=sum(len(trace.answer_ids) for trace in traces),
+        decoded_tokens=decoded,
+    )
 
 
 def allocate(scores: Sequence[float], count: int, *, balance: float = BALANCE) -> list[int]:
@@ -144,9 +162,10 @@ class _Search:
         )
         # A separator belongs to the thinking, an end of thinking does not.
         ended = part.finish == "stop" and part.stop in ends
-        ids = [*node.ids, *part.ids, *(() if ended else part.stop or ())]
+        step = [*part.ids, *(() if ended else part.stop or ())]
+        ids = [*node.ids, *step]
         finish = "natural" if ended else "forced" if len(ids) >= self.cap else None
-        return _Node(ids, finish, part.decoded_tokens)
+        return _Node(ids, finish, len(step), part.decoded_tokens)
 
     async def answer(self, leaf: _Node, index: int) -> Trace:
         closing = closing_ids(self.thinker.chat, leaf.ids, natural=leaf.finish == "natural")
@@ -167,8 +186,9 @@ def _prepared(
     prompt = chat.prompt_ids(question)
     room = context - reserved_tokens(chat, prompt, budget)
     if room < 1:
-        raise BudgetError(
-            f"a prompt of {len(prompt)} tokens leaves no room to think in a context of {context}"
+        raise PromptTooLong(
+            f"a prompt of {len(prompt)} tokens leaves no room to think in a context of {context}",
+            prompt,
         )
     if not separator or chat.decode(chat.encode(separator)) != separator:
         raise BudgetError(
@@ -179,24 +199,18 @@ def _prepared(
     return _Search(thinker, prompt, budget, cap, separator)
 
 
-def _tree(chat: ChatFormat, traces: Sequence[Trace], rewards: Sequence[float], spent: int) -> Tree:
-    """The search's result: its answer weighs most, each as much as its traces' rewards together.
+def _best(chat: ChatFormat, traces: Sequence[Trace], rewards: Sequence[float], kind: str) -> int:
+    """Where the best trace of the winning answer stands.
 
-    The heaviest answer is represented by its best trace.
+    An answer weighs as much as its traces' rewards together, however they spell it. One that
+    cannot be read never wins, unless no trace has another.
     """
-    given = [extract_answer(trace.texts(chat)[1]) for trace in traces]
-    weights: dict[str | None, float] = {}
-    for name, score in zip(given, rewards, strict=True):
-        weights[name] = weights.get(name, 0.0) + (score if name is not None else 0.0)
-    chosen = max(weights, key=weights.__getitem__)
-    of_chosen = [index for index, name in enumerate(given) if name == chosen]
-    best = max(of_chosen, key=rewards.__getitem__)
-
-    decoded = spent + sum(trace.decoded_tokens for trace in traces)
-    return Tree(
-        leaves=list(zip(traces, rewards, strict=True)),
-        best=replace(traces[best], decoded_tokens=decoded),
-        thinking_tokens=spent,
-        answer_tokens=sum(len(trace.answer_ids) for trace in traces),
-        decoded_tokens=decoded,
-    )
+    answers = [read_answer(trace.texts(chat)[1], kind).value for trace in traces]
+    candidates = answer_classes(answers)
+    weights: dict[int | None, float] = {}
+    for candidate, score in zip(candidates, rewards, strict=True):
+        weights[candidate] = weights.get(candidate, 0.0) + score
+    readable = [candidate for candidate in weights if candidate is not None]
+    chosen = max(readable, key=weights.__getitem__, default=None)
+    of_chosen = [index for index, candidate in enumerate(candidates) if candidate == chosen]
+    return max(of_chosen, key=rewards.__getitem__)

@@ -7,7 +7,8 @@
 The paper votes with the first k of 64 samples, so that its curve hangs on their order. Ours is the
 mean over *all* subsets of size k, computed exactly. The tie rules: `majority` gives a tie to the
 answer seen first, as the official code does; `expected_accuracy` gives each of them its fair share.
-A sample without an answer (None) never wins.
+Equal answers are one candidate: 1/2, 0.5 and \\frac{1}{2} are three votes for one value
+(`grading.answer_classes`). A sample without an answer (None) never wins.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from math import comb
 import numpy as np
 
 from s1lib.engines.protocol import TokenIds
+from s1lib.grading import answer_classes
 from s1lib.thinking.budget import Budget, Trace
 from s1lib.thinking.thinker import Thinker
 
@@ -34,32 +36,41 @@ async def sample_traces(
 
 
 def majority(answers: Sequence[str | None]) -> str | None:
-    """The most frequent answer, ties to the first seen; None when no sample has an answer."""
-    votes = Counter(answer for answer in answers if answer is not None)
+    """The most frequent answer, ties to the first seen; None when no sample has an answer.
+
+    It is spelled as the first of its samples spells it.
+    """
+    classes = answer_classes(answers)
+    votes = Counter(candidate for candidate in classes if candidate is not None)
+    if not votes:
+        return None
     # most_common keeps the order of first sight among equals.
-    return votes.most_common(1)[0][0] if votes else None
+    return answers[classes.index(votes.most_common(1)[0][0])]
 
 
 def expected_accuracy(answers: Sequence[str | None], correct: Sequence[bool]) -> np.ndarray:
     """Chance that a vote among k of these n samples is right, for k = 1 … n, as shape [n].
 
     answers: extracted answers of one problem.
-    correct: the grade of each; equal answers must have equal grades.
+    correct: the grade of each. Raises ValueError where one text has two grades; where two spellings
+        of one value have, they are two candidates.
 
     It is the mean over all subsets of size k, so k = 1 gives the plain mean of `correct`. Good for
     up to about 1,000 samples, as binomials are kept as floats.
     """
-    # How many samples each answer has, and whether it is right.
     grades: dict[str, bool] = {}
     for answer, right in zip(answers, correct, strict=True):
         if answer is not None and grades.setdefault(answer, bool(right)) != bool(right):
             raise ValueError(
                 f"answer {answer!r} is graded both right and wrong: grade equal answers alike"
             )
+
+    # How many samples each candidate has, and whether it is right.
+    candidates = zip(answer_classes(answers), map(bool, correct), strict=True)
+    counts = Counter(candidate for candidate in candidates if candidate[0] is not None)
+    votes = sorted(((count, right) for (_, right), count in counts.items()), reverse=True)
     n = len(answers)
-    counts = Counter(answers)
-    silent = counts.pop(None, 0)
-    votes = sorted(((count, grades[answer]) for answer, count in counts.items()), reverse=True)
+    silent = n - counts.total()
 
     # With more votes than any other answer has samples, the most frequent one wins, whatever else
     # is drawn. That settles most subsets at once.

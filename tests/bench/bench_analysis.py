@@ -32,8 +32,8 @@ from s1lib.scaling import (
     points,
     training_tables,
 )
-from s1lib.scaling.claims import claims_table
 from s1lib.scaling.records import load_records
+from s1lib.scaling.verdicts import claims_table
 
 RECORDS, SAMPLES, VOTES = 500_000, 64, (1, 2, 4, 8, 16, 32, 64)
 

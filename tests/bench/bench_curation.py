@@ -71,7 +71,9 @@ def generate(size: int, tests: list[str], *, seed: int = 0) -> tuple[list[Sample
             question = f"![Image](figure.png) {question}"
         tokens = int(rng.gammavariate(3, mean[source] / 3)) + 50
         begin = rng.randrange(len(text) - (1 << 19))
-        trace = text[begin : begin + int(tokens * CHARACTERS)] if rng.random() > 0.08 else ""
+        trace = ""
+        if rng.random() > 0.08:
+            trace = f"{text[begin : begin + int(tokens * CHARACTERS)]}\nSo it is 7."
         id_, domain = f"{number:07d}", f"domain {int(DOMAINS * rng.random() ** 2):02d}"
         samples.append(
             Sample(id_, question, "7", source, domain, trace, "Answer: 7" if trace else "")

@@ -1,4 +1,4 @@
-"""How many answers a second? 10,000 ordinary MATH answers, as a model would write them: half right, some of them in other words.
+"""How long grading takes: ordinary MATH answers, the votes of a whole benchmark, and hostile texts.
 
 python -m tests.bench grading          # needs ../shared/data/math500.jsonl
 """
@@ -10,11 +10,21 @@ import os
 import random
 import time
 
-from s1lib.grading import grade, grade_many
+from s1lib.grading import answer_classes, grade, grade_many, read_answer
 from s1lib.profile import ROOT
 
 MATH500 = ROOT.parent / "shared" / "data" / "math500.jsonl"
 ANSWERS = 10_000
+SAMPLES = 64  # per problem of a vote
+HOSTILE = {
+    "a tower of powers": r"\boxed{9^{9^{9^9}}}",
+    "ten thousand digits": "Answer: " + "9" * 10_000,
+    "deep brackets": r"\boxed{" + "(" * 990 + "1" + ")" * 990 + "}",
+    "nested roots": r"\boxed{" + "sqrt(" * 330 + "2" + ")" * 330 + "}",
+    "unclosed boxes": r"\boxed{" * 100_000,
+    "labels without end": "Answer: " * 100_000,
+    "spaces": "Answer:" + " " * 100_000 + "x",
+}
 
 
 def ordinary(golds: list[str], *, seed: int = 0) -> list[tuple[str, str, str]]:
@@ -22,24 +32,63 @@ def ordinary(golds: list[str], *, seed: int = 0) -> list[tuple[str, str, str]]:
     drawn, items = random.Random(seed), []
     for _ in range(ANSWERS):
         gold, kind = drawn.choice(golds), drawn.random()
-        answer = gold if kind < 0.5 else gold.replace("\\frac", "\\dfrac") + r"\cdot 1" if kind < 0.6 else drawn.choice(golds)
-        items.append((f"So it follows.\nAnswer: ${answer}$" if drawn.random() < 0.3 else rf"\boxed{{{answer}}}", gold, "math"))
+        other = gold.replace("\\frac", "\\dfrac") + r"\cdot 1"
+        answer = gold if kind < 0.5 else other if kind < 0.6 else drawn.choice(golds)
+        items.append(
+            (
+                f"So it follows.\nAnswer: ${answer}$"
+                if drawn.random() < 0.3
+                else rf"\boxed{{{answer}}}",
+                gold,
+                "math",
+            )
+        )
     return items
+
+
+def votes(golds: list[str], *, seed: int = 0) -> list[list[str | None]]:
+    """For every problem 64 answers: half the gold one in three spellings, the rest spread over eight others, some unread."""
+    drawn, problems = random.Random(seed), []
+    for gold in golds:
+        spellings = [gold, gold.replace("\\frac", "\\dfrac"), gold.replace(" ", "") + " "]
+        others = drawn.sample(golds, 8)
+        problems.append(
+            [
+                drawn.choice([*spellings, *spellings, *others[: drawn.randint(1, 8)], None])
+                for _ in range(SAMPLES)
+            ]
+        )
+    return problems
 
 
 def main() -> None:
     if not MATH500.exists():
         print(f"skipped: {MATH500} is not here")
         return
-    items = ordinary([json.loads(line)["answer"] for line in MATH500.open(encoding="utf-8")])
+    golds = [json.loads(line)["answer"] for line in MATH500.open(encoding="utf-8")]
+    items = ordinary(golds)
     start = time.perf_counter()
     grades = grade_many(items)
     seconds = time.perf_counter() - start
     share = sum(graded.correct for graded in grades) / len(grades)
-    print(f"{len(items):,} answers in {seconds:.1f} s on {os.cpu_count()} cores, {len(items) / seconds:,.0f} a second; {share:.0%} right")
+    print(
+        f"{len(items):,} answers in {seconds:.1f} s on {os.cpu_count()} cores, {len(items) / seconds:,.0f} a second; {share:.0%} right"
+    )
+
+    problems = votes(golds)
     start = time.perf_counter()
-    grade(r"\boxed{9^{9^{9^9}}}", "3")
-    print(f"one that never ends: {time.perf_counter() - start:.1f} s")
+    classes = [answer_classes(answers) for answers in problems]
+    seconds = time.perf_counter() - start
+    candidates = sum(len(set(of_problem) - {None}) for of_problem in classes) / len(classes)
+    print(
+        f"{len(problems)} votes of {SAMPLES} samples in {seconds:.1f} s; {candidates:.1f} candidates a vote"
+    )
+
+    for name, text in HOSTILE.items():
+        start = time.perf_counter()
+        read_answer(text, "choice")
+        grade(text, "3")
+        print(f"{name}: {time.perf_counter() - start:.1f} s")
 
 
 if __name__ == "__main__":

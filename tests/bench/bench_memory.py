@@ -94,7 +94,7 @@ def measure(model: torch.nn.Module, chosen: SFT, *, report: Path) -> None:
 
 
 def real(processes: int, changes: dict) -> tuple[int, int]:
-    """Bytes of (parameters and optimiser states, the step's highest moment) in the first of the processes."""
+    """Bytes of (parameters and states, the highest moment of a step) in the first process."""
     with tempfile.TemporaryDirectory() as place, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -113,9 +113,8 @@ def main() -> None:
     print(f"{'MiB':38} {'states':>8} {'real':>8} {'peak':>8} {'real':>8}  ratio")
     for name, case in CASES.items():
         (states, peak), (held, highest) = simulated(*case), real(*case)
-        print(
-            f"{name:38} {states / MIB:8.1f} {held / MIB:8.1f} {peak / MIB:8.1f} {highest / MIB:8.1f}  {peak / highest:.3f}"
-        )
+        sizes = " ".join(f"{size / MIB:8.1f}" for size in (states, held, peak, highest))
+        print(f"{name:38} {sizes}  {peak / highest:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""On PYTHONPATH, every process that torchrun starts takes its CPU for a GPU: accelerate shards there.
+"""On PYTHONPATH: every process that torchrun starts takes its CPU for a GPU.
 
 accelerate shards (FSDP2) on accelerators only. Its own preparation, trl's trainer, the checkpoints
 and the saving are what runs on a node. Replaced are NCCL by gloo and pinned memory by the ordinary

@@ -1,0 +1,95 @@
+"""The worker processes that compare what needs algebra; each can be killed, and is kept for the next call.
+
+Answers are untrusted text: `9^{9^{9^9}}` must cost its seconds, not a run.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from s1lib.grading.comparer import decided, spellings
+
+SECONDS = 5.0  # per pair of answers
+_MOST_KEPT = 200_000  # verdicts
+
+Pair = tuple[str, str]  # an answer as it was found, and the gold answer
+
+
+def verdicts(
+    pairs: Iterable[Pair], *, processes: int | None = None, seconds: float = SECONDS
+) -> dict[Pair, bool]:
+    """Whether the answer of each (found, gold) pair is the gold one; pairs that need no algebra never reach a worker."""
+    equal = {pair: decided(*pair) for pair in dict.fromkeys(pairs)}
+    asked = {pair: spellings(*pair) for pair, verdict in equal.items() if verdict is None}
+    unknown = sorted({spelled for spelled in asked.values() if (*spelled, seconds) not in _known})
+    with ThreadPoolExecutor(processes or os.cpu_count()) as threads:
+        found = dict(
+            zip(unknown, threads.map(lambda pair: _verify(pair, seconds), unknown), strict=True)
+        )
+
+    if len(_known) + len(found) > _MOST_KEPT:
+        _known.clear()
+    _known.update({(*spelled, seconds): verdict for spelled, verdict in found.items()})
+    return equal | {pair: _known[*spelled, seconds] for pair, spelled in asked.items()}
+
+
+_known: dict[tuple[str, str, float], bool] = {}  # verdicts of the workers
+
+
+class _Worker:
+    """One `python -m s1lib.grading.worker`; it ends with this process."""
+
+    def __init__(self) -> None:
+        root = Path(__file__).resolve().parents[2]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
+        command = [sys.executable, "-m", "s1lib.grading.worker"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
+
+    def equal(self, found: str, gold: str, seconds: float) -> bool | None:
+        """The verdict, None when the time was up. Raises EOFError when the worker is gone."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps([found, gold, seconds]).encode() + b"\n")
+            self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise EOFError
+        return json.loads(line)
+
+    def close(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
+
+_idle: list[_Worker] = []  # a worker takes a second to import sympy: it is kept for the next call
+
+
+@atexit.register
+def _close_idle() -> None:
+    while _idle:
+        _idle.pop().close()
+
+
+def _verify(pair: Pair, seconds: float) -> bool:
+    """A worker's verdict on a pair of spellings; what takes too long is not equal."""
+    try:
+        worker = _idle.pop()
+    except IndexError:
+        worker = _Worker()
+    try:
+        verdict = worker.equal(*pair, seconds)
+    except EOFError:
+        worker.close()
+        return False
+    _idle.append(worker)
+    return bool(verdict)
