@@ -6,7 +6,7 @@
     s1 think "How many r in raspberry?" --model PATH_OR_ID --max-thinking 512 --waits 2
     s1 plan --profile h100 --gpus 8
 
-Whatever a user can cause ends in one line on stderr and exit status 1; Ctrl-C in one line and 130.
+Whatever a user can cause ends in one line on stderr and exit status 1, Ctrl-C in one line and 130.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ KEPT = "finished work is kept: run the same command again to go on"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return the exit status."""
     options = _parser().parse_args(arguments)
     with contextlib.suppress(ValueError):  # not in the main thread: tests
         signal.signal(signal.SIGTERM, _interrupt)

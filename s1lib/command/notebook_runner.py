@@ -32,11 +32,11 @@ sys.modules.setdefault("rfc3987_syntax", None)
 
 
 class NotebookError(S1Error):
-    """A notebook cannot be run, or failed; the message is what a person needs to read."""
+    """A notebook cannot be run, or failed. The message is what a person needs to read."""
 
 
 def run_notebook(notebook: str | Path, *, profile: Profile, profile_name: str) -> Path:
-    """Execute `notebook` with `profile`; returns outputs/<profile>/notebooks/<name>.ipynb.
+    """Execute `notebook` with `profile`, into outputs/<profile>/notebooks/<name>.ipynb.
 
     What it prints goes to stdout as it comes, with a line for every section. On an error the partly
     executed notebook is kept as <name>.failed.ipynb and NotebookError is raised. Its message is one
@@ -179,7 +179,7 @@ def _run_cells(notebook: Path, output: Path, values: dict[str, str]) -> None:
 
 
 def _message(error: Exception) -> str:
-    """One line for our own errors and for a full disk; the end of the traceback for the rest."""
+    """One line for our own errors and for a full disk, the end of the traceback for the rest."""
     if "No space left on device" in error.evalue:
         return "no space left on the disk: free some and run again; finished work is kept"
     if error.ename == "KeyboardInterrupt":

@@ -50,7 +50,7 @@ def reproduce(profile: Profile, profile_name: str) -> None:
 
 
 def run(notebook: Path, profile: Profile, profile_name: str) -> None:
-    """Execute one notebook, whether or not it is up to date; raises as `reproduce` does."""
+    """Execute one notebook, whether or not it is up to date. Raises as `reproduce` does."""
     with _only_run(profile):
         _run(notebook, profile, profile_name)
 

@@ -63,9 +63,10 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove the files that killed runs left half written; nobody else may write to `directory`.
+    """Remove the files that killed runs left half written in `directory`.
 
-    What they left of a directory goes when `atomic_directory` makes it again.
+    Nobody else may write there. What they left of a directory goes when `atomic_directory` makes it
+    again.
     """
     for path in directory.rglob(".*.tmp*"):
         if TEMPORARY.fullmatch(path.name) and path.is_file():
@@ -96,7 +97,7 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def write_jsonl(path: Path | str, rows: Iterable[dict], *, marked: bool = False) -> int:
-    """Write one JSON object per line, whole or not at all; returns the number of rows.
+    """Write one JSON object per line, whole or not at all, and return the number of rows.
 
     A marked file has one line more, `{"end": true, "rows": 5}`, so that a copy that was cut short,
     at whatever byte, is told from a whole one.

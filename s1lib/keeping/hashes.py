@@ -45,7 +45,7 @@ def hash_of(*parts: Any) -> str:
 
 
 def derive_seed(seed: int | None, *path: str | int) -> int | None:
-    """A seed of its own for one request or sample, whatever else is decoded; None stays None."""
+    """A seed of its own for one request or sample, whatever else is decoded (None stays None)."""
     return None if seed is None else int(hash_of(seed, *path), 16) % 2**31
 
 

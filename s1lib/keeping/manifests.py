@@ -53,7 +53,7 @@ def write_manifest(directory: Path | str, **facts: Any) -> None:
 
 
 def require_manifest(directory: Path | str) -> dict:
-    """The manifest of a finished stage; raises ArtifactError that names the notebook to run."""
+    """The manifest of a finished stage, or ArtifactError that names the notebook to run."""
     path = Path(directory) / "manifest.json"
     if not path.exists():
         first = f"run notebook {path.parent.name} first (or `make reproduce`)"

@@ -230,7 +230,7 @@ class Profile:
         return Path(self.outputs_root or ROOT / "outputs") / self.name
 
     def stage(self, notebook: str) -> Path:
-        """Where a notebook writes; nothing is created."""
+        """Where a notebook writes. Nothing is created."""
         return self.outputs / notebook
 
     def create_stage(self, notebook: str) -> Path:
@@ -240,5 +240,5 @@ class Profile:
         return path
 
     def resolve(self, reference: str) -> str:
-        """`@stage/file` -> its path under this profile's outputs; anything else as it is."""
+        """`@stage/file` -> its path under this profile's outputs, anything else as it is."""
         return str(self.outputs / reference[1:]) if reference.startswith("@") else reference
