@@ -25,10 +25,19 @@ from s1lib.keeping.files import (
 )
 from s1lib.keeping.locks import LockError, take_lock
 from s1lib.keeping.manifests import require_manifest, write_manifest
-from s1lib.keeping.shards import shard, shard_async
+from s1lib.keeping.shards import shard_async
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = [{"id": 1, "text": "ß\n漢"}, {"id": 2, "text": ""}]
+
+
+def shard(directory, name, key, make, *, log=print):
+    """`shard_async` with work that need not be awaited."""
+
+    async def made():
+        return make()
+
+    return asyncio.run(shard_async(directory, name, key, made, log=log))
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -190,14 +199,16 @@ def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
 
 def test_a_process_killed_in_the_middle_leaves_finished_shards_and_no_half_one(tmp_path):
     code = f"""
-import time
-from s1lib.keeping.shards import shard
+import asyncio, time
+from s1lib.keeping.shards import shard_async
 def slow():
     yield {{"id": 1}}
     time.sleep(60)
-shard({str(tmp_path)!r}, "first", "k", lambda: [{{"id": 0}}])
-print("second", flush=True)
-shard({str(tmp_path)!r}, "second", "k", slow)
+async def main():
+    await shard_async({str(tmp_path)!r}, "first", "k", lambda: asyncio.sleep(0, [{{"id": 0}}]))
+    print("second", flush=True)
+    await shard_async({str(tmp_path)!r}, "second", "k", lambda: asyncio.sleep(0, slow()))
+asyncio.run(main())
 """
     process = subprocess.Popen(
         [sys.executable, "-c", code],

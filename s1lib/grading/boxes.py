@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|[{}]")
 _TALK = frozenset(
-    "text textbf dots ldots cdots quad insert your the my final answer result number value here".split()
+    ["text", "textbf", "dots", "ldots", "cdots", "quad", "insert", "your", "the", "my", "final", "answer", "result", "number", "value", "here"]
 )
 # What may stand between boxes that together are one answer: "\boxed{3}, \boxed{5}", "x = \boxed{3} and y = \boxed{5}".
 _BETWEEN = re.compile(

@@ -20,11 +20,11 @@ METHODS_VERSION = 2
 Log = Callable[[str], None]
 
 
-def shard(
+async def shard_async(
     directory: Path | str,
     name: str,
     key: str,
-    make: Callable[[], list[dict]],
+    make: Callable[[], Awaitable[list[dict]]],
     *,
     log: Log = print,
 ) -> list[dict]:
@@ -34,21 +34,13 @@ def shard(
     """
     path = Path(directory) / f"{name}-{key}.jsonl"
     finished = _finished_shard(path, log)
-    return _keep_shard(path, make(), name, log) if finished is None else finished
+    if finished is not None:
+        return finished
 
-
-async def shard_async(
-    directory: Path | str,
-    name: str,
-    key: str,
-    make: Callable[[], Awaitable[list[dict]]],
-    *,
-    log: Log = print,
-) -> list[dict]:
-    """`shard` for work that is awaited: decoding."""
-    path = Path(directory) / f"{name}-{key}.jsonl"
-    finished = _finished_shard(path, log)
-    return _keep_shard(path, await make(), name, log) if finished is None else finished
+    rows = await make()
+    write_jsonl(path, rows, marked=True)
+    log(f"{name}: {len(rows)} rows")
+    return rows
 
 
 def _finished_shard(path: Path, log: Log) -> list[dict] | None:
@@ -61,9 +53,3 @@ def _finished_shard(path: Path, log: Log) -> list[dict] | None:
         os.replace(path, aside)
         log(f"{error}; set aside as {aside.name}, making it again")
         return None
-
-
-def _keep_shard(path: Path, rows: list[dict], name: str, log: Log) -> list[dict]:
-    write_jsonl(path, rows, marked=True)
-    log(f"{name}: {len(rows)} rows")
-    return rows
