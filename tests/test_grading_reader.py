@@ -1,4 +1,4 @@
-"""Reading the answer: labels, boxes and letters as models and people write them, and the rule that read them."""
+"""Reading the answer: labels, boxes and letters as people write them, and which rule read them."""
 
 import time
 

@@ -1,7 +1,7 @@
 """math-verify as the engine of the comparison, made exact; the worker processes alone import this.
 
 Three things are added to it. Decimals are read as the fractions they are. Expressions are compared
-without rounding. An answer is wrong if it states a false equation or leaves a sum of numbers undone.
+without rounding. An answer is wrong that states a false equation or leaves a sum of numbers undone.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _equations_hold(expression: Basic | MatrixBase | None) -> bool:
 
 
 def _leaves_a_sum(expression: Basic | MatrixBase) -> bool:
-    r"""Whether a sum of plain numbers is left undone, as in 2+3; 1+\sqrt2 and 2^{10}-1 are answers."""
+    r"""Whether a sum of plain numbers is left undone, as in 2+3 and not in 1+\sqrt2 or 2^{10}-1."""
     if isinstance(expression, Relational):
         constants = [side for side in expression.args if not side.free_symbols]
         return bool(constants) and all(map(_leaves_a_sum, constants))
@@ -142,7 +142,7 @@ def _parts(expression: Basic | MatrixBase) -> Sequence[Basic]:
     return expression.flat() if isinstance(expression, MatrixBase) else expression.args
 
 
-# ---- in place of math-verify's own comparison of expressions ---------------------------------------
+# ---- in place of math-verify's own comparison of expressions -----------------------------------
 
 
 def _exact_equality(
@@ -167,7 +167,7 @@ def _refuted_or_simplified(gold: Basic | MatrixBase, found: Basic | MatrixBase) 
 
 
 def _is_zero(difference: Basic) -> bool:
-    """Whether a constant is zero: not if some digit of it is known, else by what sympy can prove."""
+    """Whether a constant is zero: not if a digit of it is known, else by what sympy can prove."""
     difference = difference.doit()
     if difference.is_Rational:
         return difference == 0

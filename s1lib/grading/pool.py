@@ -1,4 +1,4 @@
-"""The worker processes that compare what needs algebra; each can be killed, and is kept for the next call.
+"""The processes that compare what takes algebra; each can be killed, and is kept for the next call.
 
 Answers are untrusted text: `9^{9^{9^9}}` must cost its seconds, not a run.
 """
@@ -27,7 +27,11 @@ Pair = tuple[str, str]  # an answer as it was found, and the gold answer
 def verdicts(
     pairs: Iterable[Pair], *, processes: int | None = None, seconds: float = SECONDS
 ) -> dict[Pair, bool]:
-    """Whether the answer of each (found, gold) pair is the gold one; pairs that need no algebra never reach a worker."""
+    """Whether the found answer of each (found, gold) pair is the gold one.
+
+    What takes no algebra never reaches a worker. processes: workers, default one per core.
+    seconds: the most that one pair may take; past it the answers are not equal.
+    """
     equal = {pair: decided(*pair) for pair in dict.fromkeys(pairs)}
     asked = {pair: spellings(*pair) for pair, verdict in equal.items() if verdict is None}
     unknown = sorted({spelled for spelled in asked.values() if (*spelled, seconds) not in _known})

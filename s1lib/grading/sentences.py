@@ -19,7 +19,7 @@ _EMPHASIS = ' \t\r\n*_`"“”'
 
 
 def tidied(line: str) -> str:
-    """`line` without emphasis, a reason given behind it, a second sentence and the final full stop."""
+    """`line` without emphasis, a reason behind it, a second sentence and the final full stop."""
     if len(line) > LONGEST:
         return line.strip()
     line = _REASON.sub("", _SENTENCE_END.sub("", line))
@@ -29,12 +29,12 @@ def tidied(line: str) -> str:
 
 
 def stated(line: str) -> str:
-    """The mathematics of a sentence such as "The value is $5$" or "There are 5 ways"; other text as it stands."""
+    """The mathematics in a sentence such as "The value is $5$"; other text as it stands."""
     outside = _MATHEMATICS.sub(" ", line)
     if len(line) > LONGEST or not _PROSE.search(re.sub(r"\b(?:and|or)\b", " ", outside)):
         return line
 
-    # Formulas that are listed, "$3$ and $5$", are one answer: the run of them that comes last in the sentence.
+    # Formulas that are listed, "$3$ and $5$", are one answer: the last run of them in the sentence.
     formulas = list(_MATHEMATICS.finditer(line))
     if formulas:
         first = len(formulas) - 1
