@@ -94,6 +94,7 @@ The answer is B, so \boxed{C}|C|box
 Answer: A⏎⏎The answer is not B.|A|label
 <answer>B</answer>|B|<answer>
 Answer: I|I|label
+Answer: B<unk> 42|B|label
 Answer: A proton|-|nothing
 Answer: I would say a proton|-|nothing
 The answer is a proton.|-|nothing

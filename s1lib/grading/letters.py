@@ -16,9 +16,9 @@ _INTRODUCTION = re.compile(
     r"|go|with)\b[\s,:]*)*",
     re.IGNORECASE,
 )
-# A letter alone: behind it comes the end, a sign that closes it, or a verb, and no other word.
+# A letter alone: behind it comes the end, a sign that closes it, a tag such as <unk>, or a verb.
 _LETTER = re.compile(
-    r"\s*[(\[<]*\s*([A-Z])(?:\s*[)\]>]+|\s*$|[.,:;!](?![A-Za-z0-9])|[-–—]+(?=\s)"
+    r"\s*[(\[<]*\s*([A-Z])(?:\s*[)\]>]+|\s*$|[.,:;!](?![A-Za-z0-9])|[-–—]+(?=\s)|<(?=[a-z|/])"
     r"|\s*[/&](?=\s*[(\[]*[A-Z]\b)"
     r"|\s+(?=[-–—(]|\d)|\s+(?=(?:is|and|or|because|since|as|which)\b)|\s*\n)"
 )
