@@ -60,6 +60,13 @@ def test_every_gold_answer_is_right_in_every_wrapping(wrapping):
     assert [gold for gold, graded in zip(GOLDS, grades, strict=True) if not graded.correct] == []
 
 
+@needs_golds
+def test_every_published_solution_of_math500_gives_its_answer():
+    rows = [json.loads(line) for line in (DATA / "math500.jsonl").open(encoding="utf-8")]
+    grades = grade_many([(row["solution"], row["answer"], "math") for row in rows])
+    assert [g for g in grades if not g.correct] == []
+
+
 def last_digit_changed(gold):
     digit = re.search(r"\d(?=\D*$)", gold)
     return digit and gold[: digit.start()] + str((int(digit[0]) + 1) % 10) + gold[digit.end() :]

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from s1lib.grading.comparer import decided
+
 _BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|[{}]")
 _TALK = {"text", "dots", "ldots", "insert", "your", "the", "my", "final", "answer", "here"}
 # What may stand between boxes of one answer: "\boxed{3}, \boxed{5}", "x=\boxed{3} and y=\boxed{5}".
@@ -13,6 +15,7 @@ _BETWEEN = re.compile(
     r"(?:[\s$,;&{}]|\\[()\[\],;! ]|\\q?quad|\\text\b|\b(?:and|or)\b)*"
     r"(?:\\?[A-Za-z]\w?(?:_\{?\w\}?)?\s*=)?[\s$]*"
 )
+_MOST_COMPARED = 8  # boxes of one answer
 _FARTHEST = 60  # characters between two boxes of one answer
 
 
@@ -81,8 +84,11 @@ def _belong_together(text: str, start: int, end: int) -> bool:
 
 
 def _one(group: list[tuple[int, int, str]]) -> Place:
-    """One answer out of boxes side by side; a box that is only repeated counts once."""
-    values = list(dict.fromkeys(value for _, _, value in group))
+    """One answer out of boxes side by side; a box that only repeats another counts once."""
+    values: list[str] = []
+    for value in dict.fromkeys(value for _, _, value in group):
+        if not any(decided(value, other) for other in values[:_MOST_COMPARED]):
+            values.append(value)
     return Place(
         group[0][0], group[-1][1], ", ".join(values), "boxes" if len(values) > 1 else "box"
     )

@@ -18,12 +18,13 @@ _INTRODUCTION = re.compile(
 )
 # A letter alone: behind it comes the end, a sign that closes it, a tag such as <unk>, or a verb.
 _LETTER = re.compile(
-    r"\s*[(\[<]*\s*([A-Z])(?:\s*[)\]>]+|\s*$|[.,:;!](?![A-Za-z0-9])|[-–—]+(?=\s)|<(?=[a-z|/])"
+    r"\s*[(\[<]*\s*([A-Z])(?:\s*[)\]>]+|\s*$|\s*[.,:;!](?![A-Za-z0-9])|[-–—]+(?=\s)|<(?=[a-z|/])"
     r"|\s*[/&](?=\s*[(\[]*[A-Z]\b)"
-    r"|\s+(?=[-–—(]|\d)|\s+(?=(?:is|and|or|because|since|as|which)\b)|\s*\n)"
+    r"|\s+(?=[-–—(]|\d)|\s+(?=(?:is|because|since|as|but|which)\b)|\s*\n"
+    r"|\s+(?=(?:and|or)\s+(?:option\s+)?[(\[]*[A-Z]\b))"
 )
 _ANOTHER = re.compile(
-    r"\s*[)\]>]*\s*(?:,?\s*\b(?:and|or)\b|[,/&+])\s*(?:option|choice)?\s*[(\[]*"
+    r"\s*[)\]>]*\s*(?:,?\s*\b(?:and|or)\b|[,/&+]|(?=[(\[]))\s*(?:option|choice)?\s*[(\[]*"
     r"([B-HJ-Z]|[AI](?!\s+[a-z]))(?![A-Za-z0-9'])"
 )
 _BRACKETED = re.compile(r"[(\[]([A-Z])[)\]]")

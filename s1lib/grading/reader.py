@@ -136,7 +136,7 @@ def _labelled(text: str, kind: str) -> Iterator[Place]:
     for (label, rule), end in zip(marks, ends, strict=False):
         value, below = _value(text[label.end() : end].partition("</answer>")[0])
         loose = label.re is _LABEL and label[0][-1] not in ":：="
-        if value and not (loose and _is_talk(value)):
+        if value and not (loose and _is_talk(value, kind)):
             yield Place(
                 label.start(),
                 label.end(),
@@ -172,8 +172,8 @@ def _first_line(text: str) -> tuple[str, str]:
     return line, rest
 
 
-def _is_talk(value: str) -> bool:
+def _is_talk(value: str, kind: str) -> bool:
     """Whether what follows "the answer is" is no answer: "clear", "not 5", "obtained by adding"."""
-    return bool(_NO_ANSWER.match(value)) or (
-        not re.search(r"[\d$\\]", value) and len(value.split()) > 6
-    )
+    if _NO_ANSWER.match(value):
+        return True
+    return kind != "choice" and not re.search(r"[\d$\\]", value) and len(value.split()) > 6

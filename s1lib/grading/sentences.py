@@ -13,8 +13,11 @@ _SAID = re.compile(r"(.*\b(?:is|are|equals|be)\b|.*[a-z]{3} =)(?=\s)", re.DOTALL
 _REASON = re.compile(r"[\s,;(]+(?:because|since|which|where)\b.*", re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[^\s.][.!])\s+(?=[A-Z][a-z]).*", re.DOTALL)
 _ADVERBS = re.compile(
-    r"(?:(?:therefore|thus|then|simply|just|hence|clearly|indeed)\b[\s,:]*)+", re.IGNORECASE
+    r"^(?:(?:therefore|thus|then|simply|just|hence|clearly|indeed|approximately|about|roughly)\b[\s,:]*"
+    r"|≈\s*|\\approx\b\s*)+",
+    re.IGNORECASE,
 )
+_ASIDE = re.compile(r"(?<=\d)\s+\([a-z][a-z -]{2,60}\)$|<[|/].*", re.DOTALL)  # or a special token
 _EMPHASIS = ' \t\r\n*_`"“”'
 
 
@@ -24,8 +27,8 @@ def tidied(line: str) -> str:
         return line.strip()
     line = _REASON.sub("", _SENTENCE_END.sub("", line))
     line = _ADVERBS.sub("", line.strip(_EMPHASIS), count=1).strip(_EMPHASIS)
-    line = line.removesuffix("\\]").removesuffix("$$").rstrip(_EMPHASIS)
-    return line.removesuffix(".").rstrip(_EMPHASIS)
+    line = _ASIDE.sub("", line.removesuffix("\\]").removesuffix("$$").rstrip(_EMPHASIS))
+    return line.removesuffix("**!").removesuffix(".").rstrip(_EMPHASIS)
 
 
 def stated(line: str) -> str:
