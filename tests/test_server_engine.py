@@ -371,7 +371,9 @@ def test_all_requests_of_a_sweep_go_where_its_problem_began(checkpoint, monkeypa
         ]
 
         async def sweeps() -> None:
-            await asyncio.gather(*(sweep(Thinker(engine, chat), prompt, points) for prompt in prompts))
+            await asyncio.gather(
+                *(sweep(Thinker(engine, chat), prompt, points) for prompt in prompts)
+            )
 
         asyncio.run(sweeps())
         served = [

@@ -78,7 +78,9 @@ def test_a_trained_model_thinks_the_same_on_vllm_as_on_torch():
         )
         try:
             thinker = Thinker(engine, ChatFormat(engine.tokenizer))
-            return await thinker.force(question, Budget(max_thinking=300, waits=1, answer_tokens=12))
+            return await thinker.force(
+                question, Budget(max_thinking=300, waits=1, answer_tokens=12)
+            )
         finally:
             await engine.aclose()
 
