@@ -397,9 +397,8 @@ def test_no_more_requests_are_under_way_than_there_are_rows(checkpoint):
         async def counting(request: dict) -> list[int]:
             nonlocal now, most
             now, most = now + 1, max(most, now + 1)
-            await asyncio.sleep(
-                0.02
-            )  # long enough for the others to come, however fast the machine
+            # Long enough for the others to come, however fast the machine.
+            await asyncio.sleep(0.02)
             tokens = await decode(request)
             now -= 1
             return tokens
