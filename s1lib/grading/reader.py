@@ -92,7 +92,7 @@ def read_answer(text: str, kind: str = "math") -> Reading:
 
 
 def official_answer(answer: str) -> str | None:
-    r"""The answer as the official evaluation extracts it (s1_facts section 6, rule 9).
+    r"""The answer as the official evaluation extracts it (docs/official_rules.md, G1).
 
     It is the last \boxed{}, else the line after the last "Answer:", in the answer segment.
     """

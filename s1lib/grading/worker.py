@@ -1,4 +1,4 @@
-"""The process that does the algebra: `work()` is its life, and `pool` starts it.
+"""The process that does the algebra: `work()` is its life, and `processes` starts it.
 
 One JSON line [found, gold, seconds] in, one line out: true, false, or null when the time was up.
 """
