@@ -34,7 +34,8 @@ _LABEL_IN_BOX = re.compile(
 # "### Final Answer", "**Step 5: Answer**", or "**Final Answer** 42" with the value behind it.
 _HEADING = re.compile(
     r"^[ \t#>*_]*(?:(?:step[ \t]{1,9})?\d{1,3}[.:)][ \t]{1,9})?"
-    r"(?:(?:the|final|correct)[ \t]{1,9}){0,2}answers?(?:[ \t*_]{0,9}$|\*\*[ \t]{1,9}(?=[$\\\d(-]))",
+    r"(?:(?:the|final|correct)[ \t]{1,9}){0,2}answers?"
+    r"(?:[ \t*_]{0,9}$|\*\*[ \t]{1,9}(?=[$\\\d(-]))",
     re.IGNORECASE | re.MULTILINE,
 )
 # "#### 42" or "#### x = 5", and not the headings "#### 3. Compute" and "#### Step 3".
