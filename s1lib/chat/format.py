@@ -21,6 +21,8 @@ from functools import cached_property
 from string import ascii_uppercase
 from typing import Any
 
+from jinja2 import TemplateError
+
 from s1lib.errors import S1Error
 
 IM_START, IM_END, END_OF_TEXT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
@@ -28,6 +30,7 @@ THINK, ANSWER = IM_START + "think", IM_START + "answer"
 FINAL_ANSWER = "Final Answer:"
 ANSWER_PREFIX = "Answer:"
 WAIT = "Wait"
+EXAMPLE = "What is 6 times 7?"  # a question that every chat template must render
 
 # A prompt that ends so has begun the thinking in its own way: "<think>", "[THINK]", our THINK.
 OPENED = re.compile(
@@ -58,6 +61,19 @@ class ChatFormat:
         if not self.tokenizer.chat_template:
             raise ChatFormatError(
                 "the tokenizer has no chat template: use an Instruct model's tokenizer or set one"
+            )
+
+        # A template may be broken, or made for questions that are lists of parts.
+        try:
+            asked = self.prompt_text(EXAMPLE)
+        except (TemplateError, ValueError, TypeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ChatFormatError(
+                f"the chat template cannot be applied ({reason}): set another one"
+            ) from None
+        if EXAMPLE not in asked:
+            raise ChatFormatError(
+                "the chat template leaves the question out: set one that takes it as plain text"
             )
 
         for text in ("\n", FINAL_ANSWER):
