@@ -103,6 +103,8 @@ five|5|yes
 six|5|no
 \approx 5|5|yes
 EAST|\text{east}|yes
+no.|No|yes
+yes|No|no
 eats|\text{seat}|no
 """
 BASES = r"""

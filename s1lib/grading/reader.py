@@ -55,8 +55,8 @@ _TAKEN_BACK = re.compile(
     r"\b(?:wait|wrong|mistake\w*|incorrect|correction|corrected|actually|sorry|oops|should be)\b",
     re.IGNORECASE,
 )
-# Signs of Chinese text, "答案：（Ｂ）。" for "答案:(B).", and what is part of no answer: marks as in
-# "42 ✅" and characters without a width.
+# Signs of Chinese text, "答案：（Ｂ）。" for "答案:(B).", and what is part of no answer: marks as
+# in "42 ✅" and characters without a width.
 _SIGNS = str.maketrans(
     {
         **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
