@@ -175,6 +175,8 @@ class Evaluation:
     """Notebooks 03 and 04 (paper, sections 3 and 4)."""
 
     benchmarks: tuple[Benchmark, ...] = ()
+    # Of models that were not trained here (docs/thinking_formats.md); "auto": their template tells.
+    thinking_format: Literal["auto", "s1", "think", "plain"] = "auto"
     max_thinking: int = 32000  # tokens; natural stop unless it comes first
     budgets: tuple[int, ...] = (500, 1000, 2000, 4000, 8000, 16000)  # tokens
     waits: tuple[int, ...] = (1, 2, 4, 6)
