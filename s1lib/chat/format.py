@@ -144,13 +144,13 @@ class ChatFormat:
 
     @cached_property
     def _closes(self) -> list[tuple[int, ...]]:
-        ids = tuple(self.encode(self.format.closes))
-        if len(ids) < 2 or not self.format.in_templates:
-            return [ids] if ids else []
-        # A model that spells its tags often writes ">" in one token with line breaks: ">\n\n".
-        last = self.decode([ids[-1]])
-        ends = [token for token, text in enumerate(self._texts) if text.rstrip("\r\n") == last]
-        return [ids, *((*ids[:-1], token) for token in ends)]
+        """What closes thinking, as ids."""
+        closes = self.format.closes
+        if not closes:
+            return []
+        # Where a tag is several tokens, its ">" and the line breaks after it are often one of them.
+        ids, *others = (tuple(self.encode(closes + breaks)) for breaks in ("", "\n", "\n\n"))
+        return [ids, *(other for other in others if other[: len(ids)] != ids)]
 
     @property
     def thinking_stops(self) -> list[tuple[int, ...]]:
@@ -165,9 +165,8 @@ class ChatFormat:
     def step_ends(self, separator: str) -> list[tuple[int, ...]]:
         """Ids at which a text ends with `separator`: it alone, and each token that ends with it."""
         if separator not in self._step_ends:
-            carried = [
-                (token,) for token, text in enumerate(self._texts) if text.endswith(separator)
-            ]
+            texts = self.tokenizer.batch_decode([[token] for token in range(len(self.tokenizer))])
+            carried = [(token,) for token, text in enumerate(texts) if text.endswith(separator)]
             alone = tuple(self.encode(separator))
             self._step_ends[separator] = list(dict.fromkeys([alone, *carried]))
         return self._step_ends[separator]
@@ -175,11 +174,6 @@ class ChatFormat:
     @cached_property
     def _step_ends(self) -> dict[str, list[tuple[int, ...]]]:
         return {}
-
-    @cached_property
-    def _texts(self) -> list[str]:
-        """The text of every token."""
-        return self.tokenizer.batch_decode([[token] for token in range(len(self.tokenizer))])
 
     def ends_with_newline(self, ids: list[int]) -> bool:
         return bool(ids) and self.decode(ids[-1:]).endswith("\n")
