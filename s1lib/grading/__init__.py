@@ -4,11 +4,11 @@
     grade_many([("Answer: (B)", "B", "choice")])    # [Grade(extracted="B", correct=True)]
 
 Only the answer segment is graded, never the thinking. `reader` finds the answer, `notation` brings
-it to one spelling, `comparer` decides what takes no algebra, and `processes` asks math-verify the rest
-in processes that can be killed. docs/answers.md has the rules with an example each.
+it to one spelling, `comparer` decides what takes no algebra, and `processes` asks math-verify the
+rest, where it can be killed. docs/answers.md has the rules with an example each.
 
 The official evaluation lets a language model with the gold answer in view pick the answer, and
-counts "no letter" as A, a free 25 % (docs/official_rules.md, G3). Here what cannot be read is wrong.
+counts "no letter" as A, a free 25 % (docs/official_rules.md, G3). Here the unread is wrong.
 `official_choice` and `official_answer` give the official reading for comparison.
 """
 

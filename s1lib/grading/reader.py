@@ -83,6 +83,11 @@ def read_answer(text: str, kind: str = "math") -> Reading:
         for place in reversed(labelled):
             if place.start > last.end and _TAKEN_BACK.search(text, last.end, place.start):
                 return Reading(stated(place.value), "corrected box")
+
+        # Boxes side by side are one answer where the text ends with them. What names an answer once
+        # more has not listed its answer there, and the last of them counts.
+        if last.rule == "boxes" and any(place.start > last.end for place in labelled):
+            return Reading(last_box(text).strip(), "box")
         return Reading(last.value, last.rule)
     return (
         Reading(stated(labelled[-1].value), labelled[-1].rule)
