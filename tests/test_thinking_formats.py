@@ -25,6 +25,7 @@ from scripted import (
 )
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from s1lib.assistants.local_model import LocalModel
 from s1lib.chat import IM_END, IM_START, S1, ChatFormat, ChatFormatError, format_of
 from s1lib.chat.template import render
 from s1lib.chat.thinking_format import FORMATS, PLAIN, THINK_TAGS
@@ -342,6 +343,16 @@ def test_rejection_waits_for_a_natural_end_in_every_format(chat):
     thinker = Thinker(ScriptedEngine(random_traces(chat, 3)), chat, temperature=1.0, seed=0)
     outcome = asyncio.run(rejection_sample(thinker, Q, 12, tries=20, answer_tokens=4))
     assert outcome.trace.finish == "natural" and outcome.trace.thinking_tokens <= 12
+
+
+def test_a_local_assistant_thinks_in_the_format_that_its_template_tells(monkeypatch):
+    chat = CHATS["tags, opened by the template"]
+    engine = ScriptedEngine(script(chat, Q, {"": "1 2\n</think>"}, answer="\n\n7"))
+    engine.tokenizer = chat.tokenizer
+    monkeypatch.setattr("s1lib.assistants.local_model.open_engine", lambda *_: engine)
+    teacher = LocalModel("r1", EngineSettings(), think=True)
+    reply = asyncio.run(teacher.ask(Q, max_tokens=40, temperature=0.0, seed=0))
+    assert (reply.thinking, reply.text, reply.finish) == ("1 2", "7", "stop")
 
 
 # ---- real vocabularies and engines ---------------------------------------------------------------
