@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent  # of the repository
 
 
 class ProfileError(S1Error):
-    """The profile cannot be used; the message says which key and what to write instead."""
+    """The profile cannot be used. The message says which key and what to write instead."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Profile:
         return Path(self.outputs_root or ROOT / "outputs") / self.name
 
     def stage(self, notebook: str) -> Path:
-        """Where a notebook writes; nothing is created."""
+        """Where a notebook writes. Nothing is created."""
         return self.outputs / notebook
 
     def create_stage(self, notebook: str) -> Path:
@@ -53,7 +53,7 @@ class Profile:
         return path
 
     def resolve(self, reference: str) -> str:
-        """`@stage/file` -> its path under this profile's outputs; anything else as it is."""
+        """`@stage/file` -> its path under this profile's outputs, anything else as it is."""
         return str(self.outputs / reference[1:]) if reference.startswith("@") else reference
 
     @property

@@ -1,8 +1,8 @@
 """The settings of a run: one frozen dataclass per stage, with the defaults of the paper or the toy.
 
-A profile (`s1lib/profiles/*.yaml`) sets them, see `yaml_reader.py`. What names a dataset or a model is a
-local path, relative to the profile's outputs where it starts with `@`, or a hub id with a pinned
-revision such as `Qwen/Qwen2.5-32B-Instruct@5ede1c9`.
+A profile (`s1lib/profiles/*.yaml`) sets them, see `yaml_reader.py`. What names a dataset or a
+model is a local path, relative to the profile's outputs where it starts with `@`, or a hub id with
+a pinned revision such as `Qwen/Qwen2.5-32B-Instruct@5ede1c9`.
 """
 
 from __future__ import annotations
