@@ -37,7 +37,7 @@ def load_profile(name: str | None = None, *, outputs: str | Path | None = None) 
     """
     name = name or os.environ.get("PROFILE") or "toy"
     values = _read(name)
-    values.setdefault("name", Path(name).stem)
+    values.setdefault("name", _path(name).stem)
     values["outputs_root"] = str(outputs or os.environ.get("S1_OUTPUTS") or "")
     profile = _build(Profile, values, where="")
     _check(profile)
@@ -157,7 +157,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return tuple(_convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict):
-            raise ProfileError(f"profile key {where!r} must hold `name: value` lines, not {value!r}")
+            raise ProfileError(
+                f"profile key {where!r} must hold `name: value` lines, not {value!r}"
+            )
         return {
             _convert(str, name, where): _convert(arguments[1], item, f"{where}.{name}")
             for name, item in value.items()
