@@ -1,6 +1,6 @@
 """Decode, grade, record: one JSON line per sample, in shards that are never made twice.
 
-    path = profile.stage("02_sft") / "models" / "s1"
+    path = profile.model_path("s1")
     model = EvaluatedModel("s1", path, profile.engine, thinking_format(profile, "s1"))
     problems = {benchmark: load_benchmark(profile, benchmark)}
     rows = await evaluate(model, profile, problems, directory=out / "shards")
@@ -33,7 +33,7 @@ from s1lib.keeping.files import write_jsonl
 from s1lib.keeping.hashes import hash_of, hash_of_model
 from s1lib.keeping.shards import METHODS_VERSION, shard_async
 from s1lib.keeping.side_by_side import side_by_side, workers
-from s1lib.profile import Benchmark, EngineSettings, Profile, split_revision
+from s1lib.profile import Benchmark, EngineSettings, Profile
 
 SHARD = 100  # problems of a shard
 
@@ -61,10 +61,9 @@ class EvaluatedModel:
 
     @cached_property
     def chat(self) -> ChatFormat:
-        from transformers import AutoTokenizer
+        from s1lib.engines.checkpoint import open_checkpoint  # transformers takes seconds to import
 
-        name, revision = split_revision(str(self.path))
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        tokenizer = open_checkpoint(self.path).tokenizer
         return ChatFormat(tokenizer, format_of(tokenizer, self.thinking_format))
 
     @cached_property
