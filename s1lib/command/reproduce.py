@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from s1lib.command.notebook_runner import run_notebook
+from s1lib.command.plan import announcement
 from s1lib.keeping.files import write_text
 from s1lib.keeping.hashes import hash_of, hash_of_file
 from s1lib.profile import ROOT, Profile, profile_files
@@ -27,12 +28,20 @@ PACKAGES = {
     "04_evaluation": "evaluation",
     "05_scaling_analysis": "scaling",
 }
-UNUSED = ("command", "site")  # no notebook imports them
+UNUSED = ("command", "planning", "site")  # no notebook imports them
 SOURCES = (".py", ".yaml", ".csv")
 
 
 def reproduce(profile: Profile, profile_name: str) -> None:
-    """Execute what is not up to date; raises NotebookError at the first notebook that fails."""
+    """Execute what is not up to date; raises NotebookError at the first notebook that fails.
+
+    Says first what the unfinished notebooks will take, where that is more than an hour.
+    """
+    unfinished = [
+        name for name in profile.notebooks if not (profile.stage(name) / "manifest.json").exists()
+    ]
+    if ahead := announcement(profile, unfinished):
+        print(ahead, flush=True)
     for place, name in enumerate(profile.notebooks):
         before = profile.notebooks[:place][-1:]
         key = inputs_key(profile, profile_name, name, before)
