@@ -44,6 +44,10 @@ class Machine:
     gpus: int
     gpu: float
 
+    def hours(self, reference: str, engine: EngineSettings, **tokens: float) -> Hours:
+        """Hours of decoding with a model, see `Decoding.hours` for the tokens."""
+        return Decoding(model_size(reference), engine, self.gpus, self.gpu).hours(**tokens)
+
 
 def workload(profile: Profile, machine: Machine) -> list[Work]:
     """Everything of the profile's notebooks that takes a GPU, in their order.
@@ -72,23 +76,14 @@ def _curation(profile: Profile, machine: Machine) -> Iterator[Work]:
     if settings.classifier:
         yield _asked(profile, machine, settings.classifier, "domains of", size, lengths.DOMAIN)
 
-    attempt = min(lengths.DIRECT, settings.attempt_tokens)
+    attempt = lengths.PROMPT, min(lengths.DIRECT, settings.attempt_tokens)
     for reference in settings.models:
-        decoded = size * attempt
-        hours = Decoding(model_size(profile.resolve(reference)), profile.engine, **vars(machine))
-        yield Work(
-            "01_curation",
-            short_name(reference),
-            f"attempts at {size:,} questions",
-            size * lengths.PROMPT,
-            decoded,
-            hours.hours(
-                read=size * lengths.PROMPT,
-                decoded=decoded,
-                length=lengths.PROMPT + attempt,
-                longest=settings.attempt_tokens,
-            ),
+        model = Assistant(
+            model=reference,
+            max_tokens=settings.attempt_tokens,
+            concurrency=profile.engine.max_rows,
         )
+        yield _asked(profile, machine, model, "attempts at", size, attempt)
 
     # The judge also sees the teacher's answers, to about half of the questions.
     if settings.judge:
@@ -112,9 +107,9 @@ def _asked(
     if not asked.url:
         rows = min(profile.engine.max_rows, asked.concurrency)
         engine = dataclasses.replace(profile.engine, max_rows=rows)
-        decoding = Decoding(model_size(profile.resolve(asked.model)), engine, **vars(machine))
-        length = sum(each)
-        hours = decoding.hours(read=read, decoded=decoded, length=length, longest=asked.max_tokens)
+        tokens = {"read": read, "decoded": decoded, "length": sum(each)}
+        model = profile.resolve(asked.model)
+        hours = machine.hours(model, engine, **tokens, longest=asked.max_tokens)
     name = short_name(asked.model) + (" (endpoint)" if asked.url else "")
     return Work("01_curation", name, f"{what} {count:,}", read, decoded, hours)
 
@@ -148,38 +143,41 @@ def _forcing(profile: Profile, machine: Machine) -> Iterator[Work]:
     benchmark = profile.evaluation.benchmarks[0]
     count = min(SHOWN, problem_count(profile, benchmark))
     natural = lengths.natural_thinking(benchmark.role, "s1")
-    points = [m for m in methods_for(profile, "s1") if isinstance(m, Forcing)]
-    each = sum(
-        lengths.decoded_tokens(one, natural) + lengths.separate_tokens(one, natural)
-        for one in points
+    decoded = sum(
+        count * (lengths.decoded_tokens(one, natural) + lengths.separate_tokens(one, natural))
+        for one in methods_for(profile, "s1")
+        if isinstance(one, Forcing)
     )
     what = f"the sweep on {count} problems, twice"
-    yield _decoded(profile, machine, "03_budget_forcing", "s1", what, count, each, natural)
+    yield _decoded(profile, machine, "03_budget_forcing", "s1", what, count, natural, decoded)
 
 
 def _evaluation(profile: Profile, machine: Machine) -> Iterator[Work]:
     """Every model with its methods on every benchmark, and the reward model of tree search."""
+    sizes = {one: problem_count(profile, one) for one in profile.evaluation.benchmarks}
+    problems = sum(sizes.values())
     for model in ["base", *profile.sft.models]:
-        methods, problems, decoded, judged, thinking = methods_for(profile, model), 0, 0.0, 0.0, 0.0
-        for benchmark in profile.evaluation.benchmarks:
-            size = problem_count(profile, benchmark)
-            natural = lengths.natural_thinking(benchmark.role, model)
-            problems, thinking = problems + size, thinking + size * natural
-            for method in methods:
-                asked = min(size, method.problems or size)
-                decoded += asked * lengths.decoded_tokens(method, natural)
-                if isinstance(method, TreeSearch):
-                    judged += asked * lengths.judged_tokens(method, natural)
+        methods = methods_for(profile, model)
+        naturals = {one: lengths.natural_thinking(one.role, model) for one in sizes}
 
+        # How many problems each method is asked, and the thinking tokens of one of them.
+        asked = [
+            (method, min(size, method.problems or size), naturals[benchmark])
+            for benchmark, size in sizes.items()
+            for method in methods
+        ]
+        decoded = sum(n * lengths.decoded_tokens(method, long) for method, n, long in asked)
+        mean = sum(size * naturals[benchmark] for benchmark, size in sizes.items()) / problems
         what = ", ".join(method.name.replace("_", " ") for method in methods)
-        mean = thinking / problems
-        each = decoded / problems
-        yield _decoded(profile, machine, "04_evaluation", model, what, problems, each, mean)
-        if judged:
+        yield _decoded(profile, machine, "04_evaluation", model, what, problems, mean, decoded)
+
+        searches = [one for one in asked if isinstance(one[0], TreeSearch)]
+        if searches:
+            read = sum(n * lengths.judged_tokens(method, long) for method, n, long in searches)
             reward = profile.evaluation.reward
-            hours = reading_hours(model_size(profile.resolve(reward)), judged)
+            hours = reading_hours(model_size(profile.resolve(reward)), read)
             what = "rewards of tree search, on one GPU"
-            yield Work("04_evaluation", short_name(reward), what, judged, 0, hours)
+            yield Work("04_evaluation", short_name(reward), what, read, 0, hours)
 
 
 def _decoded(
@@ -189,16 +187,19 @@ def _decoded(
     model: str,
     what: str,
     problems: int,
-    each: float,
     thinking: float,
+    decoded: float,
 ) -> Work:
-    """A row of a model that decodes `each` tokens for every problem, in traces of `thinking`."""
-    engine: EngineSettings = profile.engine
-    decoding = Decoding(model_size(profile.resolve(profile.sft.base)), engine, **vars(machine))
-    read, decoded = problems * lengths.PROMPT, problems * each
-    longest = profile.evaluation.max_thinking
-    length = lengths.PROMPT + thinking + lengths.ANSWER
-    hours = decoding.hours(read=read, decoded=decoded, length=length, longest=longest)
+    """A row of a model of the base's size, in traces of `thinking` tokens on average."""
+    read = problems * lengths.PROMPT
+    hours = machine.hours(
+        profile.resolve(profile.sft.base),
+        profile.engine,
+        read=read,
+        decoded=decoded,
+        length=lengths.PROMPT + thinking + lengths.ANSWER,
+        longest=profile.evaluation.max_thinking,
+    )
     return Work(notebook, model, what, read, decoded, hours)
 
 
