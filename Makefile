@@ -38,7 +38,7 @@ help:
 	@echo "make smoke       reproduce on the smoke profile: everything tiny, numbers mean nothing"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make html        claims, figures, tables, notebooks and traces as one static site, under $(OUTPUTS)/$(PROFILE)/html"
-	@echo "make bench       speed and seeds, as printed tables (BENCH=engine for one of them)"
+	@echo "make bench       speed, seeds and kills, as printed tables (BENCH=engine for one of them)"
 	@echo "make bench-vllm  TorchEngine beside vLLM on the CPU, in .venv-vllm"
 	@echo "make fetch       download what the profile names on a hub, to run without a network afterwards"
 	@echo "make clean       delete $(OUTPUTS)/$(PROFILE)"

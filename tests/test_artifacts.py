@@ -6,20 +6,38 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from s1lib.keeping import files as artifacts
-from s1lib.keeping.files import ArtifactError, atomic_path, read_jsonl, write_jsonl
-from s1lib.keeping.hashes import hash_of, hash_of_model
+from s1lib.keeping.files import (
+    ArtifactError,
+    atomic_directory,
+    atomic_path,
+    read_jsonl,
+    remove_leftovers,
+    write_jsonl,
+)
+from s1lib.keeping.locks import LockError, take_lock
 from s1lib.keeping.manifests import require_manifest, write_manifest
-from s1lib.keeping.shards import shard, shard_async
+from s1lib.keeping.shards import shard_async
 
+ROOT = Path(__file__).resolve().parent.parent
 ROWS = [{"id": 1, "text": "ß\n漢"}, {"id": 2, "text": ""}]
+
+
+def shard(directory, name, key, make, *, log=print):
+    """`shard_async` with work that need not be awaited."""
+
+    async def made():
+        return make()
+
+    return asyncio.run(shard_async(directory, name, key, made, log=log))
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -116,22 +134,87 @@ def test_a_corrupt_shard_is_set_aside_named_and_made_again(tmp_path):
     )
 
 
+@pytest.mark.parametrize("rows", [[], ROWS])
+def test_a_shard_cut_at_any_byte_is_set_aside_and_made_again(tmp_path, rows):
+    shard(tmp_path, "part", "k", lambda: rows, log=lambda _: None)
+    path, said = tmp_path / "part-k.jsonl", []
+    whole = path.read_bytes()
+    for size in range(len(whole) - 1):  # without the last line break everything is there
+        path.write_bytes(whole[:size])
+        assert shard(tmp_path, "part", "k", lambda: rows, log=said.append) == rows
+        assert path.read_bytes() == whole
+        assert path.with_suffix(".corrupt").read_bytes() == whole[:size]
+    aside = [line for line in said if path.name in line and "set aside" in line]
+    assert len(aside) == len(whole) - 1
+
+
+def test_a_shard_that_another_version_wrote_without_its_last_line_is_made_again(tmp_path):
+    write_jsonl(tmp_path / "part-k.jsonl", ROWS[:1])
+    said: list[str] = []
+    assert shard(tmp_path, "part", "k", lambda: ROWS, log=said.append) == ROWS
+    assert "part-k.jsonl: its last line is missing" in said[0]
+
+
+def test_a_shard_without_rows_is_a_finished_one(tmp_path):
+    assert shard(tmp_path, "part", "k", lambda: [], log=lambda _: None) == []
+    assert shard(tmp_path, "part", "k", lambda: ROWS, log=lambda _: None) == []
+    assert read_jsonl(tmp_path / "part-k.jsonl") == []
+
+
+def test_what_gets_its_name_is_on_the_disk_and_so_is_the_name(tmp_path, monkeypatch):
+    done: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def fsync(descriptor):
+        done.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        sync(descriptor)
+
+    def rename(source, target):
+        done.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", rename)
+    pid = os.getpid()
+    write_jsonl(tmp_path / "a.jsonl", ROWS)
+    assert done == [f".a.jsonl.{pid}.tmp.jsonl", "rename", tmp_path.name]
+    done.clear()
+    with atomic_directory(tmp_path / "b") as directory:
+        (directory / "inside").write_text("x")
+    assert done == ["inside", f".b.{pid}.tmp", "rename", tmp_path.name]
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
+    kept = [tmp_path / "sub" / ".hidden", tmp_path / "sub" / "a.tmp.jsonl"]
+    write_jsonl(tmp_path / "sub" / ".a.jsonl.123.tmp.jsonl", ROWS)
+    for path in kept:
+        path.write_text("mine")
+    remove_leftovers(tmp_path)
+    assert sorted((tmp_path / "sub").iterdir()) == kept
+    (tmp_path / ".model.123.tmp").mkdir()
+    with atomic_directory(tmp_path / "model"):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"sub", "model"}
+
+
 def test_a_process_killed_in_the_middle_leaves_finished_shards_and_no_half_one(tmp_path):
     code = f"""
-import time
-from s1lib.keeping.shards import shard
+import asyncio, time
+from s1lib.keeping.shards import shard_async
 def slow():
     yield {{"id": 1}}
     time.sleep(60)
-shard({str(tmp_path)!r}, "first", "k", lambda: [{{"id": 0}}])
-print("second", flush=True)
-shard({str(tmp_path)!r}, "second", "k", slow)
+async def main():
+    await shard_async({str(tmp_path)!r}, "first", "k", lambda: asyncio.sleep(0, [{{"id": 0}}]))
+    print("second", flush=True)
+    await shard_async({str(tmp_path)!r}, "second", "k", lambda: asyncio.sleep(0, slow()))
+asyncio.run(main())
 """
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=artifacts.__file__.rsplit("/", 2)[0],
+        cwd=ROOT,
     )
     assert any("second" in process.stdout.readline() for _ in range(2))
     time.sleep(0.3)
@@ -148,23 +231,36 @@ class Point:
     y: tuple[int, ...] = ()
 
 
-def test_a_key_depends_on_values_and_not_on_the_order_of_a_dict():
-    assert hash_of({"a": 1, "b": 2}) == hash_of({"b": 2, "a": 1}) != hash_of({"a": 2, "b": 1})
-    assert hash_of(Point(1, (2,))) == hash_of(Point(1, (2,))) != hash_of(Point(1, (3,)))
-    assert hash_of("a", "b") != hash_of("ab") and re.fullmatch("[0-9a-f]{12}", hash_of(None))
+HOLD = """
+import sys, time
+from pathlib import Path
+from s1lib.keeping.locks import take_lock
+lock = take_lock(Path(sys.argv[1]), what="here")
+print("held", flush=True)
+time.sleep(60)
+"""
 
 
-def test_a_models_key_changes_with_its_weights_or_its_configuration(tmp_path):
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "model.safetensors").write_bytes(bytes(3_000_000))
-    key = hash_of_model(str(tmp_path))
-    (tmp_path / "training.json").write_text("unrelated")
-    assert hash_of_model(str(tmp_path)) == key
-    (tmp_path / "model.safetensors").write_bytes(bytes(2_999_999) + b"x")
-    changed = hash_of_model(str(tmp_path))
-    (tmp_path / "config.json").write_text('{"a": 1}')
-    assert len({key, changed, hash_of_model(str(tmp_path))}) == 3
-    assert hash_of_model("owner/name@a") != hash_of_model("owner/name@b")
+def test_a_second_writer_is_refused_in_a_line_that_names_the_first(tmp_path):
+    path = tmp_path / "outputs" / ".locks" / "run"
+    command = [sys.executable, "-c", HOLD, str(path)]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert first.stdout.readline() == "held\n"
+    with pytest.raises(LockError) as error:
+        take_lock(path, what="outputs/toy")
+    told = f"outputs/toy is in use by process {first.pid} on {socket.gethostname()}, since 2"
+    assert str(error.value).startswith(told) and "\n" not in str(error.value)
+    first.send_signal(signal.SIGKILL)  # a killed run leaves no lock behind
+    first.communicate()
+    with take_lock(path, what="outputs/toy"), pytest.raises(LockError, match=str(os.getpid())):
+        take_lock(path, what="outputs/toy")
+    take_lock(path, what="outputs/toy").close()
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LockError, match=r"cannot write to .*file: .*choose another place"):
+        take_lock(tmp_path / "file" / ".locks" / "run", what="here")
 
 
 def test_a_manifest_lists_what_is_there_and_with_what_it_was_made(tmp_path):
@@ -178,6 +274,14 @@ def test_a_manifest_lists_what_is_there_and_with_what_it_was_made(tmp_path):
         and "torch" in manifest["versions"]
     )
     json.dumps(manifest)
+
+
+def test_a_damaged_manifest_is_one_line_that_says_what_to_run(tmp_path):
+    write_manifest(tmp_path / "02_sft")
+    path = tmp_path / "02_sft" / "manifest.json"
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(ArtifactError, match=r"manifest.json is damaged: run notebook 02_sft again"):
+        require_manifest(tmp_path / "02_sft")
 
 
 def test_a_stage_without_a_manifest_is_not_finished(tmp_path):

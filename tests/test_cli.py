@@ -5,70 +5,21 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import headless
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from headless import only_line, wait_for
 
 from s1lib.command.cli import main
 from s1lib.command.reproduce import package_files
 from s1lib.profile import load_profile
 from s1lib.published import hub
 
+place = headless.place  # a fixture
+
 ROOT = Path(__file__).resolve().parent.parent
-PARAMETERS = 'profile_name = "toy"\noutputs = ""'
-OPEN = (
-    "from s1lib.keeping.files import ArtifactError\n"
-    "from s1lib.keeping.manifests import write_manifest\n"
-    "from s1lib.profile import load_profile\n"
-    'out = load_profile(profile_name, outputs=outputs or None).create_stage("01_curation")'
-)
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A profile of local paths and a place for outputs; `place(cells...)` writes notebook 01."""
-    for name in (
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "HF_HUB_OFFLINE",
-        "TQDM_MININTERVAL",
-        "PYTHONPATH",
-        "S1_OUTPUTS",
-    ):
-        monkeypatch.setenv(name, os.environ.get(name, ""))  # so that what a run sets is undone
-        if not os.environ[name]:
-            monkeypatch.delenv(name)
-    (tmp_path / "mine.yaml").write_text("threads: 1\nnotebooks: [01_curation]\n")
-
-    def write(*sources: str, parameters: str = PARAMETERS) -> list[str]:
-        cells = [
-            new_code_cell(parameters, metadata={"tags": ["parameters"]}),
-            new_code_cell(OPEN),
-            new_markdown_cell("## 1. A section"),
-        ]
-        spec = {
-            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
-            "language_info": {"name": "python"},
-        }
-        cells += [new_code_cell(source) for source in sources]
-        nbformat.write(new_notebook(cells=cells, metadata=spec), tmp_path / "01_curation.ipynb")
-        where = ["--profile", str(tmp_path / "mine.yaml"), "--outputs", str(tmp_path / "outputs")]
-        return ["run", str(tmp_path / "01_curation.ipynb"), *where]
-
-    write.executed = tmp_path / "outputs" / "mine" / "notebooks" / "01_curation.ipynb"
-    write.failed = write.executed.with_suffix(".failed.ipynb")
-    write.running = write.executed.with_suffix(".running.ipynb")
-    write.manifest = tmp_path / "outputs" / "mine" / "01_curation" / "manifest.json"
-    return write
-
-
-def only_line(capsys) -> str:
-    lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 1, lines
-    return lines[0]
 
 
 def test_a_finished_notebook_appears_and_its_prints_reach_the_terminal(place, capfd):
@@ -181,13 +132,6 @@ def test_a_kernel_that_is_killed_is_one_line_that_says_what_to_do(place, capsys)
     assert main(place("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")) == 1
     assert "most often because the memory was full; finished work is kept" in only_line(capsys)
     assert not place.executed.exists() and not place.running.exists()
-
-
-def wait_for(condition, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_fetch_says_when_there_is_nothing_to_fetch(place, capsys):

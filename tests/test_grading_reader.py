@@ -1,4 +1,4 @@
-"""Reading the answer: labels, boxes and letters as models and people write them, and the rule that read them."""
+"""Reading the answer: labels, boxes and letters as people write them, and which rule read them."""
 
 import time
 
@@ -31,6 +31,8 @@ Answer:⏎\begin{pmatrix}⏎1 \\⏎2⏎\end{pmatrix}|\begin{pmatrix}⏎1 \\⏎2�
 <answer>42</answer>|42|<answer>
 Answer: 42, because 6 times 7 is 42|42|label
 Answer: 42. Therefore we are done.|42|label
+Answer: 42 (forty-two)|42|label
+Answer: approximately 42<|im_end|>|42|label
 Answer: The value is $\frac12$.|$\frac12$|label
 The answers are $3$ and $5$.|$3$ and $5$|label
 Answer: There are 12 ways.|12 ways|label
@@ -49,6 +51,7 @@ The answer is not 42.|-|nothing
 $\boxed{3}$, $\boxed{5}$ and $\boxed{7}$.|3, 5, 7|boxes
 x = \boxed{3} or x = \boxed{5}|3, 5|boxes
 \boxed{42}, \boxed{42}|42|box
+\boxed{2\frac12} or \boxed{\frac52}|2\frac12|box
 \boxed{42}. So the answer is \boxed{42}.|42|box
 \boxed{41}. That is wrong, it is \boxed{42}.|42|box
 \boxed{41}⏎⏎\boxed{42}|42|box
@@ -94,6 +97,7 @@ The answer is B, so \boxed{C}|C|box
 Answer: A⏎⏎The answer is not B.|A|label
 <answer>B</answer>|B|<answer>
 Answer: I|I|label
+Answer: B<unk> 42|B|label
 Answer: A proton|-|nothing
 Answer: I would say a proton|-|nothing
 The answer is a proton.|-|nothing
@@ -102,10 +106,14 @@ Answer: X-ray|-|nothing
 Answer: E = mc^2|-|nothing
 Answer: Carbon|-|nothing
 Answer: None of the above|-|nothing
+Answer: A and a half|-|nothing
+Answer: C or maybe D|-|nothing
+The answer is D, as A, B and C are wrong.|D|label
 Answer: B or C|-|two letters
 Answer: (A) and (B)|-|two letters
 Answer: Both A and B|-|two letters
 Answer: B/C|-|two letters
+Answer: (C)(D)|-|two letters
 \boxed{A, C}|-|two letters
 \boxed{B}, \boxed{C}|-|two letters
 """

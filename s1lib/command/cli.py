@@ -6,7 +6,7 @@
     s1 think "How many r in raspberry?" --model PATH_OR_ID --max-thinking 512 --waits 2
     s1 plan --profile h100 --gpus 8
 
-Whatever a user can cause ends in one line on stderr and exit status 1; Ctrl-C in one line and 130.
+Whatever a user can cause ends in one line on stderr and exit status 1, Ctrl-C in one line and 130.
 """
 
 from __future__ import annotations
@@ -18,11 +18,17 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
+<<<<<<< HEAD
 from s1lib.command import plan, think
 from s1lib.command.notebook_runner import run_notebook
 from s1lib.command.reproduce import reproduce
+=======
+from s1lib.command import think
+from s1lib.command.reproduce import reproduce, run
+>>>>>>> main
 from s1lib.errors import S1Error
 from s1lib.profile import Profile, hub_references, known_profiles, load_profile
 from s1lib.published import hub
@@ -31,7 +37,7 @@ KEPT = "finished work is kept: run the same command again to go on"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return the exit status."""
     options = _parser().parse_args(arguments)
     with contextlib.suppress(ValueError):  # not in the main thread: tests
         signal.signal(signal.SIGTERM, _interrupt)
@@ -93,7 +99,7 @@ def _profile(options: argparse.Namespace) -> Profile:
 
 def _run(options: argparse.Namespace) -> None:
     profile = _profile(options)
-    run_notebook(options.notebook, profile=profile, profile_name=options.profile or profile.name)
+    run(Path(options.notebook), profile, options.profile or profile.name)
 
 
 def _html(options: argparse.Namespace) -> None:

@@ -20,9 +20,10 @@ import time
 from pathlib import Path
 
 from s1lib.errors import S1Error, one_line
+from s1lib.keeping.manifests import INPUTS
+from s1lib.keeping.stage import PARAMETERS
 from s1lib.profile import ROOT, Profile, hub_references
 
-PARAMETERS = ("profile_name", "outputs")
 FREE_BYTES = 200 << 20  # what the toy writes; a run on real models fails later with the same line
 
 # jsonschema imports this where it is installed, and then compiles a grammar for seconds. nbformat
@@ -31,11 +32,11 @@ sys.modules.setdefault("rfc3987_syntax", None)
 
 
 class NotebookError(S1Error):
-    """A notebook cannot be run, or failed; the message is what a person needs to read."""
+    """A notebook cannot be run, or failed. The message is what a person needs to read."""
 
 
 def run_notebook(notebook: str | Path, *, profile: Profile, profile_name: str) -> Path:
-    """Execute `notebook` with `profile`; returns outputs/<profile>/notebooks/<name>.ipynb.
+    """Execute `notebook` with `profile`, into outputs/<profile>/notebooks/<name>.ipynb.
 
     What it prints goes to stdout as it comes, with a line for every section. On an error the partly
     executed notebook is kept as <name>.failed.ipynb and NotebookError is raised. Its message is one
@@ -45,10 +46,11 @@ def run_notebook(notebook: str | Path, *, profile: Profile, profile_name: str) -
     notebook = Path(notebook)
     _check_parameters(notebook)
     executed = profile.outputs / "notebooks" / notebook.name
-    _check_disk(executed.parent)
+    _check_space(executed.parent)
 
     # The stage is incomplete from here on.
     manifest = profile.stage(notebook.stem) / "manifest.json"
+    (manifest.parent / INPUTS).unlink(missing_ok=True)
     manifest.unlink(missing_ok=True)
 
     start = time.perf_counter()
@@ -81,16 +83,9 @@ def _check_parameters(notebook: Path) -> None:
             )
 
 
-def _check_disk(directory: Path) -> None:
-    """Raises NotebookError where `directory` cannot be written or has too little space."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / ".writable").touch()
-        (directory / ".writable").unlink()
-    except OSError as error:
-        raise NotebookError(
-            f"cannot write to {directory}: {error.strerror}; choose another place (make: OUTPUTS=…)"
-        ) from None
+def _check_space(directory: Path) -> None:
+    """Raises NotebookError where the disk of `directory`, which is made, has too little space."""
+    directory.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(directory).free
     if free < FREE_BYTES:
         raise NotebookError(
@@ -184,7 +179,7 @@ def _run_cells(notebook: Path, output: Path, values: dict[str, str]) -> None:
 
 
 def _message(error: Exception) -> str:
-    """One line for our own errors and for a full disk; the end of the traceback for the rest."""
+    """One line for our own errors and for a full disk, the end of the traceback for the rest."""
     if "No space left on device" in error.evalue:
         return "no space left on the disk: free some and run again; finished work is kept"
     if error.ename == "KeyboardInterrupt":

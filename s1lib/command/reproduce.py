@@ -11,11 +11,14 @@ figures again and trains nothing.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TextIO
 
 from s1lib.command.notebook_runner import run_notebook
 from s1lib.command.plan import announcement
 from s1lib.keeping.files import write_text
 from s1lib.keeping.hashes import hash_of, hash_of_file
+from s1lib.keeping.locks import take_lock
+from s1lib.keeping.manifests import INPUTS
 from s1lib.profile import ROOT, Profile, profile_files
 
 # The packages that belong to one notebook, in order. Data flows from left to right, so a notebook
@@ -33,6 +36,7 @@ SOURCES = (".py", ".yaml", ".csv")
 
 
 def reproduce(profile: Profile, profile_name: str) -> None:
+<<<<<<< HEAD
     """Execute what is not up to date; raises NotebookError at the first notebook that fails.
 
     Says first what the unfinished notebooks will take, where that is more than an hour.
@@ -52,13 +56,35 @@ def reproduce(profile: Profile, profile_name: str) -> None:
         notebook = ROOT / "notebooks" / f"{name}.ipynb"
         run_notebook(notebook, profile=profile, profile_name=profile_name)
         write_text(kept, key)
+=======
+    """Execute what is not up to date.
+
+    Raises NotebookError at the first notebook that fails, and LockError where another run writes to
+    the same outputs.
+    """
+    notebooks = [ROOT / "notebooks" / f"{name}.ipynb" for name in profile.notebooks]
+    if all(_is_up_to_date(notebook, profile, profile_name) for notebook in notebooks):
+        return  # and nothing is touched, not even a lock
+    with _only_run(profile):
+        for notebook in notebooks:
+            if not _is_up_to_date(notebook, profile, profile_name):
+                _run(notebook, profile, profile_name)
+>>>>>>> main
 
 
-def inputs_key(profile: Profile, profile_name: str, name: str, before: tuple[str, ...]) -> str:
-    """A hash of all that notebook `name` depends on; `before` is the one whose results it reads."""
-    files = [ROOT / "notebooks" / f"{name}.ipynb"]
-    files += [*profile_files(profile_name), *package_files(name)]
-    files += [profile.stage(other) / "manifest.json" for other in before]
+def run(notebook: Path, profile: Profile, profile_name: str) -> None:
+    """Execute one notebook, whether or not it is up to date. Raises as `reproduce` does."""
+    with _only_run(profile):
+        _run(notebook, profile, profile_name)
+
+
+def inputs_key(notebook: Path, profile: Profile, profile_name: str) -> str:
+    """A hash of all that `notebook` depends on."""
+    files = [notebook, *profile_files(profile_name), *package_files(notebook.stem)]
+    if notebook.stem in profile.notebooks:  # it reads the results of the one before it
+        place = profile.notebooks.index(notebook.stem)
+        before = [profile.stage(name) / "manifest.json" for name in profile.notebooks[:place][-1:]]
+        files += [path for path in before if path.exists()]
     return hash_of([(path.name, hash_of_file(path)) for path in files])
 
 
@@ -70,3 +96,22 @@ def package_files(name: str) -> list[Path]:
     package = ROOT / "s1lib"
     files = [path for path in sorted(package.rglob("*")) if path.suffix in SOURCES]
     return [path for path in files if path.relative_to(package).parts[0] not in left_out]
+
+
+def _only_run(profile: Profile) -> TextIO:
+    return take_lock(profile.outputs / ".locks" / "run", what=str(profile.outputs))
+
+
+def _is_up_to_date(notebook: Path, profile: Profile, profile_name: str) -> bool:
+    stage = profile.stage(notebook.stem)
+    kept = stage / INPUTS
+    if not (kept.exists() and (stage / "manifest.json").exists()):
+        return False
+    return kept.read_text() == inputs_key(notebook, profile, profile_name)
+
+
+def _run(notebook: Path, profile: Profile, profile_name: str) -> None:
+    """Execute `notebook`, and remember the inputs that it began with."""
+    key = inputs_key(notebook, profile, profile_name) if notebook.exists() else ""
+    run_notebook(notebook, profile=profile, profile_name=profile_name)
+    write_text(profile.stage(notebook.stem) / INPUTS, key)

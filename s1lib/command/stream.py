@@ -49,7 +49,7 @@ class StreamingEngine(PieceEngine):
         self._text = ""  # what has been shown of the span
 
     async def complete(self, request: Request) -> Completion:
-        """See `Engine.complete`; what is new in the prompt was appended and is shown as such."""
+        """See `Engine.complete`. What is new in the prompt was appended and is shown as such."""
         self._follow(request.prompt_ids)
         self._held = max((len(stop) for stop in request.stop), default=1) - 1
         completion = await super().complete(request)

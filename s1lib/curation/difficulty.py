@@ -26,7 +26,7 @@ from s1lib.curation.pool import Sample
 from s1lib.engines.protocol import Completion, Engine, Request
 from s1lib.grading import extract_answer, grade_many
 from s1lib.keeping.hashes import hash_of
-from s1lib.keeping.shards import shard_async
+from s1lib.keeping.shards import METHODS_VERSION, shard_async
 
 # id, text, extracted, correct (None: not graded yet, or by nobody), tokens, finish ("stop",
 # "length", or "context" for a question that the model's context has no room for: no answer).
@@ -55,7 +55,7 @@ async def attempts(
     async def run(start: int) -> list[Attempt]:
         part = samples[start : start + shard_size]
         asked = [(sample.id, sample.question, sample.answer, sample.kind) for sample in part]
-        key = hash_of(model, engine.name, max_tokens, asked)
+        key = hash_of(METHODS_VERSION, model, engine.name, max_tokens, asked)
         make = partial(_attempt_all, engine, chat, part, max_tokens)
         return await shard_async(directory, f"attempts-{start:06d}", key, make, log=log)
 

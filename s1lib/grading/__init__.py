@@ -1,13 +1,15 @@
-"""Is an answer right? Mathematics by math-verify, multiple choice by its letter (s1_facts section 6, rules 8 and 9).
+"""Is an answer right? Mathematics by math-verify, multiple choice by its letter.
 
     grade("... so Answer: 07", "7")                 # Grade(extracted="07", correct=True)
     grade_many([("Answer: (B)", "B", "choice")])    # [Grade(extracted="B", correct=True)]
 
-Only the answer segment is graded, never the thinking. `reader` finds the answer, `notation` brings it to one spelling,
-`comparer` decides what needs no algebra, and `pool` asks math-verify about the rest in processes that can be killed.
-The official evaluation lets a language model with the gold answer in view pick the answer, and counts "no letter" as A
-(a free 25 %); here what cannot be read is wrong. `official_choice` and `official_answer` give that other reading for
-comparison. The rules with an example each are in docs/answers.md.
+Only the answer segment is graded, never the thinking. `reader` finds the answer, `notation` brings
+it to one spelling, `comparer` decides what takes no algebra, and `processes` asks math-verify the
+rest, where it can be killed. docs/answers.md has the rules with an example each.
+
+The official evaluation lets a language model with the gold answer in view pick the answer, and
+counts "no letter" as A, a free 25 % (docs/official_rules.md, G3). Here the unread is wrong.
+`official_choice` and `official_answer` give the official reading for comparison.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from dataclasses import dataclass, field
 
 from s1lib.grading.classes import answer_classes
 from s1lib.grading.letters import read_letter
-from s1lib.grading.pool import SECONDS, verdicts
+from s1lib.grading.processes import SECONDS, verdicts
 from s1lib.grading.reader import Reading, extract_answer, official_answer, read_answer
 
 __all__ = [
@@ -36,7 +38,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Grade:
-    """extracted: the answer as found, None when there is none (then it is wrong). rule: the reader's rule that found it."""
+    """What became of one answer.
+
+    extracted: the answer as found, None when there is none; then it is wrong.
+    rule: the name of the reader's rule that found it, always set by `grade`.
+    """
 
     extracted: str | None
     correct: bool
@@ -44,7 +50,7 @@ class Grade:
 
 
 def grade(answer: str, gold: str, kind: str = "math") -> Grade:
-    """Grade one answer segment against `gold`; see `grade_many`, which shares its workers over many."""
+    """Grade one answer segment; `grade_many` is faster for several."""
     return grade_many([(answer, gold, kind)])[0]
 
 
@@ -53,8 +59,8 @@ def grade_many(
 ) -> list[Grade]:
     """Grade (answer segment, gold, kind) triples, in order; kind is "math" or "choice".
 
-    processes: workers for what needs math-verify, default one per core. seconds: the most one comparison may take;
-    past it the answer counts as wrong. Usable from any thread, event loop or notebook.
+    processes: workers for what needs math-verify, default one per core. seconds: the most that one
+    comparison may take; past it the answer counts as wrong. Usable from any thread or event loop.
     """
     items = list(items)
     readings = [read_answer(answer, kind) for answer, _, kind in items]
@@ -77,7 +83,7 @@ def grade_many(
 
 
 def official_choice(extracted: str | None, gold: str) -> bool:
-    """Whether the official evaluation would count this letter as right: no letter counts as A (s1_facts section 1, 7)."""
+    """Whether the official evaluation would count this letter as right; no letter counts as A."""
     return _is_choice(extracted or "A", gold)
 
 

@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from s1lib.grading.comparer import decided
+
 _BOX_OR_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|[{}]")
-_TALK = frozenset(
-    "text textbf dots ldots cdots quad insert your the my final answer result number value here".split()
-)
-# What may stand between boxes that together are one answer: "\boxed{3}, \boxed{5}", "x = \boxed{3} and y = \boxed{5}".
+_TALK = {"text", "dots", "ldots", "insert", "your", "the", "my", "final", "answer", "here"}
+# What may stand between boxes of one answer: "\boxed{3}, \boxed{5}", "x=\boxed{3} and y=\boxed{5}".
 _BETWEEN = re.compile(
-    r"(?:[\s$,;&{}]|\\[()\[\],;! ]|\\q?quad|\\text\b|\b(?:and|or)\b)*(?:\\?[A-Za-z]\w?(?:_\{?\w\}?)?\s*=)?[\s$]*"
+    r"(?:[\s$,;&{}]|\\[()\[\],;! ]|\\q?quad|\\text\b|\b(?:and|or)\b)*"
+    r"(?:\\?[A-Za-z]\w?(?:_\{?\w\}?)?\s*=)?[\s$]*"
 )
+_MOST_COMPARED = 8  # boxes of one answer
 _FARTHEST = 60  # characters between two boxes of one answer
 
 
@@ -28,9 +30,10 @@ class Place:
 
 
 def boxes(text: str, clean: Callable[[str], str]) -> Iterator[Place]:
-    """The boxes that hold an answer, in order; boxes listed side by side are one, and `clean` is applied to each.
+    r"""The boxes that hold an answer, in order; `clean` is applied to what each holds.
 
-    A box that is cut off is left out, and so is one that only quotes the instruction: "put your answer in \\boxed{}".
+    Boxes listed side by side are one answer. A box that is cut off is left out, and so is one that
+    only quotes the instruction: "put your answer in \boxed{}".
     """
     group: list[tuple[int, int, str]] = []
     for start, opened, end in _closed(text):
@@ -52,7 +55,7 @@ def last_box(text: str) -> str | None:
 
 
 def _closed(text: str) -> Iterator[tuple[int, int, int]]:
-    """(start, start of the content, position of the closing brace) of every closed box with none inside, in order."""
+    """(start, start of content, closing brace) of every closed box with none inside, in turn."""
     stack: list[tuple[int, int] | None] = []
     latest = -1
     for token in _BOX_OR_BRACE.finditer(text):
@@ -81,8 +84,11 @@ def _belong_together(text: str, start: int, end: int) -> bool:
 
 
 def _one(group: list[tuple[int, int, str]]) -> Place:
-    """One answer out of boxes side by side; a box that is only repeated counts once."""
-    values = list(dict.fromkeys(value for _, _, value in group))
+    """One answer out of boxes side by side; a box that only repeats another counts once."""
+    values: list[str] = []
+    for value in dict.fromkeys(value for _, _, value in group):
+        if not any(decided(value, other) for other in values[:_MOST_COMPARED]):
+            values.append(value)
     return Place(
         group[0][0], group[-1][1], ", ".join(values), "boxes" if len(values) > 1 else "box"
     )

@@ -1,4 +1,4 @@
-"""Equal answers are one candidate of a vote: 1/2, 0.5 and \\frac{1}{2} are three votes for one value."""
+r"""Equal answers are one candidate of a vote: 1/2, 0.5 and \frac{1}{2} are votes for one value."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from functools import lru_cache
 from itertools import combinations
 
 from s1lib.grading.comparer import is_percentage
-from s1lib.grading.pool import verdicts
+from s1lib.grading.processes import verdicts
 
 
 def answer_classes(answers: Sequence[str | None]) -> list[int | None]:
-    """The class of each answer of one problem, numbered in the order of first sight; None, no answer, stays None.
+    """The class of each answer of one problem, numbered in the order of first sight.
 
-    Two answers are in one class when each would be right with the other as the gold answer, or when a chain of such
-    answers joins them: the classes are transitive, and do not hang on the order of the samples. A percentage is in one
-    class with percentages alone, so that 50% does not join 50 and 0.5.
+    An answer that could not be read, None, stays None. Two answers are in one class when each would
+    be right with the other as the gold answer, or when a chain of such answers joins them. So the
+    classes are transitive, and do not depend on the order of the samples. A percentage joins
+    percentages alone: 50% would make one class of 50 and 0.5.
     """
     distinct = tuple(sorted({answer for answer in answers if answer is not None}))
     representative = _representatives(distinct)

@@ -1,8 +1,8 @@
-r"""Whether two answers are the same, as far as that takes no algebra; math-verify is asked the rest.
+r"""Whether two answers are the same, as far as that takes no algebra; math-verify does the rest.
 
-    decided("2 1/2", "2.5")             # True: both are the fraction 5/2
-    decided("0.3333", r"\frac13")       # False: no rounding decides
-    decided(r"\sqrt{8}", r"2\sqrt2")    # None: this takes algebra
+decided("2 1/2", "2.5")             # True: both are the fraction 5/2
+decided("0.3333", r"\frac13")       # False: no rounding decides
+decided(r"\sqrt{8}", r"2\sqrt2")    # None: this takes algebra
 """
 
 from __future__ import annotations

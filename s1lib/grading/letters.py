@@ -1,4 +1,4 @@
-r"""The letter of a multiple-choice answer: "(B)", "B) 42", "\text{Option B}", "The correct answer is B." are all B."""
+r"""The letter of a multiple-choice answer: "(B)", "B) 42", "\text{Option B}", "It must be B"."""
 
 from __future__ import annotations
 
@@ -11,29 +11,33 @@ LONGEST = 500  # characters of a value that are looked at
 _COMMAND = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|mbox|boxed|bf|rm)\b")
 _MARKS = re.compile(r"[$*`\"“”‘’{}]|\\[()\[\],;! ]|(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])")
 _INTRODUCTION = re.compile(
-    r"(?:\s*(?:it|i(?=\s+\w\w)|we|the|that|must|would|should|be|is|are|so|thus|therefore|hence|clearly|definitely|likely|most|"
-    r"final|correct|right|best|my|answer|option|choice|letter|statement|choose|pick|select|go|with)\b[\s,:]*)*",
+    r"(?:\s*(?:it|i(?=\s+\w\w)|we|the|that|must|would|should|be|is|are|so|thus|therefore|hence|clearly"
+    r"|most|likely|final|correct|right|best|my|answer|option|choice|letter|statement|choose|pick|select"
+    r"|go|with)\b[\s,:]*)*",
     re.IGNORECASE,
 )
-# A letter alone: behind it comes the end, a sign that closes it, or a verb. "A proton" and "B-cells" are words.
+# A letter alone: behind it comes the end, a sign that closes it, a tag such as <unk>, or a verb.
 _LETTER = re.compile(
-    r"\s*[(\[<]*\s*([A-Z])(?:\s*[)\]>]+|\s*$|[.,:;!](?![A-Za-z0-9])|[-–—]+(?=\s)|\s*[/&](?=\s*[(\[]*[A-Z]\b)"
-    r"|\s+(?=[-–—(]|\d)|\s+(?=(?:is|and|or|because|since|as|which)\b)|\s*\n)"
+    r"\s*[(\[<]*\s*([A-Z])(?:\s*[)\]>]+|\s*$|\s*[.,:;!](?![A-Za-z0-9])|[-–—]+(?=\s)|<(?=[a-z|/])"
+    r"|\s*[/&](?=\s*[(\[]*[A-Z]\b)"
+    r"|\s+(?=[-–—(]|\d)|\s+(?=(?:is|because|since|as|but|which)\b)|\s*\n"
+    r"|\s+(?=(?:and|or)\s+(?:option\s+)?[(\[]*[A-Z]\b))"
 )
 _ANOTHER = re.compile(
-    r"\s*[)\]>]*\s*(?:,?\s*\b(?:and|or)\b|[,/&+])\s*(?:option|choice)?\s*[(\[]*([B-HJ-Z]|[AI](?!\s+[a-z]))(?![A-Za-z0-9'])"
+    r"\s*[)\]>]*\s*(?:,?\s*\b(?:and|or)\b|[,/&+]|(?=[(\[]))\s*(?:option|choice)?\s*[(\[]*"
+    r"([B-HJ-Z]|[AI](?!\s+[a-z]))(?![A-Za-z0-9'])"
 )
 _BRACKETED = re.compile(r"[(\[]([A-Z])[)\]]")
 _ENDING = re.compile(r"\b(?:is|be|option|choice|answer|choose|pick|select)\s+([A-Z])[\s.!]*$")
 
 
 def read_letter(value: str) -> str | None:
-    """The capital letter that `value` names as the answer, TWO_LETTERS for several different ones, None for none."""
+    """The capital letter that `value` names, TWO_LETTERS for different ones, None for none."""
     text = _MARKS.sub(" ", _COMMAND.sub(" ", value[:LONGEST]))
     if re.match(r"\s*(?:both|either)\b", text, re.IGNORECASE):
         text = re.sub(r"\b(?:both|either)\b", "", text, count=1, flags=re.IGNORECASE)
 
-    # "I" opens many sentences, so that the introduction is read over first, and the letter looked for behind it.
+    # The letter opens the value, or follows an introduction such as "I would choose option".
     for start in dict.fromkeys((0, _INTRODUCTION.match(text).end())):
         found = _LETTER.match(text, start)
         if found:

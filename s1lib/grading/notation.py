@@ -141,7 +141,7 @@ def is_grouped(text: str) -> bool:
 
 
 def _from_unicode(text: str) -> str:
-    """`text` with ½ as a fraction, raised and lowered characters as indices, symbols as commands."""
+    """`text` with ½ as a fraction, raised and lowered characters as indices, signs as commands."""
     if text.isascii():
         return text
     parts = []
@@ -168,7 +168,7 @@ def _from_plain_text(text: str) -> str:
 
 
 def _braced_call(text: str, call: re.Pattern, opening: str) -> str:
-    """`text` with braces for the round brackets of every `call`; brackets left open end the search."""
+    """`text` with braces for the round brackets of every `call`, up to one that is left open."""
     while found := call.search(text):
         depth, end = 1, found.end()
         while end < len(text) and depth:

@@ -4,9 +4,9 @@ r"""Where the answer stands in what a model or a person wrote.
     read_answer(r"\boxed{3}, \boxed{5}")          # Reading(value="3, 5", rule="boxes")
     read_answer("The answer is (B).", "choice")   # Reading(value="B", rule="label")
 
-Every place that needs an answer reads it here: grading, votes, difficulty, the audit of the teacher's attempts and
-published solutions. docs/answers.md lists the rules with an example each. Patterns have no unbounded parts that
-overlap, so that a hostile text costs no more time than its length.
+Every place that needs an answer reads it here: grading, votes, difficulty, the audit of the
+teacher's attempts and published solutions. docs/answers.md lists the rules with an example each. No
+pattern has unbounded parts that overlap, so a hostile text costs time in proportion to its length.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from s1lib.grading.letters import TWO_LETTERS, read_letter
 from s1lib.grading.sentences import stated, tidied
 
 _AFTER = r"[ \t*_]{0,9}(?:\([^()\n]{0,40}\)[ \t*_]{0,9})?(?:[:：]|=(?!=)|[-–—](?=\s))"
-_VERB = r"(?:[ \t]{1,9}(?:to|of|for|in)\b[^.:=\n]{0,80}?)?[ \t]{1,9}(?:is|are|equals|(?:would|should|must) be)\b[ \t]{0,9}:?"
+_VERB = (
+    r"(?:[ \t]{1,9}(?:to|of|for|in)\b[^.:=\n]{0,80}?)?[ \t]{1,9}"
+    r"(?:is|are|equals|(?:would|should|must) be)\b[ \t]{0,9}:?"
+)
 _LABEL = re.compile(rf"(?<![A-Za-z])(?:answers?|ans\.?)(?:{_AFTER}|{_VERB})", re.IGNORECASE)
 _LABEL_IN_BOX = re.compile(
     rf"(?:\\text(?:bf)?\{{)?\s*(?:the )?(?:final )?{_LABEL.pattern}", re.IGNORECASE
@@ -37,7 +40,8 @@ _HASHES = re.compile(
 )
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
 _CHOSEN = re.compile(
-    r"(?<![A-Za-z])(?:(?:option|choice)(?:[ \t]{1,9}is\b|[ \t]{0,9}:)|(?:choose|pick|select|go with)\b)",
+    r"(?<![A-Za-z])(?:(?:option|choice)(?:[ \t]{1,9}is\b|[ \t]{0,9}:)"
+    r"|(?:choose|pick|select|go with)\b)",
     re.IGNORECASE,
 )
 _NO_ANSWER = re.compile(r"(?:not|n't|that|obtained|clear|given|found)\b", re.IGNORECASE)
@@ -52,7 +56,7 @@ _MOST_ROWS = 50  # of a matrix that is written over several lines
 
 @dataclass(frozen=True)
 class Reading:
-    """An answer as it was found, None when there is none, and the name of the rule that found it."""
+    """An answer as it was found, None when there is none, and the rule that found it."""
 
     value: str | None
     rule: str
@@ -64,9 +68,10 @@ def extract_answer(answer: str) -> str | None:
 
 
 def read_answer(text: str, kind: str = "math") -> Reading:
-    """Read the final answer of `text`, an answer segment or a published solution; `kind` is "math" or "choice".
+    """Read the final answer of `text`, an answer segment or a published solution.
 
-    A box comes before a label where the answer is mathematics, and the later of the two counts where it is a letter.
+    kind: "math", where a box comes before a label, or "choice", where the later of the two counts
+    and the value is a capital letter.
     """
     boxed, labelled = list(boxes(text, unlabelled)), list(_labelled(text, kind))
     if kind == "choice":
@@ -78,6 +83,11 @@ def read_answer(text: str, kind: str = "math") -> Reading:
         for place in reversed(labelled):
             if place.start > last.end and _TAKEN_BACK.search(text, last.end, place.start):
                 return Reading(stated(place.value), "corrected box")
+
+        # Boxes side by side are one answer where the text ends with them. What names an answer once
+        # more has not listed its answer there, and the last of them counts.
+        if last.rule == "boxes" and any(place.start > last.end for place in labelled):
+            return Reading(last_box(text).strip(), "box")
         return Reading(last.value, last.rule)
     return (
         Reading(stated(labelled[-1].value), labelled[-1].rule)
@@ -87,9 +97,9 @@ def read_answer(text: str, kind: str = "math") -> Reading:
 
 
 def official_answer(answer: str) -> str | None:
-    r"""The answer as the official evaluation extracts it: the last \boxed{}, else the line after the last "Answer:".
+    r"""The answer as the official evaluation extracts it (docs/official_rules.md, G1).
 
-    It stands beside ours for comparison (s1_facts section 6, rule 9); `answer` is what follows the answer delimiter.
+    It is the last \boxed{}, else the line after the last "Answer:", in the answer segment.
     """
     box = last_box(answer)
     if box is not None:
@@ -107,7 +117,7 @@ def unlabelled(value: str) -> str:
 
 
 def _letter(places: list[Place]) -> Reading:
-    """The letter at the last of `places` that names one; a place that names two letters ends the search."""
+    """The letter at the last place that names one; two letters at one place end the search."""
     for place in reversed(places):
         letter = read_letter(place.value)
         if letter == TWO_LETTERS:
@@ -118,7 +128,7 @@ def _letter(places: list[Place]) -> Reading:
 
 
 def _labelled(text: str, kind: str) -> Iterator[Place]:
-    """What follows each label, in the order of the text; a label that no answer follows is left out."""
+    """What follows each label, in the order of the text; labels without an answer are left out."""
     patterns = {_LABEL: "label", _HEADING: "label", _HASHES: "####", _TAG: "<answer>"}
     if kind == "choice":
         patterns[_CHOSEN] = "label"
@@ -131,7 +141,7 @@ def _labelled(text: str, kind: str) -> Iterator[Place]:
     for (label, rule), end in zip(marks, ends, strict=False):
         value, below = _value(text[label.end() : end].partition("</answer>")[0])
         loose = label.re is _LABEL and label[0][-1] not in ":：="
-        if value and not (loose and _is_talk(value)):
+        if value and not (loose and _is_talk(value, kind)):
             yield Place(
                 label.start(),
                 label.end(),
@@ -153,7 +163,7 @@ def _value(text: str) -> tuple[str, bool]:
 
 
 def _first_line(text: str) -> tuple[str, str]:
-    """(the first line, the rest); a displayed formula or a matrix is one line, however many it is written on."""
+    """(the first line, the rest); a displayed formula or a matrix counts as one line."""
     for opening, closing in _DISPLAYS.items():
         if text.startswith(opening):
             inside, _, rest = text[len(opening) :].partition(closing)
@@ -167,8 +177,8 @@ def _first_line(text: str) -> tuple[str, str]:
     return line, rest
 
 
-def _is_talk(value: str) -> bool:
-    """Whether what follows "the answer is" is talk ("clear from this", "not 5", "obtained by adding") and no answer."""
-    return bool(_NO_ANSWER.match(value)) or (
-        not re.search(r"[\d$\\]", value) and len(value.split()) > 6
-    )
+def _is_talk(value: str, kind: str) -> bool:
+    """Whether what follows "the answer is" is no answer: "clear", "not 5", "obtained by adding"."""
+    if _NO_ANSWER.match(value):
+        return True
+    return kind != "choice" and not re.search(r"[\d$\\]", value) and len(value.split()) > 6

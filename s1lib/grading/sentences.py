@@ -13,28 +13,31 @@ _SAID = re.compile(r"(.*\b(?:is|are|equals|be)\b|.*[a-z]{3} =)(?=\s)", re.DOTALL
 _REASON = re.compile(r"[\s,;(]+(?:because|since|which|where)\b.*", re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[^\s.][.!])\s+(?=[A-Z][a-z]).*", re.DOTALL)
 _ADVERBS = re.compile(
-    r"(?:(?:therefore|thus|then|simply|just|hence|clearly|indeed)\b[\s,:]*)+", re.IGNORECASE
+    r"^(?:(?:therefore|thus|then|simply|just|hence|clearly|indeed|approximately|about|roughly)\b[\s,:]*"
+    r"|≈\s*|\\approx\b\s*)+",
+    re.IGNORECASE,
 )
+_ASIDE = re.compile(r"(?<=\d)\s+\([a-z][a-z -]{2,60}\)$|<[|/].*", re.DOTALL)  # or a special token
 _EMPHASIS = ' \t\r\n*_`"“”'
 
 
 def tidied(line: str) -> str:
-    """`line` without emphasis, a reason given behind it, a second sentence and the final full stop."""
+    """`line` without emphasis, a reason behind it, a second sentence and the final full stop."""
     if len(line) > LONGEST:
         return line.strip()
     line = _REASON.sub("", _SENTENCE_END.sub("", line))
     line = _ADVERBS.sub("", line.strip(_EMPHASIS), count=1).strip(_EMPHASIS)
-    line = line.removesuffix("\\]").removesuffix("$$").rstrip(_EMPHASIS)
-    return line.removesuffix(".").rstrip(_EMPHASIS)
+    line = _ASIDE.sub("", line.removesuffix("\\]").removesuffix("$$").rstrip(_EMPHASIS))
+    return line.removesuffix("**!").removesuffix(".").rstrip(_EMPHASIS)
 
 
 def stated(line: str) -> str:
-    """The mathematics of a sentence such as "The value is $5$" or "There are 5 ways"; other text as it stands."""
+    """The mathematics in a sentence such as "The value is $5$"; other text as it stands."""
     outside = _MATHEMATICS.sub(" ", line)
     if len(line) > LONGEST or not _PROSE.search(re.sub(r"\b(?:and|or)\b", " ", outside)):
         return line
 
-    # Formulas that are listed, "$3$ and $5$", are one answer: the run of them that comes last in the sentence.
+    # Formulas that are listed, "$3$ and $5$", are one answer: the last run of them in the sentence.
     formulas = list(_MATHEMATICS.finditer(line))
     if formulas:
         first = len(formulas) - 1

@@ -1,4 +1,4 @@
-r"""Units behind a number: 5 cm is 5 where the gold answer has no unit, but neither 5 m nor 5 cm^2."""
+r"""Units behind a number: 5 cm is 5 where the gold answer has none, but neither 5 m nor 5 cm^2."""
 
 from __future__ import annotations
 

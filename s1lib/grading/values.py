@@ -12,7 +12,8 @@ _LARGEST_POWER = 5000  # of ten, that is written out
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)"
 _FORMS = "|".join(
     [
-        rf"(?P<plain>{_NUMBER})(?:\\(?:cdot|times) ?10\^(?:\{{(?P<power>[+-]?\d+)\}}|(?P<digit>\d)))?",
+        rf"(?P<plain>{_NUMBER})"
+        r"(?:\\(?:cdot|times) ?10\^(?:\{(?P<power>[+-]?\d+)\}|(?P<digit>\d)))?",
         rf"\\frac\{{(?P<above>-?{_NUMBER})\}}\{{(?P<below>-?{_NUMBER})\}}",
         rf"(?P<over>{_NUMBER})/(?P<under>{_NUMBER})",
         r"(?P<start>\d*\.\d*)\\overline\{(?P<period>\d+)\}",

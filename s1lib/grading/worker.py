@@ -1,4 +1,4 @@
-"""The process that does the algebra: `python -m s1lib.grading.worker`, started by `s1lib.grading.pool`.
+"""The process that does the algebra: `work()` is its life, and `processes` starts it.
 
 One JSON line [found, gold, seconds] in, one line out: true, false, or null when the time was up.
 """
@@ -17,7 +17,11 @@ MEMORY_BYTES = 4 << 30  # address space of a worker
 
 
 def work() -> None:
-    """Import sympy once, and leave the computing to a child, which may die of its alarm, of hunger or of a library's bug."""
+    """Import sympy once, and leave the computing to child processes.
+
+    A child may die of its alarm, of its memory limit or of a library's bug; the next one is there
+    at once.
+    """
     import s1lib.grading.algebra  # noqa: F401  imported here, so that every child has it
 
     replies, sys.stdout = sys.stdout.buffer, sys.stderr
@@ -33,7 +37,7 @@ def work() -> None:
 
 
 def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer requests until they end; out of time, die of SIGALRM, which no computation can hold up."""
+    """Answer requests until they end, or die of SIGALRM, which no computation can hold up."""
     from s1lib.grading.algebra import same
 
     logging.disable(logging.CRITICAL)
@@ -48,7 +52,3 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         replies.write(json.dumps(equal).encode() + b"\n")
         replies.flush()
-
-
-if __name__ == "__main__":
-    work()

@@ -61,12 +61,10 @@ def simulate(config: PretrainedConfig, settings: SFT, *, length: int) -> Memory:
         if settings.launched:
             shard(model, mesh, settings)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        if settings.optim == "adamw_torch_8bit":
-            optimizer = EightBitStates(trained)
-        else:
-            optimizer = torch.optim.AdamW(
-                trained, foreach=False
-            )  # else temporaries count as states
+        # With foreach, AdamW's temporaries would count as states.
+        eight_bit = settings.optim == "adamw_torch_8bit"
+        plain = torch.optim.AdamW(trained, foreach=False)
+        optimizer = EightBitStates(trained) if eight_bit else plain
         ids = torch.zeros(settings.micro_batch_size, length, dtype=torch.long)
         tracker = (ShardedTracker if settings.launched else SingleTracker)(model, optimizer, ids)
         tracker.follow_loss(model)

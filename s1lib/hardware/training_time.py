@@ -9,10 +9,8 @@ from transformers import PretrainedConfig
 from s1lib.profile import SFT
 
 PEAK_FLOPS = 989e12  # one H100, bf16, dense
-UTILISATION = (
-    0.20,
-    0.40,
-)  # share of the peak: the paper's run (26 minutes on 16), a well-tuned one
+# Share of the peak: the paper's run (26 minutes on 16), a well-tuned one.
+UTILISATION = (0.20, 0.40)
 UNSHARDED = 0.10  # in one process on one GPU, measured with a 1.5B model on an H100
 HOST_BANDWIDTH = 300e9  # bytes/s of a two-socket node, assumed
 LINK_BANDWIDTH = 25e9  # bytes/s between a GPU and its host, assumed

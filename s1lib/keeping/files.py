@@ -1,4 +1,8 @@
-"""Files and folders that appear whole or not at all, and the JSON Lines files of a run."""
+"""Files and folders that appear whole or not at all, and the JSON Lines files of a run.
+
+What is written is synced before and after it gets its name, so that not even a power cut leaves an
+empty file under it.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from s1lib.errors import S1Error
+
+TEMPORARY = re.compile(r"\..+\.\d+\.tmp(\..*)?")  # the names that `atomic_*` yield
 
 
 class ArtifactError(S1Error):
@@ -25,7 +32,9 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
+        _sync(temporary)
         os.replace(temporary, path)
+        _sync(path.parent)
     except OSError as error:
         raise _explained(error, path) from None
     finally:
@@ -38,14 +47,39 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # of killed runs
+            shutil.rmtree(leftover, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary
+        for written in (*temporary.rglob("*"), temporary):
+            _sync(written)
         shutil.rmtree(path, ignore_errors=True)
         os.replace(temporary, path)
+        _sync(path.parent)
     except OSError as error:
         raise _explained(error, path) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove the files that killed runs left half written in `directory`.
+
+    Nobody else may write there. What they left of a directory goes when `atomic_directory` makes it
+    again.
+    """
+    for path in directory.rglob(".*.tmp*"):
+        if TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a directory, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _explained(error: OSError, path: Path) -> Exception:
@@ -62,27 +96,42 @@ def write_text(path: Path | str, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_jsonl(path: Path | str, rows: Iterable[dict]) -> int:
-    """Write one JSON object per line, whole or not at all; returns the number of rows."""
+def write_jsonl(path: Path | str, rows: Iterable[dict], *, marked: bool = False) -> int:
+    """Write one JSON object per line, whole or not at all, and return the number of rows.
+
+    A marked file has one line more, `{"end": true, "rows": 5}`, so that a copy that was cut short,
+    at whatever byte, is told from a whole one.
+    """
     count = 0
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             count += 1
+        if marked:
+            file.write(json.dumps(_mark(count)) + "\n")
     return count
 
 
-def read_jsonl(path: Path | str) -> list[dict]:
-    """Read a JSON Lines file; raises ArtifactError for a line that is cut or is not JSON."""
-    return list(iter_jsonl(path))
+def _mark(rows: int) -> dict:
+    return {"end": True, "rows": rows}
 
 
-def iter_jsonl(path: Path | str) -> Iterator[dict]:
+def read_jsonl(path: Path | str, *, marked: bool = False) -> list[dict]:
+    """Read the rows of a JSON Lines file.
+
+    Raises ArtifactError for a line that is cut or is not JSON and, if the file must be `marked`,
+    where its last line is missing.
+    """
+    return list(iter_jsonl(path, marked=marked))
+
+
+def iter_jsonl(path: Path | str, *, marked: bool = False) -> Iterator[dict]:
     """`read_jsonl`, one row at a time, for files that need not be in memory as a whole."""
     path = Path(path)
     if not path.exists():
         first = "run the notebook that writes it first (`make reproduce` runs all)"
         raise ArtifactError(f"{path} does not exist: {first}")
+    ended = False
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
@@ -90,4 +139,8 @@ def iter_jsonl(path: Path | str) -> Iterator[dict]:
             except ValueError:
                 cut = "not a complete JSON line; delete the file and run again"
                 raise ArtifactError(f"{path}, line {number}: {cut}") from None
-            yield row
+            ended = row == _mark(number - 1)
+            if not ended:
+                yield row
+    if marked and not ended:
+        raise ArtifactError(f"{path}: its last line is missing; delete the file and run again")

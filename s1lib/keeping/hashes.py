@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
+
+from s1lib.errors import S1Error
+from s1lib.keeping.files import write_text
+from s1lib.profile import is_hub_id, split_revision
+
+# What transformers and vLLM read of a model's directory: weights, configuration, tokenizer, chat
+# template.
+MODEL_FILES = (
+    "*.safetensors",
+    "*.bin",
+    "*.pt",
+    "*.index.json",
+    "config.json",
+    "generation_config.json",
+    "adapter_config.json",
+    "tokenizer*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "merges.txt",
+    "vocab.*",
+    "chat_template.*",
+)
+# What a trainer leaves there, which they do not read.
+TRAINER_FILES = ("training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.pt", "scaler.pt")
+LARGE = 16 << 20  # bytes; smaller files are hashed each time
+SETTLED = 2.0  # seconds without a change after which a file's times can be relied upon
 
 
 def hash_of(*parts: Any) -> str:
@@ -16,7 +45,7 @@ def hash_of(*parts: Any) -> str:
 
 
 def derive_seed(seed: int | None, *path: str | int) -> int | None:
-    """A seed of its own for one request or sample, whatever else is decoded; None stays None."""
+    """A seed of its own for one request or sample, whatever else is decoded (None stays None)."""
     return None if seed is None else int(hash_of(seed, *path), 16) % 2**31
 
 
@@ -26,33 +55,59 @@ def hash_of_file(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
-def hash_of_model(reference: str) -> str:
-    """A key of a model's configuration, tokenizer and weights, for work that decodes with it.
-
-    Of every file of a local directory the first and last MiB count, because training changes all
-    of the weights and 65 GB are done in an instant. A hub id with its revision is its own key.
-    """
-    directory = Path(reference)
-    if not directory.is_dir():
-        return hash_of(reference)
-    parts = []
-    for path in sorted(
-        [
-            *directory.glob("*.safetensors"),
-            *directory.glob("config.json"),
-            *directory.glob("tokenizer.json"),
-        ]
-    ):
-        with path.open("rb") as file:
-            digest = hashlib.sha256(file.read(1 << 20))
-            file.seek(max(0, path.stat().st_size - (1 << 20)))
-            digest.update(file.read())
-        parts.append((path.name, path.stat().st_size, digest.hexdigest()))
-    return hash_of(parts)
-
-
 def plain(value: Any) -> Any:
     """What JSON cannot say, in a form that it can: `json.dumps(..., default=plain)`."""
     if dataclasses.is_dataclass(value):
         return dataclasses.asdict(value)
     return str(value)
+
+
+def hash_of_model(reference: str) -> str:
+    """A 12-digit key of a model: of every byte of its directory that decides what it decodes.
+
+    Weights of 65 GB take minutes to hash, so the hash of a large file is kept in
+    $XDG_CACHE_HOME/s1lib (~/.cache/s1lib) until the file's size or times change. A hub id counts
+    with the commit that the local hub cache holds for it, or as it is written if there is none.
+    """
+    directory = Path(reference)
+    if not directory.is_dir():
+        return hash_of(_with_commit(reference))
+    names = {path.name for pattern in MODEL_FILES for path in directory.glob(pattern)}
+    files = [directory / name for name in sorted(names.difference(TRAINER_FILES))]
+    return hash_of([(path.name, _hash_kept(path)) for path in files if path.is_file()])
+
+
+def _with_commit(reference: str) -> str:
+    """`owner/name@revision` with the commit that this revision is in the local hub cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if not is_hub_id(reference):
+        return reference
+    name, revision = split_revision(reference)
+    found = try_to_load_from_cache(name, "config.json", revision=revision)
+    return f"{name}@{Path(found).parent.name}" if isinstance(found, str) else reference
+
+
+def _hash_kept(path: Path) -> str:
+    """`hash_of_file`, computed once for a large file that does not change."""
+    path = path.resolve()
+    before = path.stat()
+    if before.st_size < LARGE:
+        return hash_of_file(path)
+
+    # The time of the last change of status counts too, since copies may keep the modification time.
+    stamp = [before.st_size, before.st_mtime_ns, before.st_ctime_ns]
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    kept = home / "s1lib" / "file_hashes" / f"{hash_of(str(path))}.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # none yet, or damaged
+        entry = json.loads(kept.read_text(encoding="utf-8"))
+        if entry["stamp"] == stamp:
+            return entry["hash"]
+
+    # A file that was written a moment ago may change once more within one tick of its clock.
+    found = hash_of_file(path)
+    if time.time() - before.st_ctime > SETTLED:
+        entry = {"path": str(path), "stamp": stamp, "hash": found}
+        with contextlib.suppress(OSError, S1Error):  # a cache that cannot be written is no error
+            write_text(kept, json.dumps(entry) + "\n")
+    return found

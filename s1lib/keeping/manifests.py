@@ -13,6 +13,7 @@ from typing import Any
 from s1lib.keeping.files import ArtifactError, write_text
 from s1lib.keeping.hashes import plain
 
+INPUTS = "inputs.key"  # beside the manifest: what `s1` remembers of a stage's inputs
 PACKAGES = (
     "torch",
     "transformers",
@@ -40,7 +41,7 @@ def write_manifest(directory: Path | str, **facts: Any) -> None:
     files = {
         str(p.relative_to(directory)): p.stat().st_size
         for p in sorted(directory.rglob("*"))
-        if p.is_file() and p.name != "manifest.json"
+        if p.is_file() and p.name not in ("manifest.json", INPUTS)
     }
     manifest = {
         **facts,
@@ -52,9 +53,13 @@ def write_manifest(directory: Path | str, **facts: Any) -> None:
 
 
 def require_manifest(directory: Path | str) -> dict:
-    """The manifest of a finished stage; raises ArtifactError that names the notebook to run."""
+    """The manifest of a finished stage, or ArtifactError that names the notebook to run."""
     path = Path(directory) / "manifest.json"
     if not path.exists():
         first = f"run notebook {path.parent.name} first (or `make reproduce`)"
         raise ArtifactError(f"{path.parent} is not finished: {first}")
-    return json.loads(path.read_text())
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        again = f"run notebook {path.parent.name} again"
+        raise ArtifactError(f"{path} is damaged: {again}") from None

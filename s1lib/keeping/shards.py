@@ -20,50 +20,36 @@ METHODS_VERSION = 2
 Log = Callable[[str], None]
 
 
-def shard(
-    directory: Path | str,
-    name: str,
-    key: str,
-    make: Callable[[], list[dict]],
-    *,
-    log: Callable[[str], None] = print,
-) -> list[dict]:
-    """The rows of shard `name`, read where it was finished under the same `key` and made otherwise.
-
-    A corrupt shard is set aside as *.corrupt, named in the log and made again.
-    """
-    path = Path(directory) / f"{name}-{key}.jsonl"
-    finished = _finished_shard(path, log)
-    return _keep_shard(path, make(), name, log) if finished is None else finished
-
-
 async def shard_async(
     directory: Path | str,
     name: str,
     key: str,
     make: Callable[[], Awaitable[list[dict]]],
     *,
-    log: Callable[[str], None] = print,
+    log: Log = print,
 ) -> list[dict]:
-    """`shard` for work that is awaited: decoding."""
+    """The rows of shard `name`, read where it was finished under the same `key` and made otherwise.
+
+    A shard that is damaged or cut short is set aside as *.corrupt, named in the log and made again.
+    """
     path = Path(directory) / f"{name}-{key}.jsonl"
     finished = _finished_shard(path, log)
-    return _keep_shard(path, await make(), name, log) if finished is None else finished
+    if finished is not None:
+        return finished
+
+    rows = await make()
+    write_jsonl(path, rows, marked=True)
+    log(f"{name}: {len(rows)} rows")
+    return rows
 
 
-def _finished_shard(path: Path, log: Callable[[str], None]) -> list[dict] | None:
+def _finished_shard(path: Path, log: Log) -> list[dict] | None:
     if not path.exists():
         return None
     try:
-        return read_jsonl(path)
+        return read_jsonl(path, marked=True)
     except ArtifactError as error:
         aside = path.with_suffix(".corrupt")
         os.replace(path, aside)
         log(f"{error}; set aside as {aside.name}, making it again")
         return None
-
-
-def _keep_shard(path: Path, rows: list[dict], name: str, log: Callable[[str], None]) -> list[dict]:
-    write_jsonl(path, rows)
-    log(f"{name}: {len(rows)} rows")
-    return rows

@@ -31,10 +31,10 @@ def side_by_side(
     workers: int,
     log: Callable[[str], None],
 ) -> Iterator[Any]:
-    """Yield `work(task, log)` for every task, in their order; with one worker in this process.
+    """Yield `work(task, log)` for every task, in their order.
 
-    Work and tasks must be picklable. What a task logs is printed when it is done. An interruption,
-    or an error in one of them, ends those under way.
+    One worker is this process. Work and tasks must be picklable. What a task logs is printed when
+    it is done. An interruption, or an error in one of them, ends those under way.
     """
     if workers == 1:
         for task in tasks:

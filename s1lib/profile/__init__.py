@@ -1,4 +1,4 @@
-"""The profile of a run: what is set (`settings`), how YAML is read (`yaml_reader`), what hubs must have.
+"""The profile of a run: its settings, how they are read from YAML, what of them is on a hub.
 
 profile = load_profile("toy")
 """

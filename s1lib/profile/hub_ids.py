@@ -21,7 +21,7 @@ def is_hub_id(reference: str) -> bool:
 
 
 def split_revision(reference: str) -> tuple[str, str | None]:
-    """The two parts of `owner/name@revision`; None where no revision is pinned, and of a path."""
+    """The two parts of `owner/name@revision`, the second None if unpinned or for a path."""
     name, _, revision = reference.partition("@") if is_hub_id(reference) else (reference, "", "")
     return name, revision or None
 

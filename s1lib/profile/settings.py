@@ -1,8 +1,8 @@
 """The settings of a run: one frozen dataclass per stage, with the defaults of the paper or the toy.
 
-A profile (`s1lib/profiles/*.yaml`) sets them, see `yaml_reader.py`. What names a dataset or a model is a
-local path, relative to the profile's outputs where it starts with `@`, or a hub id with a pinned
-revision such as `Qwen/Qwen2.5-32B-Instruct@5ede1c9`.
+A profile (`s1lib/profiles/*.yaml`) sets them, see `yaml_reader.py`. What names a dataset or a
+model is a local path, relative to the profile's outputs where it starts with `@`, or a hub id with
+a pinned revision such as `Qwen/Qwen2.5-32B-Instruct@5ede1c9`.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ class Profile:
         return Path(self.outputs_root or ROOT / "outputs") / self.name
 
     def stage(self, notebook: str) -> Path:
-        """Where a notebook writes; nothing is created."""
+        """Where a notebook writes. Nothing is created."""
         return self.outputs / notebook
 
     def create_stage(self, notebook: str) -> Path:
@@ -240,5 +240,5 @@ class Profile:
         return path
 
     def resolve(self, reference: str) -> str:
-        """`@stage/file` -> its path under this profile's outputs; anything else as it is."""
+        """`@stage/file` -> its path under this profile's outputs, anything else as it is."""
         return str(self.outputs / reference[1:]) if reference.startswith("@") else reference

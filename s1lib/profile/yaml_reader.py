@@ -26,7 +26,7 @@ PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 
 
 class ProfileError(S1Error):
-    """The profile cannot be used; the message says which key and what to write instead."""
+    """The profile cannot be used. The message says which key and what to write instead."""
 
 
 def known_profiles() -> list[str]:
@@ -80,7 +80,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _read(name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The profile's values over those of the profile it extends; a name is not inherited."""
+    """The profile's values over those of the profile it extends. A name is not inherited."""
     values = read_yaml(_path(name))
     parent = values.pop("extends", None)
     if parent is None:
@@ -123,7 +123,7 @@ def _build(kind: type, values: Any, where: str) -> Any:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
-    """`value` as the type `hint`; `where` is its key, for the error."""
+    """`value` as the type `hint`. Errors name its key, `where`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         if value is None:

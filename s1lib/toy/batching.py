@@ -66,9 +66,10 @@ def batches(
     *,
     max_length: int,
 ) -> Iterator[Batch]:
-    """Cut `source` into batches without end; a document over `max_length` tokens is left out.
+    """Cut `source` into batches without end.
 
-    Nothing attends across documents, because each has a row of its own.
+    A document of more than `max_length` tokens is left out. Nothing attends across documents,
+    because each has a row of its own.
     """
     while True:
         # Documents of like length lie beside each other, so that a batch has little padding.

@@ -115,7 +115,7 @@ PRACTICE = 0.4  # share added for a skill that the gate has found missing
 def documents(
     rng: random.Random, progress: Callable[[], float], *, missing: Collection[str] = ()
 ) -> Iterator[Document]:
-    """Draw documents without end; `progress()` says where in the schedule, from 0 to 1.
+    """Draw documents without end, at the point `progress()` of the schedule, from 0 to 1.
 
     The skills named in `missing` are practised more.
     """

@@ -13,7 +13,7 @@ OPERATORS = "+-*"
 
 @dataclass(frozen=True)
 class Family:
-    """One way of telling a problem; `verbs` and `mix` have one entry per operator of OPERATORS."""
+    """One way of telling a problem, with an entry of `verbs` and `mix` for each of OPERATORS."""
 
     name: str
     source: str

@@ -29,10 +29,11 @@ Log = Callable[[str], None]
 def base_model(
     directory: Path, settings: BaseModel, *, seed: int, context: int, log: Log = print
 ) -> dict[str, Any]:
-    """Train a base model into `directory`, unless the same one is there; return its training.json.
+    """Train a base model into `directory`, unless the same one is there, and return its record.
 
-    The record holds its key (of the settings and of this package's code), parameters, tokens,
-    seconds, whether it passed the gate, and the rows of the loss curve and of the gate.
+    The record, training.json, holds its key (of the settings and of this package's code),
+    parameters, tokens, seconds, whether it passed the gate, and the rows of the loss curve and of
+    the gate.
     """
     key = hash_of(settings, seed, context, _code())
     if record := _finished(directory, key, log):
@@ -90,9 +91,11 @@ def reward_model(
 
 
 def _finished(directory: Path, key: str, log: Log) -> dict[str, Any] | None:
-    """training.json of a model that was trained from just this; None otherwise."""
-    path = directory / "training.json"
-    record = json.loads(path.read_text()) if path.exists() else {"key": None}
+    """training.json of a model that was trained from just this, None otherwise."""
+    try:
+        record = json.loads((directory / "training.json").read_text())
+    except (OSError, ValueError):  # there is none, or only a part of it
+        return None
     if record["key"] != key:
         return None
     log(f"{directory.name}: trained before, {record['tokens'] / 1e6:.1f}M tokens")

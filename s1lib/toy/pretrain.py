@@ -70,7 +70,7 @@ def loss_of(model: Qwen2ForCausalLM, batch: Batch) -> tuple[torch.Tensor, int]:
 
 
 class Optimiser:
-    """Muon on the hidden matrices, AdamW on the rest; AdamW alone learns nothing in this budget."""
+    """Muon on the hidden matrices and AdamW on the rest, which alone learns nothing so soon."""
 
     def __init__(
         self, model: Qwen2ForCausalLM, *, muon_lr: float = 0.01, adam_lr: float = 2e-3
@@ -167,7 +167,7 @@ class _Training:
         return Pretrained(self.model.eval(), self.curve, self.gate, not missing, seconds)
 
     def _train_to(self, goal: int, *, begin: int, peak: float, missing: Collection[str]) -> None:
-        """Train until `goal` tokens; the learning rate falls in a line from `peak` at `begin`."""
+        """Train until `goal` tokens, the learning rate falling in a line from `peak` at `begin`."""
         names = [
             f"{self.seed}-{place}{f'-{begin}' if begin else ''}" for place in range(ACCUMULATED)
         ]
@@ -199,7 +199,7 @@ class _Training:
         return self.seen / self.settings.tokens
 
     def _reduce_gradients(self, counts: torch.Tensor) -> list[float]:
-        """Make every gradient the mean over the group's trained tokens; return `counts`, summed."""
+        """Make every gradient the mean over the group's trained tokens, return `counts`, summed."""
         parameters = self.optimiser.parameters
         own = torch.cat([*(parameter.grad.flatten() for parameter in parameters), counts])
         summed = self.group.all_reduce(own)

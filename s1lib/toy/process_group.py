@@ -50,7 +50,7 @@ class ProcessGroup:
 def process_group(
     work: Callable[..., Any], arguments: tuple, *, processes: int, numbers: int
 ) -> Iterator[ProcessGroup]:
-    """Start the other processes of a group, which run `work(*arguments, group)`; yield this one's.
+    """Start the others of a group, which run `work(*arguments, group)`, and yield this one's.
 
     `numbers` is the length of the longest tensor that is reduced. In a group of several processes
     each has one thread, and the others end with this one.

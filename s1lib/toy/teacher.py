@@ -88,7 +88,7 @@ class Solution:
         self.values[index:] = [value]  # later values came from an older one: forget them
 
     def quick(self, index: int) -> str:
-        """The line that solves step `index` at once; it is wrong at the rate `slip_rate`."""
+        """The line that solves step `index` at once, wrong at the rate `slip_rate`."""
         value, step = self._before(index), self.problem.steps[index]
         result = step.apply(value)
         if self.rng.random() < self.slip_rate:
@@ -145,7 +145,7 @@ class Solution:
 
     @property
     def answer(self) -> str:
-        """What the trace ends with, right or wrong; the last letter where no option agrees."""
+        """What the trace ends with, right or wrong: the last letter where no option agrees."""
         result = self.values[-1]
         if not self.problem.options:
             return two(result)
@@ -175,7 +175,7 @@ def solve(
 
 
 def is_right(problem: ToyProblem, line: str) -> bool:
-    """Whether a line of a trace ends in the right value; a line that states none is right."""
+    """Whether a line of a trace ends in the right value, or states none."""
     if line.startswith("result "):
         return int(line.split()[1][:2]) == problem.result
     stated = re.search(rf"([{''.join(LABELS)}]): .*(\d\d)$", line)

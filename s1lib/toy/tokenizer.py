@@ -34,7 +34,7 @@ def vocabulary() -> list[str]:
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A fast tokenizer that saves and loads like any other; an unknown character is one token."""
+    """A fast tokenizer that saves and loads like any other. An unknown character is one token."""
     tokens = vocabulary()
     ids = {token: index for index, token in enumerate(tokens)}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))

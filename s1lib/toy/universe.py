@@ -61,7 +61,7 @@ def draw_benchmarks(settings: Universe) -> dict[str, list[ToyProblem]]:
 
 
 def benchmark_rows(name: str, problems: list[ToyProblem]) -> list[dict]:
-    """The rows of a benchmark's file; options are values, in the order shown."""
+    """The rows of a benchmark's file, with the values of the options in the order shown."""
     return [
         {
             "id": f"{name}-{index:03d}",

@@ -28,7 +28,7 @@ HOSTILE = {
 
 
 def ordinary(golds: list[str], *, seed: int = 0) -> list[tuple[str, str, str]]:
-    """Half the gold answer itself, a tenth written differently, the rest the answer to another problem."""
+    """Half the gold answer itself, a tenth in other words, the rest that of another problem."""
     drawn, items = random.Random(seed), []
     for _ in range(ANSWERS):
         gold, kind = drawn.choice(golds), drawn.random()
@@ -47,7 +47,7 @@ def ordinary(golds: list[str], *, seed: int = 0) -> list[tuple[str, str, str]]:
 
 
 def votes(golds: list[str], *, seed: int = 0) -> list[list[str | None]]:
-    """For every problem 64 answers: half the gold one in three spellings, the rest spread over eight others, some unread."""
+    """64 answers a problem: half the gold one in three spellings, up to eight others, some None."""
     drawn, problems = random.Random(seed), []
     for gold in golds:
         spellings = [gold, gold.replace("\\frac", "\\dfrac"), gold.replace(" ", "") + " "]
@@ -72,7 +72,8 @@ def main() -> None:
     seconds = time.perf_counter() - start
     share = sum(graded.correct for graded in grades) / len(grades)
     print(
-        f"{len(items):,} answers in {seconds:.1f} s on {os.cpu_count()} cores, {len(items) / seconds:,.0f} a second; {share:.0%} right"
+        f"{len(items):,} answers in {seconds:.1f} s on {os.cpu_count()} cores, "
+        f"{len(items) / seconds:,.0f} a second; {share:.0%} right"
     )
 
     problems = votes(golds)
@@ -81,7 +82,8 @@ def main() -> None:
     seconds = time.perf_counter() - start
     candidates = sum(len(set(of_problem) - {None}) for of_problem in classes) / len(classes)
     print(
-        f"{len(problems)} votes of {SAMPLES} samples in {seconds:.1f} s; {candidates:.1f} candidates a vote"
+        f"{len(problems)} votes of {SAMPLES} samples in {seconds:.1f} s; "
+        f"{candidates:.1f} candidates a vote"
     )
 
     for name, text in HOSTILE.items():

@@ -20,6 +20,5 @@ if "LOCAL_RANK" in os.environ:
     accelerate.state.PartialState.set_device = lambda self: setattr(
         self, "device", torch.device("cpu")
     )
-    torch.Tensor.pin_memory = lambda self, *_: (
-        self
-    )  # offload pins host memory, which needs a GPU's driver
+    # Offload pins host memory, which needs a GPU's driver.
+    torch.Tensor.pin_memory = lambda self, *_: self

@@ -1,4 +1,4 @@
-"""The worker processes that compare what needs algebra; each can be killed, and is kept for the next call.
+"""The processes that compare what takes algebra; each can be killed, and is kept for the next call.
 
 Answers are untrusted text: `9^{9^{9^9}}` must cost its seconds, not a run.
 """
@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from s1lib.grading import worker
 from s1lib.grading.comparer import decided, spellings
 
 SECONDS = 5.0  # per pair of answers
@@ -27,31 +28,36 @@ Pair = tuple[str, str]  # an answer as it was found, and the gold answer
 def verdicts(
     pairs: Iterable[Pair], *, processes: int | None = None, seconds: float = SECONDS
 ) -> dict[Pair, bool]:
-    """Whether the answer of each (found, gold) pair is the gold one; pairs that need no algebra never reach a worker."""
+    """Whether the found answer of each (found, gold) pair is the gold one.
+
+    What takes no algebra never reaches a worker. processes: workers, default one per core.
+    seconds: the most that one pair may take; past it the answers are not equal.
+    """
     equal = {pair: decided(*pair) for pair in dict.fromkeys(pairs)}
     asked = {pair: spellings(*pair) for pair, verdict in equal.items() if verdict is None}
-    unknown = sorted({spelled for spelled in asked.values() if (*spelled, seconds) not in _known})
-    with ThreadPoolExecutor(processes or os.cpu_count()) as threads:
-        found = dict(
-            zip(unknown, threads.map(lambda pair: _verify(pair, seconds), unknown), strict=True)
-        )
 
-    if len(_known) + len(found) > _MOST_KEPT:
+    # A verdict is kept: the answers of one problem are compared again and again.
+    answers = {spelled: _known.get((*spelled, seconds)) for spelled in asked.values()}
+    unknown = sorted(spelled for spelled, verdict in answers.items() if verdict is None)
+    with ThreadPoolExecutor(processes or os.cpu_count()) as threads:
+        verified = threads.map(lambda spelled: _verify(spelled, seconds), unknown)
+        answers |= dict(zip(unknown, verified, strict=True))
+    if len(_known) > _MOST_KEPT:
         _known.clear()
-    _known.update({(*spelled, seconds): verdict for spelled, verdict in found.items()})
-    return equal | {pair: _known[*spelled, seconds] for pair, spelled in asked.items()}
+    _known.update({(*spelled, seconds): answers[spelled] for spelled in unknown})
+    return equal | {pair: answers[spelled] for pair, spelled in asked.items()}
 
 
 _known: dict[tuple[str, str, float], bool] = {}  # verdicts of the workers
 
 
 class _Worker:
-    """One `python -m s1lib.grading.worker`; it ends with this process."""
+    """One process that runs `worker.work()`; it ends with this one."""
 
     def __init__(self) -> None:
         root = Path(__file__).resolve().parents[2]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
-        command = [sys.executable, "-m", "s1lib.grading.worker"]
+        command = [sys.executable, "-c", f"import {worker.__name__} as worker; worker.work()"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
 
@@ -83,13 +89,13 @@ def _close_idle() -> None:
 def _verify(pair: Pair, seconds: float) -> bool:
     """A worker's verdict on a pair of spellings; what takes too long is not equal."""
     try:
-        worker = _idle.pop()
+        process = _idle.pop()
     except IndexError:
-        worker = _Worker()
+        process = _Worker()
     try:
-        verdict = worker.equal(*pair, seconds)
+        verdict = process.equal(*pair, seconds)
     except EOFError:
-        worker.close()
+        process.close()
         return False
-    _idle.append(worker)
+    _idle.append(process)
     return bool(verdict)
