@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from s1lib.command import plan as command
 from s1lib.command import reproduce as reproducing
 from s1lib.command.cli import main
+from s1lib.command.plan import announcement
 from s1lib.evaluation.methods import Direct, Forcing, Sampling, TreeSearch
 from s1lib.evaluation.model_methods import methods_for
 from s1lib.hardware.architectures import PlanError
@@ -218,8 +218,7 @@ def test_the_command_prints_the_run_and_then_the_memory(monkeypatch, capsys):
 
 
 def test_a_long_run_is_announced_before_it_starts(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(reproducing, "run_notebook", lambda *_, **__: None)
-    monkeypatch.setattr(reproducing, "inputs_key", lambda *_: "key")
+    monkeypatch.setattr(reproducing, "_run", lambda *_: None)
     profile = load_profile("h100", outputs=str(tmp_path))
     reproducing.reproduce(profile, "h100")
     printed = capsys.readouterr().out
@@ -230,12 +229,12 @@ def test_a_long_run_is_announced_before_it_starts(monkeypatch, capsys, tmp_path)
         profile.create_stage(name).joinpath("manifest.json").write_text("{}")
     reproducing.reproduce(profile, "h100")
     assert capsys.readouterr().out == ""
-    assert command.announcement(load_profile("toy"), ["02_sft"]) == ""
+    assert announcement(load_profile("toy")) == ""
 
 
 def test_an_estimate_that_cannot_be_made_stops_no_run():
     profile = changed(load_profile("h100"), "curation", pool="some/pool")
-    assert command.announcement(profile, profile.notebooks) == ""
+    assert announcement(profile) == ""
 
 
 def test_machines_without_gpus_are_planned_for_80_gb(monkeypatch):

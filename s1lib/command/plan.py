@@ -6,7 +6,6 @@ s1 plan --profile h100 --gpus 8
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
 from s1lib.profile import Profile, ProfileError
 
@@ -39,8 +38,11 @@ def run(profile: Profile, options: argparse.Namespace) -> None:
         raise ProfileError(f"profile {profile.name}: {error}") from None
 
 
-def announcement(profile: Profile, notebooks: Sequence[str]) -> str:
-    """What `notebooks` will cost, in one line; empty for less than an hour, or where unknown."""
+def announcement(profile: Profile) -> str:
+    """What the notebooks without a manifest will cost, in one line.
+
+    Empty for less than an hour, and where no estimate can be made: it stops no run.
+    """
     if profile.universe:
         return ""
     from s1lib.errors import S1Error
@@ -48,9 +50,10 @@ def announcement(profile: Profile, notebooks: Sequence[str]) -> str:
 
     try:
         plan = plan_run(profile, gpus=profile.sft.processes)
-    except S1Error:  # an estimate stops no run
+    except S1Error:
         return ""
-    hours = plan.hours_of(notebooks)
+    manifests = {name: profile.stage(name) / "manifest.json" for name in profile.notebooks}
+    hours = plan.hours_of([name for name, path in manifests.items() if not path.exists()])
     if hours[1] <= ANNOUNCED:
         return ""
     disk = sum(plan.disk.values()) / 1e12

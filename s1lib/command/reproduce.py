@@ -36,28 +36,7 @@ SOURCES = (".py", ".yaml", ".csv")
 
 
 def reproduce(profile: Profile, profile_name: str) -> None:
-<<<<<<< HEAD
-    """Execute what is not up to date; raises NotebookError at the first notebook that fails.
-
-    Says first what the unfinished notebooks will take, where that is more than an hour.
-    """
-    unfinished = [
-        name for name in profile.notebooks if not (profile.stage(name) / "manifest.json").exists()
-    ]
-    if ahead := announcement(profile, unfinished):
-        print(ahead, flush=True)
-    for place, name in enumerate(profile.notebooks):
-        before = profile.notebooks[:place][-1:]
-        key = inputs_key(profile, profile_name, name, before)
-        kept = profile.stage(name) / "inputs.key"
-        manifest = profile.stage(name) / "manifest.json"
-        if manifest.exists() and kept.exists() and kept.read_text() == key:
-            continue
-        notebook = ROOT / "notebooks" / f"{name}.ipynb"
-        run_notebook(notebook, profile=profile, profile_name=profile_name)
-        write_text(kept, key)
-=======
-    """Execute what is not up to date.
+    """Execute what is not up to date, and say first what it will take where that is hours.
 
     Raises NotebookError at the first notebook that fails, and LockError where another run writes to
     the same outputs.
@@ -66,10 +45,11 @@ def reproduce(profile: Profile, profile_name: str) -> None:
     if all(_is_up_to_date(notebook, profile, profile_name) for notebook in notebooks):
         return  # and nothing is touched, not even a lock
     with _only_run(profile):
+        if ahead := announcement(profile):
+            print(ahead, flush=True)
         for notebook in notebooks:
             if not _is_up_to_date(notebook, profile, profile_name):
                 _run(notebook, profile, profile_name)
->>>>>>> main
 
 
 def run(notebook: Path, profile: Profile, profile_name: str) -> None:
