@@ -22,14 +22,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(profile: Profile, options: argparse.Namespace) -> None:
-    """Print both plans. Raises ProfileError where the training does not fit."""
+    """Print both plans, of a toy universe the memory alone.
+
+    Raises ProfileError where the training does not fit.
+    """
     from s1lib.hardware.memory_plan import PlanError, make_plan
     from s1lib.planning.run_plan import plan_run
 
     gpus = options.gpus or profile.sft.processes
     gpu = options.gpu_memory and options.gpu_memory * 1e9
     try:
-        print(plan_run(profile, gpus=gpus, gpu=gpu).text(), flush=True)
+        if not profile.universe:
+            print(plan_run(profile, gpus=gpus, gpu=gpu).text(), flush=True)
         if profile.sft.models:
             plan = make_plan(profile, gpus=gpus, length=options.length, gpu=gpu)
             print(f"\nmemory of one training:\n{plan.text()}", flush=True)
