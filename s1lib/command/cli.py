@@ -116,7 +116,7 @@ def _plan(options: argparse.Namespace) -> None:
 
 def _profiles(_options: argparse.Namespace) -> None:
     for name in known_profiles():
-        print(f"{name:8} {load_profile(name).description}")
+        print(f"{name:13} {load_profile(name).description}")
 
 
 def _fetch(options: argparse.Namespace) -> None:
