@@ -167,6 +167,12 @@ def test_what_would_halve_the_hours_really_does():
     assert told[-1].endswith(f": {left.total().split(' on ')[0]} are left")
 
 
+def test_what_saves_next_to_nothing_is_not_proposed():
+    plan = plan_run(load_profile("h100-headline"), gpus=8, gpu=H100)
+    assert plan.profile.evaluation.sampled_problems is None
+    assert "to halve the hours" not in plan.text()
+
+
 def test_the_plan_says_what_it_rests_on(h100):
     text = h100.text()
     for assumption in ("Tables 7, 8, 12 to 14", "40% or 20%", "3.35 TB/s", "60% or 30%"):
