@@ -234,7 +234,7 @@ def test_a_letter_is_shown_in_our_order_of_the_options(tmp_path):
 def test_of_two_evaluations_of_one_task_the_newest_counts(tmp_path):
     folder = tmp_path / "forcingauto"
     write_samples(folder, "aime24_nofigures", [sample(1, 0)], date="2025-01-20")
-    write_samples(folder, "aime24_nofigures", [sample(1, 1)], date="2025-02-01")
+    write_samples(folder / "again", "aime24_nofigures", [sample(1, 1)], date="2025-02-01")
     assert [row["correct"] for row in read_samples(tmp_path)] == [True]
 
 
