@@ -67,6 +67,7 @@ class Plan:
             host = f"{memory.host * gpus / GIB:7.0f} GiB of host memory for all GPUs together"
             lines.append(f"  {'host':12} {host}")
 
+        # What one optimiser step is made of, and how long all of them take.
         accumulation = settings.batch_size // (gpus * settings.micro_batch_size)
         return "\n".join(
             [

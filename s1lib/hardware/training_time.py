@@ -9,11 +9,10 @@ from transformers import PretrainedConfig
 from s1lib.profile import SFT
 
 PEAK_FLOPS = 989e12  # one H100, bf16, dense
-# Share of the peak: the paper's run (26 minutes on 16), a well-tuned one.
 UTILISATION = (
     0.20,
     0.40,
-)
+)  # shares of the peak: the paper's run (26 minutes on 16), a well-tuned one
 HOST_BANDWIDTH = 300e9  # bytes/s of a two-socket node, assumed
 LINK_BANDWIDTH = 25e9  # bytes/s between a GPU and its host, assumed
 GPUS_OF_A_NODE = 8
