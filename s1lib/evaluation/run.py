@@ -144,15 +144,11 @@ async def run_benchmark(
 
     A shard that is finished under the same key (see `shard_key`) is read instead of decoded.
     """
+    about = {"benchmark": benchmark.name, "role": benchmark.role}
+    shared = {**about, "model": model.name, "seed": seed}
 
     async def part(start: int) -> list[dict]:
         some = problems[start : start + SHARD]
-        shared = {
-            "benchmark": benchmark.name,
-            "role": benchmark.role,
-            "model": model.name,
-            "seed": seed,
-        }
         name = f"{model.name}-{method.name}-{benchmark.name}-{start:05d}"
         key = shard_key(model, method, some, shared)
 
@@ -163,6 +159,7 @@ async def run_benchmark(
 
         return await shard_async(directory, name, key, make, log=log)
 
+    # All shards are under way at once: no slow problem of one holds up the next.
     shards = await _all(part(start) for start in range(0, len(problems), SHARD))
     return [row for rows in shards for row in rows]
 
@@ -217,7 +214,7 @@ async def _records(
 
 
 async def _all(work: Iterable) -> list:
-    """Results in order; the first error ends the rest and is raised as it is."""
+    """Results in order. The first error ends the rest and is raised as it is."""
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         return await asyncio.gather(*tasks)

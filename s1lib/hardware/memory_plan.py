@@ -68,6 +68,7 @@ class Plan:
             lines.append(f"  {'host':12} {host}")
 
         low, high = utilisation(settings)
+        # What one optimiser step is made of, and how long all of them take.
         accumulation = settings.batch_size // (gpus * settings.micro_batch_size)
         return "\n".join(
             [

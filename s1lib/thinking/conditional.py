@@ -76,6 +76,7 @@ async def step_conditional(
     if end is None:
         return free, replace(free, decoded_tokens=0)
 
+    # The forced trace is the free one up to there, so that only its answer is decoded.
     ids = thought.thinking_ids[:end]
     cut = replace(
         thought,
@@ -89,7 +90,7 @@ async def step_conditional(
 
 
 def _end_of_step(chat: ChatFormat, ids: list[int], limit: int) -> int | None:
-    """Where step `limit` + 1 begins; None when there are no more than `limit`."""
+    """Where step `limit` + 1 begins, or None when there are no more than `limit`."""
     start = list(chat.encode(IM_START))
     begins = [place for place in range(len(ids)) if ids[place : place + len(start)] == start]
     return begins[limit] if len(begins) > limit else None

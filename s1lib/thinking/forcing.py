@@ -102,6 +102,7 @@ async def think_strict(
     stops = thinker.chat.thinking_stops
     at_least = 1 if budget.waits else budget.min_thinking
 
+    # One generation more than there are Waits, whatever the tokens so far.
     while True:
         part = Completion(finish="length")
         if cap:
@@ -115,6 +116,7 @@ async def think_strict(
         ids, forced = ids + part.ids, forced + [False] * len(part.ids)
         decoded += part.decoded_tokens
 
+        # Where the context is full there is nothing to continue.
         full = len(prompt) + len(ids) + len(wait) >= thinker.engine.max_context
         if part.finish == "length" or waits == budget.waits or full:
             break

@@ -27,7 +27,7 @@ RIGHT, WRONG = "+", "-"
 
 
 class RewardModel:
-    """Scores in [0, 1]; the paths of one call are one batch, and calls take turns."""
+    """Scores in [0, 1]. The paths of one call are one batch, and calls take turns."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model, self.tokenizer = model.eval(), tokenizer
@@ -65,7 +65,10 @@ class RewardModel:
         return cls(model, tokenizer)
 
     async def scores(self, question: str, paths: Sequence[Sequence[str]]) -> list[float]:
-        """One score for each path, of its last step; a path is its steps as texts, at least one."""
+        """One score for each path, which is that of its last step.
+
+        paths: the steps of each as texts, at least one.
+        """
         if not paths:
             return []
         return await asyncio.to_thread(self._scores, question, paths)

@@ -22,7 +22,7 @@ class Thinker:
     """An engine, the chat format of its tokenizer, and how tokens are drawn.
 
     temperature: 0 is greedy.
-    seed: of one problem; each of its requests gets a seed of its own from it.
+    seed: of one problem, from which each of its requests gets a seed of its own.
     """
 
     engine: Engine
@@ -87,7 +87,10 @@ class Thinker:
         stop: Sequence[TokenIds],
         min_tokens: int = 0,
     ) -> Completion:
-        """Continue `ids`; `part` tells this request's seed from those of the problem's others."""
+        """Continue `ids` with this thinker's temperature.
+
+        part: what tells this request's seed from those of the same problem's others.
+        """
         request = Request(
             ids,
             max_tokens=max_tokens,
