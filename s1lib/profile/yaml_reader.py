@@ -107,6 +107,8 @@ def _build(kind: type, values: Any, where: str) -> Any:
         raise ProfileError(
             f"profile key {where.rstrip('.')!r} must hold `key: value` lines, not {values!r}"
         )
+
+    # A misspelt key would leave its default in force without a word.
     hints = typing.get_type_hints(kind)
     for key in values:
         if key not in hints:
@@ -125,6 +127,8 @@ def _build(kind: type, values: Any, where: str) -> Any:
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """`value` as the type `hint`. Errors name its key, `where`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+
+    # Types that hold others: an optional value, a group of settings, a choice, a list.
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
@@ -140,6 +144,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list | tuple):
             raise ProfileError(f"profile key {where!r} must be a list, not {value!r}")
         return tuple(_convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+
+    # A whole number is a float too, and true is no number although Python has it so.
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint in (int, float, str, bool) and type(value) is not hint:

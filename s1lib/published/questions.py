@@ -110,7 +110,7 @@ def gold_letter(answer: str, where: str) -> str:
 
 
 def fill(text: str, texts: Texts) -> str:
-    """`text` with every {column} filled in; what is absent is empty."""
+    """`text` with every {column} filled in, where what is absent is empty."""
     return BRACES.sub(lambda found: texts[found[1]] or "", text).strip()
 
 
