@@ -198,7 +198,7 @@ async def assistant(
 async def ask_until(
     assistant: Assistant, prompts: Sequence[str], read: Callable[[str], Read | None]
 ) -> list[Read | None]:
-    """What `read` makes of each reply, in the order of `prompts`.
+    """Every reply as `read` reads it, in the order of `prompts`.
 
     A prompt is asked again, up to TRIES times in all, while that is None. Raises AssistantError,
     which shows a reply, when no reply at all can be read: what follows would be in vain.

@@ -1,4 +1,4 @@
-"""What the body of a chat endpoint's answer says: a reply, an error in disguise, or nothing fit.
+"""The body of a chat endpoint's answer: a reply, an error sent as a success, or neither.
 
     status, message = error_in(payload) or (200, "")
     reply = read_completion(payload, tries=1)

@@ -1,4 +1,4 @@
-"""What an assistant replies, why it may not, and the file that keeps every reply."""
+"""Replies of an assistant, the errors in their place, and the file that keeps every reply."""
 
 from __future__ import annotations
 

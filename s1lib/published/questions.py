@@ -158,7 +158,7 @@ def _text(row: Row, name: str, place: str) -> str | None:
 
 
 def _cell(row: Row, name: str, place: str) -> Any:
-    """What a row holds in a column, as one item of its list or under one key of its dict."""
+    """A row's value in a column, or one item of its list, or under one key of its dict."""
     column, item = column_and_item(name)
     value = row[column]
     if item is None:

@@ -46,7 +46,7 @@ def truncation_table(
 
 
 def transitions_table(records: Records) -> pd.DataFrame:
-    """What each Wait does to the grades, from each number of Waits to the next.
+    """Changes of the grades from each number of Waits to the next.
 
     changed_wrong: answers that changed from one wrong value to another.
     net: what the step gains in points, with the exact McNemar p over all samples.

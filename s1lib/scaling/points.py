@@ -1,4 +1,4 @@
-"""What the figures plot, as tidy tables: this run's points and the paper's in the same columns.
+"""The points of the figures as tidy tables: this run's and the paper's in the same columns.
 
 Accuracies and their limits in %, tokens per problem. Intervals are Wilson's over problems.
 """

@@ -50,7 +50,7 @@ def _problem(identifier: str, rows: list[dict], question: str) -> dict:
 
 
 def _longest(texts: Iterable[str]) -> list[str]:
-    """Those that are no prefix of another.
+    """The texts that are no prefix of another.
 
     In sorted order a prefix stands right before a text that it begins.
     """
@@ -83,7 +83,7 @@ def series(rows: Iterable[dict]) -> dict[str, list[dict]]:
 
 
 def _place(row: dict) -> tuple:
-    """Where a record is sorted: by model, method and what was asked for."""
+    """The sort key of a record: model, method and what was asked for."""
     asked = row["parameters"]
     limits = [asked[name] for name in LIMITS if asked.get(name) is not None]
     length = LENGTHS.index(asked.get("length", "none"))
