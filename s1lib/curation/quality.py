@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from s1lib.chat.format import END_OF_TEXT, IM_END, IM_START
+from s1lib.chat import END_OF_TEXT, IM_END, IM_START
 from s1lib.curation.pool import Sample
 from s1lib.curation.trace_faults import cut_off, loops, unreadable
 from s1lib.errors import S1Error

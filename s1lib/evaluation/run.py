@@ -1,6 +1,7 @@
 """Decode, grade, record: one JSON line per sample, in shards that are never made twice.
 
-    model = EvaluatedModel("s1", profile.stage("02_sft") / "models" / "s1", profile.engine)
+    path = profile.model_path("s1")
+    model = EvaluatedModel("s1", path, profile.engine, thinking_format(profile, "s1"))
     problems = {benchmark: load_benchmark(profile, benchmark)}
     rows = await evaluate(model, profile, problems, directory=out / "shards")
     write_records(out / "records", rows)
@@ -21,18 +22,18 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from s1lib.chat import ChatFormat
+from s1lib.chat import S1, ChatFormat, format_of
 from s1lib.engines import Engine, open_engine
 from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.long_prompts import EvaluationThinker, say_unanswered
 from s1lib.evaluation.methods import Method
-from s1lib.evaluation.model_methods import methods_for
+from s1lib.evaluation.model_methods import methods_for, thinking_format
 from s1lib.grading import grade_many
 from s1lib.keeping.files import write_jsonl
 from s1lib.keeping.hashes import hash_of, hash_of_model
 from s1lib.keeping.shards import METHODS_VERSION, shard_async
 from s1lib.keeping.side_by_side import side_by_side, workers
-from s1lib.profile import Benchmark, EngineSettings, Profile, split_revision
+from s1lib.profile import Benchmark, EngineSettings, Profile
 
 SHARD = 100  # problems of a shard
 
@@ -42,11 +43,13 @@ class EvaluatedModel:
     """A model under evaluation: its name in the records, its checkpoint, what decodes it.
 
     The engine is opened only when something must be decoded.
+    thinking_format: as in `Evaluation`.
     """
 
     name: str
     path: str | Path
     settings: EngineSettings
+    thinking_format: str = "auto"
 
     @cached_property
     def weights(self) -> str:
@@ -58,10 +61,10 @@ class EvaluatedModel:
 
     @cached_property
     def chat(self) -> ChatFormat:
-        from transformers import AutoTokenizer
+        from s1lib.engines.checkpoint import open_checkpoint  # transformers takes seconds to import
 
-        name, revision = split_revision(str(self.path))
-        return ChatFormat(AutoTokenizer.from_pretrained(name, revision=revision))
+        tokenizer = open_checkpoint(self.path).tokenizer
+        return ChatFormat(tokenizer, format_of(tokenizer, self.thinking_format))
 
     @cached_property
     def places(self) -> asyncio.Semaphore:
@@ -123,7 +126,7 @@ def decode(
 
 def _decode_one(task: tuple, log: Callable[[str], None]) -> None:
     name, path, profile, benchmark, problems, directory = task
-    model = EvaluatedModel(name, path, profile.engine)
+    model = EvaluatedModel(name, path, profile.engine, thinking_format(profile, name))
     asyncio.run(evaluate(model, profile, {benchmark: problems}, directory=directory, log=log))
 
 
@@ -167,13 +170,15 @@ def shard_key(
     """A key of all that decides a shard's records.
 
     That is the version of the code, the fields that the records share (the seed among them), the
-    model (`hash_of_model`), what decodes it, the method with its parameters, the problems, and the
-    ids of their prompts, which the chat template and the tokenizer decide.
+    model (`hash_of_model`), how it thinks, what decodes it, the method with its parameters, the
+    problems, and the ids of their prompts, which the chat template and the tokenizer decide.
     """
     decoding = (model.settings.kind, model.settings.dtype, model.settings.max_context)
     # With vLLM's batch invariance other problems in the batch no longer change the last digits.
     if model.settings.kind == "vllm" and os.environ.get("VLLM_BATCH_INVARIANT") == "1":
         decoding += ("batch invariant",)
+    if model.chat.format != S1:
+        decoding += (model.chat.format.name,)
     # Where a file lies (compare=False) decides nothing: moved outputs are not decoded again.
     parameters = {
         field.name: getattr(method, field.name)

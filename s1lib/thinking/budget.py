@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Literal
 
-from s1lib.chat import END_OF_TEXT, IM_END, IM_START, WAIT, ChatFormat, split_trace
+from s1lib.chat import END_OF_TEXT, IM_END, IM_START, WAIT, ChatFormat
 from s1lib.errors import S1Error
 
 
@@ -77,7 +77,7 @@ def reserved_tokens(chat: ChatFormat, prompt: Sequence[int], budget: Budget) -> 
 class Trace:
     """One problem, thought through and answered, as token ids.
 
-    prompt_ids: end in the ids of `<|im_start|>think`.
+    prompt_ids: end where the thinking begins, in s1's format in the ids of `<|im_start|>think`.
     forced: for each of thinking_ids, whether it was appended instead of sampled.
     closing_ids: appended to end the thinking, with "Final Answer:" after a forced stop.
     finish: why thinking ended: "natural", "forced" (by the cap) or "context" (no room for more).
@@ -104,7 +104,7 @@ class Trace:
 
     def texts(self, chat: ChatFormat) -> tuple[str, str]:
         """(thinking, answer) without delimiters, with the "Final Answer:" of a forced stop."""
-        return split_trace(chat.decode([*self.thinking_ids, *self.closing_ids, *self.answer_ids]))
+        return chat.split(self.thinking_ids, [*self.closing_ids, *self.answer_ids])
 
     def spans(self, chat: ChatFormat) -> list[tuple[str, bool]]:
         """The assistant's turn as (text, appended?) pieces, for display."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from s1lib.chat import IM_START, ChatFormat, length_control
+from s1lib.chat import IM_START, S1, ChatFormat, length_control
 from s1lib.engines.protocol import TokenIds
 from s1lib.thinking.budget import Budget, BudgetError, Trace
 from s1lib.thinking.forcing import forced_stop
@@ -63,6 +63,11 @@ async def step_conditional(
     """
     if limit < 1:
         raise BudgetError(f"a limit of {limit} steps: at least 1 is needed")
+    if thinker.chat.format != S1:
+        raise BudgetError(
+            f"steps are counted in s1's format alone, and this model thinks in "
+            f"{thinker.chat.format.name!r}: leave step-conditional control out"
+        )
     counting = replace(thinker, chat=StepChat(thinker.chat.tokenizer))
     thought = await counting.think(length_control.step_limit(question, limit), budget)
     free = await counting.answer(thought, budget)

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 
 def closing_ids(chat: ChatFormat, thinking: list[int], *, natural: bool) -> list[int]:
-    """The ids that end `thinking`: its delimiter alone after a natural stop, else `forced_stop`."""
-    return list(chat.answer_start) if natural else forced_stop(chat, thinking)
+    """The ids that end `thinking`: its delimiter alone after a natural stop, else `forced_stop`.
+
+    Without delimiters it is `forced_stop` always: the model has ended its turn, and is asked.
+    """
+    return list(chat.answer_start) if natural and chat.answer_start else forced_stop(chat, thinking)
 
 
 def forced_stop(chat: ChatFormat, thinking: list[int]) -> list[int]:

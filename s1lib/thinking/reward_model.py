@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from s1lib.chat.template import render
 from s1lib.engines.protocol import EngineError, one_line
 from s1lib.profile import split_revision
 
@@ -100,6 +101,4 @@ class RewardModel:
             messages.append({"role": "user", "content": step})
             messages.append({"role": "assistant", "content": RIGHT})
         messages[0]["content"] = f"{question}\n{steps[0]}"
-        return self.tokenizer.apply_chat_template(
-            messages[:-1], tokenize=False, add_generation_prompt=True
-        )
+        return render(self.tokenizer, messages[:-1], prompt=True)

@@ -33,7 +33,7 @@ class Thinker:
     async def force(self, question: str | TokenIds, budget: Budget) -> Trace:
         """Budget forcing: think within `budget`, then answer.
 
-        question: its text, or prompt ids that end in `<|im_start|>think`.
+        question: its text, or prompt ids that end where the thinking begins.
         Raises BudgetError, before anything is decoded, for a budget that cannot be kept, and its
         kind PromptTooLong for a prompt that leaves no room for the answer.
         """
@@ -113,4 +113,11 @@ class Thinker:
                 f"the wait string {budget.wait!r} holds a special token of this tokenizer: "
                 "leave it out"
             )
+        text = self.chat.decode(wait)
+        for end in map(self.chat.decode, map(list, self.chat.thinking_stops)):
+            if end in text:
+                raise BudgetError(
+                    f"the wait string {budget.wait!r} contains {end!r}, "
+                    "which would end the thinking: leave it out"
+                )
         return wait
