@@ -10,7 +10,7 @@ from s1lib.profile import EngineSettings
 
 
 class LocalModel:
-    """Answers as `Endpoint` does; the engine batches.
+    """Answers as `Endpoint` does, from a checkpoint.
 
     think: the model thinks before it answers, in the format that its chat template names or s1's.
     """
@@ -24,7 +24,7 @@ class LocalModel:
     async def ask(self, prompt: str, *, max_tokens: int, temperature: float, seed: int) -> Reply:
         """The reply to one user turn.
 
-        max_tokens: bounds thinking and answer together; a trace that it cuts has no answer.
+        max_tokens: of thinking and answer together. A trace that it cuts has no answer.
         Raises NoReplyError for a prompt longer than the context, EngineError when the engine fails.
         """
         prompt = self.chat.prompt_ids(prompt, think=self.think)

@@ -25,7 +25,7 @@ AUDIT = ["id", "test", "shared", "share", "example"]
 
 @dataclass(frozen=True)
 class Decontaminated:
-    """What is left of a pool, and why the rest is not.
+    """The questions of a pool that are kept, and why the others are not.
 
     kept: in the order of the input.
     audit: one row per question and test item that share an n-gram, with the columns of `overlaps`

@@ -72,7 +72,7 @@ async def with_domains(
 
 
 def prompt(question: str) -> str:
-    """What the classifier is asked about one question."""
+    """The classifier's prompt about one question."""
     subjects = "\n".join(f"{code} {name}: {covers}" for code, (name, covers) in _classes().items())
     return PROMPT.format(subjects=subjects, question=question)
 

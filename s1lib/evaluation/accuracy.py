@@ -1,4 +1,4 @@
-"""What notebook 04 shows of its records: the accuracy of every run, and how thinking ended."""
+"""Tables and figures of notebook 04: the accuracy of every run, and how thinking ended."""
 
 from __future__ import annotations
 

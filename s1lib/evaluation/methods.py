@@ -1,4 +1,4 @@
-"""What is done with one problem: each method decodes it and returns the fields of its records.
+"""The methods of an evaluation: each decodes one problem and returns the fields of its records.
 
     method = Forcing(grid([16, 32], waits=[1, 2]), unlimited=60)
     rows = await method(Thinker(engine, chat), problem, seed=0)
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Method(Protocol):
-    """What an evaluation does with each problem.
+    """One way to answer a problem.
 
     name: of its shards.
     problems: how many of each benchmark it is asked, from the first on. None is all of them.

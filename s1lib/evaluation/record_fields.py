@@ -1,4 +1,4 @@
-"""What a record says of one trace.
+"""The fields of a record, which describe one trace.
 
 method, parameters, sample: which run it belongs to, and the number of the sample in it.
 prompt_tokens, thinking_tokens, forced_tokens, answer_tokens: delimiters are not counted.

@@ -21,7 +21,7 @@ class CheckpointError(S1Error):
 
 
 def directory_of(model: Path | str) -> Path:
-    """Where the checkpoints of the training that writes `model` lie."""
+    """The directory of the checkpoints of the training that writes `model`."""
     model = Path(model)
     return model.with_name(f".{model.name}.checkpoints")
 

@@ -117,7 +117,7 @@ def _reason(said: Sequence[str]) -> str:
 
 
 def command(processes: int, *, nodes: int = 1, node: int = 0, head: str = "localhost") -> list[str]:
-    """What starts this node's processes, to be followed by a module and its arguments."""
+    """The command that starts this node's processes, without the module and its arguments."""
     if not torch.cuda.is_available():  # here accelerate would start a single one
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         return [*launcher, "--nproc_per_node", str(processes)]
@@ -131,7 +131,7 @@ def command(processes: int, *, nodes: int = 1, node: int = 0, head: str = "local
 
 
 def environment(processes: int, *, nodes: int = 1) -> dict[str, str]:
-    """What the launchers leave at values that suit no offloading."""
+    """Variables that the launchers leave at values with which offloading is slow or fails."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = max(1, cores * nodes // processes)  # AdamW runs on the host
     settings = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}

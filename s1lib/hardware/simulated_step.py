@@ -152,7 +152,7 @@ def _materialise(model: PreTrainedModel) -> None:
 
 
 def _offloading(model: PreTrainedModel) -> torch.autograd.graph.saved_tensors_hooks:
-    """What trl's activation offloading does: all that is saved leaves the GPU, but no parameter."""
+    """trl's activation offloading: all that is saved leaves the GPU, but no parameter."""
     own = {local(parameter).untyped_storage()._cdata for parameter in model.parameters()}
     in_flight: deque[torch.Tensor] = deque(maxlen=IN_FLIGHT)
 

@@ -43,7 +43,7 @@ class Profile:
         return Path(self.outputs_root or ROOT / "outputs") / self.name
 
     def stage(self, notebook: str) -> Path:
-        """Where a notebook writes. Nothing is created."""
+        """The directory that a notebook writes to. Nothing is created."""
         return self.outputs / notebook
 
     def create_stage(self, notebook: str) -> Path:

@@ -122,6 +122,8 @@ def _build(kind: type, values: Any, where: str) -> Any:
         raise ProfileError(
             f"profile key {where.rstrip('.')!r} must hold `key: value` lines, not {values!r}"
         )
+
+    # A misspelt key would leave its default in force without a word.
     hints = typing.get_type_hints(kind)
     for key in values:
         if key not in hints:
@@ -140,6 +142,8 @@ def _build(kind: type, values: Any, where: str) -> Any:
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """`value` as the type `hint`. Errors name its key, `where`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+
+    # Types that hold others: an optional value, a group of settings, a choice, a list.
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
@@ -164,6 +168,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             _convert(str, name, where): _convert(arguments[1], item, f"{where}.{name}")
             for name, item in value.items()
         }
+
+    # A whole number is a float too, and true is no number although Python has it so.
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint in (int, float, str, bool) and type(value) is not hint:

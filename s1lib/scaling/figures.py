@@ -214,7 +214,7 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def transitions(data: pd.DataFrame, ax: Axes) -> Axes:
-    """What each further Wait does: answers mended (up), spoilt (down, hatched), the balance."""
+    """Answers that each further Wait mends (up) and spoils (down, hatched), and the balance."""
     data = data.dropna(subset="step")
     if data.empty:
         return not_available(ax, "fewer than two numbers of Waits")

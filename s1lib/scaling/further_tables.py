@@ -45,8 +45,8 @@ def truncation_table(
     return pd.DataFrame(rows, columns=["benchmark", "budget", *measured, "note"])
 
 
-def transitions_table(records: Records, *, wait: str = "Wait") -> pd.DataFrame:
-    """What each Wait does to the grades, from each number of Waits to the next.
+def transitions_table(records: Records) -> pd.DataFrame:
+    """Changes of the grades from each number of Waits to the next.
 
     changed_wrong: answers that changed from one wrong value to another.
     net: what the step gains in points, with the exact McNemar p over all samples.
@@ -54,9 +54,9 @@ def transitions_table(records: Records, *, wait: str = "Wait") -> pd.DataFrame:
     rows = []
     for benchmark, samples in records.samples.groupby("benchmark", observed=True):
         present = set(samples["run"])
-        runs = [run for run in [*records.natural(), *records.waits(wait)] if run in present]
+        runs = [run for run in [*records.natural(), *records.waits()] if run in present]
         if len(runs) < 2:
-            note = f"fewer than two numbers of {wait}s"
+            note = "fewer than two numbers of Waits"
             rows.append({"benchmark": benchmark, "n": 0, "note": note})
         for before, after in pairwise(runs):
             names = (f"W{records.runs['waits'][run]:.0f}" for run in (before, after))

@@ -1,4 +1,4 @@
-"""What the training data do: Tables 2, 6 and 8, and accuracy by number of examples (Figure 2)."""
+"""The training data: Tables 2, 6 and 8, and accuracy by number of examples (Figure 2)."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def vote_curve(bench: Bench, run: int, votes: Sequence[int]) -> tuple[pd.DataFra
 
 
 def _pattern(answers: list[Answer]) -> Pattern:
-    """What a vote depends on. An answer that could not be read is neither right nor wrong."""
+    """The counts that a vote depends on. An answer that was not read is neither right nor wrong."""
     right = dict(answers)
     counts = Counter(answer for answer, _ in answers)
     pattern = [(n, None if answer is None else right[answer]) for answer, n in counts.items()]

@@ -204,7 +204,7 @@ def _train_here(job: Job, log: Log) -> None:
 
 
 def _last_checkpoint(job: Job) -> Path | None:
-    """Where a killed run of this training goes on. Raises CheckpointError for another's."""
+    """The checkpoint of a killed run of this training. Raises CheckpointError for another's."""
     machine = {key: getattr(job.settings, key) for key in ("processes", "micro_batch_size")}
     settings = {**recipe_of(job.settings), **machine, "base weights": job.base_hash}
     place = directory_of(job.out)

@@ -1,4 +1,4 @@
-"""What notebook 02 shows: one table of trainings, the curves of figure 9."""
+"""Tables and figures of notebook 02: the trainings, and the curves of figure 9."""
 
 from __future__ import annotations
 

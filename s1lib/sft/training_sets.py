@@ -1,4 +1,4 @@
-"""What each model of notebook 02 is trained on: the profile's one list, `profile.sft.models`.
+"""The training set of each model of the profile's one list, `profile.sft.models`.
 
     samples = samples_of("s1", profile, chat)
     samples = conditional_set("token", samples, chat, separator="\n\n")

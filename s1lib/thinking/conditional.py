@@ -90,7 +90,7 @@ async def step_conditional(
 
 
 def _end_of_step(chat: ChatFormat, ids: list[int], limit: int) -> int | None:
-    """Where step `limit` + 1 begins, or None when there are no more than `limit`."""
+    """The position at which step `limit` + 1 begins, or None when there are no more steps."""
     start = list(chat.encode(IM_START))
     begins = [place for place in range(len(ids)) if ids[place : place + len(start)] == start]
     return begins[limit] if len(begins) > limit else None

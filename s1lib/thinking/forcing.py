@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def closing_ids(chat: ChatFormat, thinking: list[int], *, natural: bool) -> list[int]:
-    """What ends `thinking`: its delimiter alone after a natural stop, else `forced_stop`.
+    """The ids that end `thinking`: its delimiter alone after a natural stop, else `forced_stop`.
 
     Without delimiters it is `forced_stop` always: the model has ended its turn, and is asked.
     """

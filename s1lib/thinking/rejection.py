@@ -20,7 +20,7 @@ from s1lib.thinking.thinker import Thinker
 
 @dataclass(frozen=True)
 class Outcome:
-    """What rejection sampling came to.
+    """The result of rejection sampling.
 
     trace: the first one within the cap, or None when all were rejected.
     thinking_tokens, decoded_tokens: of all tries, the rejected ones included.
@@ -65,7 +65,7 @@ def fits(trace: Trace, cap: int) -> bool:
 
 
 def first_within(caps: Sequence[int], traces: Sequence[Trace]) -> dict[int, Outcome]:
-    """What `rejection_sample` would have returned for each cap, from one problem's samples.
+    """The outcome of `rejection_sample` at each cap, from one problem's samples.
 
     Each outcome's tokens are those of sampling for that cap alone, where a try is given up one
     token after the cap (decoded ones are one more for every further token of the delimiters).

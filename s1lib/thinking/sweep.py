@@ -138,7 +138,7 @@ class _Branch:
 
 
 def _first(completion: Completion, max_tokens: int) -> Completion:
-    """What the same request would have returned with a smaller max_tokens."""
+    """The completion that the same request would have had with a smaller max_tokens."""
     if completion.decoded_tokens <= max_tokens:
         return completion
     return Completion([*completion.ids, *(completion.stop or ())][:max_tokens], "length")

@@ -1,4 +1,4 @@
-"""What every test-time method works with: a model that thinks within a budget, then answers.
+"""A model that thinks within a budget and then answers, on which every method stands.
 
 thinker = Thinker(engine, ChatFormat(engine.tokenizer))
 trace = await thinker.force("How many r in raspberry?", Budget(max_thinking=512, waits=2))

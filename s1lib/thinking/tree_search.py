@@ -31,7 +31,7 @@ BALANCE = 0.1  # REBASE's balance temperature
 
 
 class Reward(Protocol):
-    """What judges partial solutions, e.g. `s1lib.thinking.reward_model.RewardModel`."""
+    """A judge of partial solutions, e.g. `s1lib.thinking.reward_model.RewardModel`."""
 
     async def scores(self, question: str, paths: Sequence[Sequence[str]]) -> list[float]: ...
 
@@ -104,7 +104,7 @@ async def rebase(
         leaves += [node for node, _ in judged if node.finish]
         rewards += [score for node, score in judged if node.finish]
 
-        # What is left of the width is shared out among those that go on.
+        # The rest of the width is shared out among the traces that go on.
         alive = [(node, score) for node, score in judged if not node.finish]
         scores = [score for _, score in alive]
         shares = allocate(scores, width - len(leaves), balance=balance)
@@ -144,7 +144,7 @@ def allocate(scores: Sequence[float], count: int, *, balance: float = BALANCE) -
 
 @dataclass(frozen=True)
 class _Search:
-    """What all steps of one search share."""
+    """The parts that all steps of one search share."""
 
     thinker: Thinker
     prompt: list[int]
@@ -178,7 +178,7 @@ class _Search:
 def _prepared(
     thinker: Thinker, question: str, width: int, budget: Budget, separator: str, balance: float
 ) -> _Search:
-    """What all steps of the search share. Raises BudgetError where it cannot work."""
+    """The parts of a search. Raises BudgetError where it cannot work."""
     chat, temperature, context = thinker.chat, thinker.temperature, thinker.engine.max_context
     if width < 1 or temperature <= 0 or balance <= 0:
         raise BudgetError(
@@ -203,7 +203,7 @@ def _prepared(
 
 
 def _best(chat: ChatFormat, traces: Sequence[Trace], rewards: Sequence[float], kind: str) -> int:
-    """Where the best trace of the winning answer stands.
+    """The position of the best trace of the winning answer.
 
     An answer weighs as much as its traces' rewards together, however they spell it. One that
     cannot be read never wins, unless no trace has another.
