@@ -197,7 +197,7 @@ def test_evaluated_models_are_the_base_what_is_trained_and_published_weights(tmp
     assert list(profile.model_paths.values()) == paths
     assert profile.model_path("s1") == "owner/s1@abc"
     assert ("model", "owner/s1", "abc") in hub_references(profile)
-    with pytest.raises(ProfileError, match=r"no model 'full': train it .* or say where its weights"):
+    with pytest.raises(ProfileError, match=r"no model 'full': train it .* or say where"):
         profile.model_path("full")
 
 

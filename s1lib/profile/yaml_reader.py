@@ -48,9 +48,9 @@ def _check(profile: Profile) -> None:
     """Raises ProfileError for settings that no notebook could follow."""
     if profile.continues:
         _path(profile.continues)  # an unknown one is refused here
-    for name in sorted({"base", *profile.sft.models} & set(profile.evaluation.models)):
+    if twice := sorted({"base", *profile.sft.models} & set(profile.evaluation.models)):
         raise ProfileError(
-            f"profile {profile.name}: evaluation.models names {name!r}, which is the base model or "
+            f"profile {profile.name}: evaluation.models names {twice[0]!r}, which is the base model or "
             "one that sft trains: give it another name, or take it out of sft.sets and "
             "sft.published"
         )
