@@ -47,6 +47,7 @@ def claim(directory: Path, *, settings: Mapping[str, Any], data: str, write: boo
             write_text(kept, json.dumps({"settings": settings, "data": data}, indent=1) + "\n")
         return None
 
+    # What differs is named, since setting it back is one of two ways on.
     before = json.loads(kept.read_text(encoding="utf-8"))
     other = [
         f"{key} {before['settings'].get(key)} there, {value} here"

@@ -76,6 +76,8 @@ def launch(
         env={**environment(processes), **os.environ},
         start_new_session=True,  # so that the whole group can be stopped
     )
+
+    # The log is passed on as it comes, and its end is kept for the reason of a failure.
     said: deque[str] = deque(maxlen=2000)
     try:
         for line in process.stdout:
@@ -87,6 +89,8 @@ def launch(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait()
+
+    # The process that gave up says why, and torchrun's report below says only that it failed.
     if status:
         last_words = [line.removeprefix(ERROR) for line in said if line.startswith(ERROR)]
         if last_words:

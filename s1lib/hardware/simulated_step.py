@@ -120,9 +120,7 @@ def shard(model: PreTrainedModel, mesh: DeviceMesh, settings: SFT) -> None:
     logging.getLogger("accelerate").setLevel(logging.ERROR)
     precision = "bf16" if settings.bf16 else "no"
     plugin = FullyShardedDataParallelPlugin(
-        fsdp_version=2,
-        auto_wrap_policy="transformer_based_wrap",
-        reshard_after_forward=True,
+        fsdp_version=2, auto_wrap_policy="transformer_based_wrap", reshard_after_forward=True
     )
     plugin.set_mixed_precision(precision)
     accelerator = SimpleNamespace(  # what the preparation reads of a real one

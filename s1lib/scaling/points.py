@@ -89,6 +89,7 @@ def parallel_points(records: Records, votes: Sequence[int], *, alpha: float = 0.
     """
     rows = [_forcing(records, MAIN, alpha).assign(series="budget forcing")[TOTAL]]
 
+    # a point per k, where every problem has as many samples
     for benchmark in records.benchmarks.itertuples():
         for run in records.runs.index[records.runs["method"] == "majority"]:
             try:
@@ -102,6 +103,7 @@ def parallel_points(records: Records, votes: Sequence[int], *, alpha: float = 0.
             part["low"], part["high"] = _wilson(part["accuracy"], part["n"], alpha)
             rows.append(part.assign(label=[f"k={k}" for k in part.index])[TOTAL])
 
+    # a point per width of the tree
     table = run_points(records, alpha=alpha)
     trees = table[table["method"] == "tree_search"].sort_values("total_tokens", kind="stable")
     labels = trees["label"].str.replace("width ", "w=")
@@ -146,20 +148,19 @@ def rejection_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
         for run in runs:
             label = records.runs["label"][run]
             about = {"benchmark": bench.name, "role": benchmark.role, "label": label}
-            columns = ["correct", "thinking_tokens", "accepted", TRIES]
             own = records.problems.query("benchmark == @bench.name and run == @run")
-            own = own.set_index("problem_id")[columns]
+            own = own.set_index("problem_id")
             # a rejection has no thinking of its own
             own["thinking_tokens"] = own["thinking_tokens"].where(own["accepted"] > 0)
-            for series, only in (
-                ("fits every cap", accepted),
-                ("all, rejected = wrong", own.index),
-            ):
+
+            readings = {"fits every cap": accepted, "all, rejected = wrong": own.index}
+            for series, only in readings.items():
                 kept = own.reindex(only)
                 point = {name: kept[name].mean() for name in ("thinking_tokens", TRIES)}
                 point |= {"accuracy": 100 * kept["correct"].mean(), "n": len(only)}
                 rows.append({**about, "series": series, **point})
 
+    # Wilson's interval needs numbers also where there is no run at all
     ours = pd.DataFrame(rows, columns=[*CURVE, TRIES]).assign(source=THIS)
     measured = ours[["accuracy", "n"]].astype(float)
     ours["low"], ours["high"] = _wilson(measured["accuracy"], measured["n"], alpha)

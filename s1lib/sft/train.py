@@ -68,12 +68,7 @@ class Job:
 
 
 def train(
-    samples: Sequence[Sample],
-    *,
-    profile: Profile,
-    name: str,
-    out: Path | str,
-    log: Log = print,
+    samples: Sequence[Sample], *, profile: Profile, name: str, out: Path | str, log: Log = print
 ) -> dict[str, Any]:
     """Fine-tune the profile's base model on `samples`, write it to `out`, return its record.
 

@@ -74,6 +74,5 @@ def _classes(lengths: dict[str, int]) -> dict[str, str]:
     order = sorted(lengths, key=lambda name: (lengths[name], name))
     third = len(order) // 3
     short, long = order[:third], order[len(order) - third :]
-    return (
-        dict.fromkeys(order, "none") | dict.fromkeys(short, "short") | dict.fromkeys(long, "long")
-    )
+    extremes = dict.fromkeys(short, "short") | dict.fromkeys(long, "long")
+    return dict.fromkeys(order, "none") | extremes

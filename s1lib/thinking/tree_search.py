@@ -38,7 +38,7 @@ class Reward(Protocol):
 
 @dataclass(frozen=True)
 class Tree:
-    """A finished search; tokens are those of the whole tree, each counted once.
+    """A finished search, with the tokens of the whole tree, each counted once.
 
     leaves: complete traces with the reward of their last step.
     thinking_tokens, answer_tokens: without the delimiters, as in a `Trace`.
@@ -114,6 +114,7 @@ async def rebase(
     answered = [search.answer(node, index) for index, node in enumerate(leaves)]
     traces = await asyncio.gather(*answered)
     decoded += sum(trace.decoded_tokens for trace in traces)
+
     # In a thread, because comparing answers may take its time.
     best = traces[await asyncio.to_thread(_best, thinker.chat, traces, rewards, kind)]
     return Tree(
@@ -177,7 +178,7 @@ class _Search:
 def _prepared(
     thinker: Thinker, question: str, width: int, budget: Budget, separator: str, balance: float
 ) -> _Search:
-    """The search, once it is certain that it can work; raises BudgetError otherwise."""
+    """What all steps of the search share. Raises BudgetError where it cannot work."""
     chat, temperature, context = thinker.chat, thinker.temperature, thinker.engine.max_context
     if width < 1 or temperature <= 0 or balance <= 0:
         raise BudgetError(
@@ -190,6 +191,8 @@ def _prepared(
             f"a prompt of {len(prompt)} tokens leaves no room to think in a context of {context}",
             prompt,
         )
+
+    # A separator that the tokenizer spells otherwise would never be met among the ids.
     if not separator or chat.decode(chat.encode(separator)) != separator:
         raise BudgetError(
             f"{separator!r} cannot end a step: this tokenizer has no ids for it; "
