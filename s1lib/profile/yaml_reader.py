@@ -50,8 +50,8 @@ def _check(profile: Profile) -> None:
         _path(profile.continues)  # an unknown one is refused here
     if twice := sorted({"base", *profile.sft.models} & set(profile.evaluation.models)):
         raise ProfileError(
-            f"profile {profile.name}: evaluation.models names {twice[0]!r}, which is the base model or "
-            "one that sft trains: give it another name, or take it out of sft.sets and "
+            f"profile {profile.name}: evaluation.models names {twice[0]!r}, which is the base "
+            "model or one that sft trains: give it another name, or take it out of sft.sets and "
             "sft.published"
         )
     for key in ("budgets", "waits"):
