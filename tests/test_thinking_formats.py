@@ -32,7 +32,6 @@ from s1lib.chat.thinking_format import FORMATS, PLAIN, THINK_TAGS
 from s1lib.command.cli import main
 from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.methods import Direct
-from s1lib.evaluation.model_methods import thinking_format
 from s1lib.evaluation.run import EvaluatedModel, shard_key
 from s1lib.profile import EngineSettings, ProfileError, load_profile
 from s1lib.thinking.budget import Budget, BudgetError
@@ -151,8 +150,8 @@ def test_a_turn_ends_with_what_the_template_writes_after_an_answer(file, end):
 def test_a_model_trained_here_thinks_as_s1_and_any_other_as_the_profile_says():
     profile = load_profile("smoke")
     stated = replace(profile, evaluation=replace(profile.evaluation, thinking_format="plain"))
-    assert [thinking_format(profile, name) for name in ("s1", "base")] == ["s1", "auto"]
-    assert [thinking_format(stated, name) for name in ("s1", "base")] == ["s1", "plain"]
+    assert [profile.thinking_format(name) for name in ("s1", "base")] == ["s1", "auto"]
+    assert [stated.thinking_format(name) for name in ("s1", "base")] == ["s1", "plain"]
 
 
 def test_a_format_that_is_not_known_is_one_line_in_a_profile(tmp_path):

@@ -1,8 +1,7 @@
-"""How each model of a profile is evaluated: its thinking format and its methods."""
+"""Which methods each model of a profile is evaluated with."""
 
 from __future__ import annotations
 
-from s1lib.chat import S1
 from s1lib.evaluation.methods import (
     ClassConditional,
     Direct,
@@ -17,11 +16,6 @@ from s1lib.keeping.hashes import hash_of_model
 from s1lib.profile import Evaluation, Profile
 from s1lib.thinking.budget import Budget
 from s1lib.thinking.sweep import grid
-
-
-def thinking_format(profile: Profile, model: str) -> str:
-    """How a model thinks: in s1's format if this run trained it, else as the profile says."""
-    return S1.name if model in profile.sft.models else profile.evaluation.thinking_format
 
 
 def methods_for(profile: Profile, model: str) -> list[Method]:

@@ -1,7 +1,7 @@
 """Decode, grade, record: one JSON line per sample, in shards that are never made twice.
 
     path = profile.model_path("s1")
-    model = EvaluatedModel("s1", path, profile.engine, thinking_format(profile, "s1"))
+    model = EvaluatedModel("s1", path, profile.engine, profile.thinking_format("s1"))
     problems = {benchmark: load_benchmark(profile, benchmark)}
     rows = await evaluate(model, profile, problems, directory=out / "shards")
     write_records(out / "records", rows)
@@ -27,7 +27,7 @@ from s1lib.engines import Engine, open_engine
 from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.long_prompts import EvaluationThinker, say_unanswered
 from s1lib.evaluation.methods import Method
-from s1lib.evaluation.model_methods import methods_for, thinking_format
+from s1lib.evaluation.model_methods import methods_for
 from s1lib.grading import grade_many
 from s1lib.keeping.files import write_jsonl
 from s1lib.keeping.hashes import hash_of, hash_of_model
@@ -126,7 +126,7 @@ def decode(
 
 def _decode_one(task: tuple, log: Callable[[str], None]) -> None:
     name, path, profile, benchmark, problems, directory = task
-    model = EvaluatedModel(name, path, profile.engine, thinking_format(profile, name))
+    model = EvaluatedModel(name, path, profile.engine, profile.thinking_format(name))
     asyncio.run(evaluate(model, profile, {benchmark: problems}, directory=directory, log=log))
 
 

@@ -63,6 +63,10 @@ class Profile:
         others = {name: self.resolve(path) for name, path in self.evaluation.models.items()}
         return {"base": self.resolve(self.sft.base), **trained, **others}
 
+    def thinking_format(self, model: str) -> str:
+        """How a model thinks: in s1's format if this run trains it, else as the profile says."""
+        return "s1" if model in self.sft.models else self.evaluation.thinking_format
+
     def model_path(self, name: str) -> str:
         """Where one evaluated model lies. Raises ProfileError for one that the profile lacks."""
         if name not in self.model_paths:

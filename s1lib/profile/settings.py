@@ -142,7 +142,7 @@ class SFT:
         """Everything that notebook 02 trains, in the order of its tables."""
         published = (one.name for one in self.published)
         cut = (CUT,) if self.cut_length else ()
-        return (*self.sets, *published, *cut, *self.conditional)
+        return tuple(dict.fromkeys([*self.sets, *published, *cut, *self.conditional]))
 
 
 @dataclass(frozen=True)

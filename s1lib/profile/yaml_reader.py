@@ -46,13 +46,14 @@ def load_profile(name: str | None = None, *, outputs: str | Path | None = None) 
 
 def _check(profile: Profile) -> None:
     """Raises ProfileError for settings that no notebook could follow."""
-    trained = {"base": "sft.base is called", **dict.fromkeys(profile.sft.models, "sft trains")}
-    for name in profile.evaluation.models:
-        if name in trained:
-            raise ProfileError(
-                f"profile {profile.name}: evaluation.models names {name!r}, which {trained[name]} "
-                "already: give it another name, or take it out of sft.sets and sft.published"
-            )
+    if profile.continues:
+        _path(profile.continues)  # an unknown one is refused here
+    if twice := sorted({"base", *profile.sft.models} & set(profile.evaluation.models)):
+        raise ProfileError(
+            f"profile {profile.name}: evaluation.models names {twice[0]!r}, which is the base "
+            "model or one that sft trains: give it another name, or take it out of sft.sets and "
+            "sft.published"
+        )
     for key in ("budgets", "waits"):
         if not getattr(profile.evaluation, key):
             raise ProfileError(
