@@ -18,7 +18,21 @@ from s1lib.assistants.replies import NoReplyError, Reply, RetryableError
 TEXT_PARTS = ("text", "output_text")
 THINKING_PARTS = ("thinking", "reasoning", "reasoning_content", "summary")
 HOLDERS = ("text", "thinking", "reasoning", "reasoning_content", "content", "summary")
-CUT = ("length", "max_tokens")
+CUT = ("length", "max_tokens", "max_output_tokens")
+WITHHELD = ("content_filter", "safety", "refusal", "recitation", "prohibited_content", "blocklist")
+# Errors that come with a name and no status of their own.
+STATUS = {
+    "invalid_request_error": 400,
+    "BadRequestError": 400,
+    "context_length_exceeded": 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "insufficient_quota": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "NotFoundError": 404,
+    "model_not_found": 404,
+}
 MOST_TOKENS = 10**12  # a count beyond it is no count
 
 
@@ -43,8 +57,9 @@ def error_in(payload: Any) -> tuple[int | None, str] | None:
 
 def _status(error: dict) -> int | None:
     """The HTTP status of a refusal, by whatever name an error gives it."""
-    codes = [str(error.get(name)) for name in ("code", "status", "status_code")]
-    return next((int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", code)), None)
+    codes = [str(error.get(name)) for name in ("code", "status", "status_code", "type")]
+    numbers = (int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", code))
+    return next(numbers, None) or next((STATUS[code] for code in codes if code in STATUS), None)
 
 
 def read_completion(payload: Any, *, tries: int) -> Reply:
@@ -63,9 +78,9 @@ def read_completion(payload: Any, *, tries: int) -> Reply:
 
 def _read(payload: Any, tries: int) -> Reply:
     choice = payload["choices"][0]
-    message, finish = choice["message"], choice.get("finish_reason")
-    if finish == "content_filter":
-        raise NoReplyError("the reply was withheld (finish_reason content_filter)")
+    message, finish = choice["message"], str(choice.get("finish_reason")).lower()
+    if finish in WITHHELD:
+        raise NoReplyError(f"the reply was withheld (finish_reason {finish})")
     if finish == "error":
         raise RetryableError("the reply failed on the way (finish_reason error)")
 

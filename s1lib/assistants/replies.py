@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s1lib.errors import S1Error
+from s1lib.keeping.files import atomic_path
 
 
 class AssistantError(S1Error):
@@ -61,7 +62,8 @@ class ReplyCache:
 
         # What a kill cut is dropped from the file too, or the next line would be glued to it.
         whole, damaged = [], 0
-        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
+        kept = path.read_bytes() if path.exists() else b""
+        for line in kept.splitlines(keepends=True):
             try:
                 row = json.loads(line)
                 self.replies[row["key"]] = Reply(**row["reply"])
@@ -74,7 +76,10 @@ class ReplyCache:
                 f"{path}: {damaged} damaged lines left out (an interrupted run leaves one); "
                 f"{len(whole)} replies are kept"
             )
-            path.write_bytes(b"".join(whole))
+        # A next reply must begin a line of its own.
+        if kept != b"".join(whole):
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(b"".join(whole))
 
     def keep(self, key: str, reply: Reply) -> None:
         """Append one reply."""

@@ -35,6 +35,7 @@ from s1lib.chat.thinking_format import (
 
 ANSWER_PREFIX = "Answer:"
 WAIT = "Wait"
+EXAMPLE = "What is 6 times 7?"  # a question that every chat template must render
 # The switch of a template that has one: Qwen3's name for it, and DeepSeek-V3.1's.
 THINKING_ON = {"enable_thinking": True, "thinking": True}
 
@@ -54,6 +55,12 @@ class ChatFormat:
         if not self.tokenizer.chat_template:
             raise ChatFormatError(
                 "the tokenizer has no chat template: use an Instruct model's tokenizer or set one"
+            )
+
+        # A template may be made for questions that are lists of parts.
+        if EXAMPLE not in self.prompt_text(EXAMPLE):
+            raise ChatFormatError(
+                "the chat template leaves the question out: set one that takes it as plain text"
             )
 
         for text in ("\n", FINAL_ANSWER):
