@@ -128,7 +128,7 @@ def test_a_template_that_ends_the_thinking_before_it_begins_is_refused():
 def test_a_template_that_fails_is_one_line():
     tokenizer = copy.deepcopy(char_chat().tokenizer)
     tokenizer.chat_template = "{{ raise_exception('no such role') }}"
-    with pytest.raises(ChatFormatError, match=r"chat template fails \(no such role\)"):
+    with pytest.raises(ChatFormatError, match=r"chat template cannot be applied \(no such role\)"):
         ChatFormat(tokenizer)
 
 

@@ -41,10 +41,10 @@ def render(tokenizer: Any, messages: Sequence[dict], *, prompt: bool, **switches
             strftime_now=TODAY.strftime,
             **switches,
         )
-    except TemplateError as error:
-        reason = " ".join(str(error).split())
+    except (TemplateError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise ChatFormatError(
-            f"the tokenizer's chat template fails ({reason}): set another one"
+            f"the chat template cannot be applied ({reason}): set another one"
         ) from None
 
 
