@@ -204,6 +204,28 @@ class Scaling:
 
 
 @dataclass(frozen=True)
+class Rehearsal:
+    """`make rehearse`: what stands in for models and data, and how small everything gets."""
+
+    # A directory, or a hub id with its revision; "" = SmolLM2-135M-Instruct of the package index.
+    model: str = ""
+    layers: int = 6  # that the trained and evaluated model keeps of it; 0 = all
+    # A folder of tables in the published columns, named as in sources.yaml and test_sets.yaml;
+    # "" = the profile's own data sets.
+    data: str = ""
+    questions: int = 40  # of each pool and published training set
+    selected: int = 8  # of them for a training set
+    problems: int = 3  # of each benchmark
+    attempt_tokens: int = 32  # per attempt of the difficulty filter
+    steps: int = 2  # of each training
+    cut_length: int = 256  # tokens that model "cut" sees of an example
+    thinking_tokens: int = 96
+    answer_tokens: int = 12
+    samples: int = 2  # of votes and rejection, and of branches of a tree
+    context: int = 2048  # tokens of the engines, which the classifier's prompt fits in
+
+
+@dataclass(frozen=True)
 class Profile:
     """All settings of a run, and where it writes."""
 
@@ -223,6 +245,7 @@ class Profile:
     engine: EngineSettings = field(default_factory=EngineSettings)
     evaluation: Evaluation = field(default_factory=Evaluation)
     scaling: Scaling = field(default_factory=Scaling)
+    rehearsal: Rehearsal = field(default_factory=Rehearsal)
     outputs_root: str = ""  # set by S1_OUTPUTS or `make OUTPUTS=…`; not a key of the YAML
 
     @property
