@@ -214,7 +214,7 @@ class Rehearsal:
     # "" = the profile's own data sets.
     data: str = ""
     questions: int = 40  # of each pool and published training set
-    selected: int = 8  # of them for a training set
+    selected: int = 20  # of them for a training set
     problems: int = 3  # of each benchmark
     attempt_tokens: int = 32  # per attempt of the difficulty filter
     steps: int = 2  # of each training
