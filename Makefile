@@ -10,7 +10,7 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 # ---- the environment: an active one that has everything (conda or virtual), else .venv ----
 
-LOCK   ?= $(if $(filter gpu h100 h100x16,$(PROFILE)),requirements-gpu.lock,requirements-cpu.lock)
+LOCK   ?= $(if $(filter gpu% h100%,$(PROFILE)),requirements-gpu.lock,requirements-cpu.lock)
 NEEDED := torch transformers trl accelerate datasets math_verify papermill ipykernel nbconvert \
 	pandas scipy seaborn yaml pytest
 COMPLETE := import importlib.util as u, sys; sys.exit(sys.version_info < (3, 11) or \
@@ -42,7 +42,7 @@ help:
 	@echo "make bench-vllm  TorchEngine beside vLLM on the CPU, in .venv-vllm"
 	@echo "make fetch       download what the profile names on a hub, to run without a network afterwards"
 	@echo "make clean       delete $(OUTPUTS)/$(PROFILE)"
-	@echo "Variables: PROFILE=toy|smoke|gpu|h100|h100x16|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
+	@echo "Variables: PROFILE=toy|smoke|gpu|gpu-s1.1|h100-headline|h100|h100x16|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
 
 .venv/.installed-%: %
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

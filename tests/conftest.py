@@ -1,4 +1,7 @@
-"""What several tests share: one thread, properties without a clock, and a tiny Qwen2 with the toy's tokenizer on disk."""
+"""What several tests share.
+
+One thread, properties without a clock, and a tiny Qwen2 with the toy's tokenizer on disk.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,17 @@ import pytest
 import torch
 from hypothesis import settings
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores Ctrl-C, and so would all that the tests start
+# A background job ignores Ctrl-C, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)
-settings.register_profile("s1", deadline=None, derandomize=True)  # a busy machine is no failure, and a failure comes back
+# A busy machine is no failure, and a failure comes back.
+settings.register_profile("s1", deadline=None, derandomize=True)
 settings.load_profile("s1")
 
 
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory):
-    """A random Qwen2 of two small layers, saved with the toy's tokenizer; a context of 512 tokens."""
+    """A random Qwen2 of two small layers with the toy's tokenizer and a context of 512 tokens."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     from s1lib.toy.tokenizer import build_tokenizer

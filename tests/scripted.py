@@ -29,9 +29,8 @@ TEMPLATE = (
     "{{ '<|im_start|>assistant\n' }}"
 )
 
-Policy = Callable[
-    [tuple[int, ...], int | None], list[int]
-]  # (ids so far, seed) -> next tokens, the best first
+# (ids so far, seed) -> next tokens, the best first.
+Policy = Callable[[tuple[int, ...], int | None], list[int]]
 
 
 def char_chat(*, spelled: bool = False) -> ChatFormat:

@@ -20,19 +20,21 @@ BENCHMARKS = {
     "mixed": ("MATH500", "math", 0.75, 60),
     "choice": ("GPQA-Diamond", "choice", 0.65, 75),
 }
+# Skill relative to s1.
 MODELS = {
     "s1": 0.0,
     "random": -0.08,
     "diverse": -0.15,
     "longest": -0.10,
     "full": 0.01,
-}  # skill relative to s1
+}
+# Chance that it mends a wrong answer.
 STRINGS = {
     "Wait": 0.35,
     "Hmm": 0.25,
     "Alternatively": 0.20,
     "": 0.10,
-}  # chance that it mends a wrong answer
+}
 NATURAL = {"max_thinking": None, "waits": 0, "wait": "Wait"}
 BUDGETS, WAITS, CAPS = (16, 32, 48, 64, 96), (1, 2, 4, 6), (60, 80, 120)
 LIMITS, STEPS, CLASSES, WIDTHS = (

@@ -74,12 +74,13 @@ def test_a_request_that_fails_for_good_is_named_and_no_other_is_lost(tmp_path):
             and "no reply in 3 tries" in str(replies[1])
             and "413" in str(replies[2])
         )
+        # A request that is wrong in itself is not repeated.
         assert server.requests == {
             "a": 1,
             "b": 1,
             "bad": 3,
             "long": 1,
-        }  # a request that is wrong in itself is not repeated
+        }
     assert assistant.usage()["failed"][0] == 2
 
 

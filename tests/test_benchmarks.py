@@ -192,9 +192,8 @@ def test_a_choice_of_the_hub_lists_its_options_in_an_order_that_rows_do_not_chan
             BenchmarkError, match="holds 2 problems and should hold 198: correct `files`"
         ):
             published("Idavidrein/gpqa@abc123")
-        found.append(
-            published(tmp_path)
-        )  # a local folder is told by its columns, and may hold any number
+        # A local folder is told by its columns, and may hold any number.
+        found.append(published(tmp_path))
     assert found[0] == found[1][::-1]
     for problem, right in zip(found[0], ("argon", "iron"), strict=True):
         stem, *options = problem.question.splitlines()[:1] + problem.question.splitlines()[2:]

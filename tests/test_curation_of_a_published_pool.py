@@ -160,9 +160,8 @@ def test_the_papers_tables_6_and_7_stand_beside(run):
 
 def test_nothing_was_asked_twice_and_the_cost_is_written_down(run):
     out, server = run
-    assert (
-        server.requests == server.answered and max(server.requests.values()) <= 2
-    )  # a doubtful verdict is asked for again, with another seed
+    # A doubtful verdict is asked for again, with another seed.
+    assert server.requests == server.answered and max(server.requests.values()) <= 2
     usage = {
         role: pd.read_csv(out / "assistants" / f"{role}_usage.csv").iloc[0]
         for role in ("classifier", "judge")

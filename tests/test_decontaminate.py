@@ -134,10 +134,11 @@ def test_within_one_source_and_against_what_was_itself_dropped_nothing_is_compar
     found = decontaminate(
         [*chain, *spaced("d", TEST + " x", TEST + " y")], {}, n=8, across_sources=True
     )
+    # B0 meets a0; c0 met b0 alone, which is gone; d0 and d1 meet a0.
     assert [s.id for s in found.kept] == [
         "a0",
         "c0",
-    ]  # b0 meets a0; c0 met b0 alone, which is gone; d0 and d1 meet a0
+    ]
     same = decontaminate(spaced("d", TEST + " x", TEST + " y"), {}, n=8, across_sources=True)
     assert len(same.kept) == 2
 

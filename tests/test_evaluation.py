@@ -115,12 +115,13 @@ def test_a_sweep_gives_one_record_per_point_and_counts_shared_tokens_once(tmp_pa
     ]
     assert [row["thinking_tokens"] for row in rows] == [8, 12, 20, 60]
     assert [row["forced_tokens"] for row in rows] == [0, 0, 4, 8]
+    # The second Wait bans an end at once.
     assert [row["finish"] for row in rows] == [
         "forced",
         "natural",
         "natural",
         "forced",
-    ]  # the second Wait bans an end at once
+    ]
     assert rows[0]["thinking"] == "1 1 2\n3 " and rows[0]["answer"].startswith("Final Answer:")
     assert sum(row["decoded_tokens"] for row in rows) == engine.decoded_tokens
 

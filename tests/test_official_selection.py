@@ -1,4 +1,4 @@
-"""The official notebook's version of the selection (s1_facts, section 4)."""
+"""The official notebook's version of the selection (docs/official_rules.md, S8)."""
 
 from __future__ import annotations
 

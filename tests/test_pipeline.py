@@ -153,12 +153,13 @@ def test_the_records_follow_the_contract(chain):
     }
     assert {row["role"] for row in rows} == {"AIME24", "MATH500", "GPQA-Diamond"}
     assert {row["finish"] for row in rows} <= {"natural", "forced", "context", "rejected"}
+    # What a prompt alone asks for may be broken.
     kept = {
         "budget_forcing",
         "majority",
         "rejection",
         "token_conditional_forced",
-    }  # what a prompt alone asks for may be broken
+    }
     for row in rows:
         limit = (
             row["parameters"].get("max_thinking")
@@ -176,9 +177,8 @@ def test_a_second_run_does_nothing_within_five_seconds(chain):
     code, printed = make(chain["outputs"])
     assert code == 0 and not begun(printed)
     assert times(chain["outputs"].rglob("*")) == before
-    assert time.monotonic() - started < 5 * max(
-        1.0, os.getloadavg()[0] / (os.cpu_count() or 1)
-    )  # other jobs' load is not ours
+    # Other jobs' load is not ours.
+    assert time.monotonic() - started < 5 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def test_a_changed_plotting_function_retrains_no_model_and_decodes_nothing_again(chain):
@@ -248,9 +248,8 @@ def test_make_says_in_one_line_which_profile_is_unknown(tmp_path):
 )
 def test_a_truncated_input_is_one_line_that_names_it(copy, notebook, broken, complaint):
     path = copy / "smoke" / broken
-    path.write_bytes(
-        path.read_bytes()[: path.stat().st_size * 2 // 3].rstrip()[:-5]
-    )  # never at the end of a line
+    # Never at the end of a line.
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3].rstrip()[:-5])
     code, lines = run(copy, notebook)
     assert (
         code == 1

@@ -52,9 +52,8 @@ def test_a_pool_or_test_set_with_another_number_of_rows_is_refused(tmp_path, mon
     write_lines(tmp_path / "a.jsonl", {**row, "thinking_trajectories": ["t"]})
     with pytest.raises(PoolError, match="holds 1 problems and should hold 1,000"):
         open_pool("simplescaling/s1K@main", log=lambda _: None)
-    assert (
-        len(open_pool(str(tmp_path), log=lambda _: None)) == 1
-    )  # a local copy may hold any number
+    # A local copy may hold any number.
+    assert len(open_pool(str(tmp_path), log=lambda _: None)) == 1
 
 
 def test_rows_without_a_question_count_as_rows(tmp_path):

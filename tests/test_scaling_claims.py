@@ -188,9 +188,8 @@ def test_sequential_and_parallel_are_compared_at_equal_total_tokens(records):
     accuracy, tokens = vote_curve(bench, run, VOTES)
     assert list(accuracy.columns) == list(VOTES)
     assert accuracy[1].mean() == pytest.approx(bench.frame([run])[run].mean())
-    assert accuracy[2].mean() == pytest.approx(
-        accuracy[1].mean()
-    )  # two votes: a tie is worth as much as one of them
+    # Two votes: a tie is worth as much as one of them.
+    assert accuracy[2].mean() == pytest.approx(accuracy[1].mean())
     assert tokens[8].mean() == pytest.approx(8 * tokens[1].mean())
     effect = claimed_effects.equal_tokens(bench, waits=2, votes=VOTES)
     spent = bench.frame([bench.waits("Wait", 2)], "total_tokens").to_numpy().mean()

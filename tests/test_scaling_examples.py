@@ -56,9 +56,8 @@ ROWS = [
 def test_the_example_is_wrong_before_the_wait_and_right_after_it():
     data = example_traces.mended(ROWS)
     assert "".join(data[data["part"] == "thinking"]["text"]) == "so 2\nWait, no: 3\nWait"
-    assert (
-        data[data["forced"]]["text"].to_list() == ["Wait"] and data["text"][0] == "so 2\n"
-    )  # the first one: there "a" stopped
+    # The first one: there "a" stopped.
+    assert data[data["forced"]]["text"].to_list() == ["Wait"] and data["text"][0] == "so 2\n"
     assert data.attrs == {"problem": "a", "right": "3", "natural stop": "2", "1 × Wait": "3"}
     assert example_traces.mended(ROWS[2:]).empty
 

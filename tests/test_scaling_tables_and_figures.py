@@ -75,9 +75,8 @@ def everything(records, *, render=False):
         "transitions": (figures.transitions, further_tables.transitions_table(records), {}),
     }
     for name, (draw, data, options) in drawn.items():
-        fig, axes = plots.plt.subplots(
-            1, len(records.benchmarks), squeeze=False
-        )  # no layout: that is most of the time
+        # No layout: that is most of the time.
+        fig, axes = plots.plt.subplots(1, len(records.benchmarks), squeeze=False)
         axes = axes[0]
         figures.each(draw, data, axes, records.benchmarks, **options)
         if render:

@@ -371,7 +371,9 @@ def test_all_requests_of_a_sweep_go_where_its_problem_began(checkpoint, monkeypa
         ]
 
         async def sweeps() -> None:
-            await asyncio.gather(*(sweep(Thinker(engine, chat), prompt, points) for prompt in prompts))
+            await asyncio.gather(
+                *(sweep(Thinker(engine, chat), prompt, points) for prompt in prompts)
+            )
 
         asyncio.run(sweeps())
         served = [
@@ -395,9 +397,8 @@ def test_no_more_requests_are_under_way_than_there_are_rows(checkpoint):
         async def counting(request: dict) -> list[int]:
             nonlocal now, most
             now, most = now + 1, max(most, now + 1)
-            await asyncio.sleep(
-                0.02
-            )  # long enough for the others to come, however fast the machine
+            # Long enough for the others to come, however fast the machine.
+            await asyncio.sleep(0.02)
             tokens = await decode(request)
             now -= 1
             return tokens

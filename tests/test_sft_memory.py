@@ -83,9 +83,8 @@ def test_what_is_offloaded_still_passes_through_the_gpu(plain):
 def test_activation_offloading_moves_the_layers_checkpoints_and_no_parameters(plain, gpus):
     memory = step(gpus, activation_offloading=True)
     checkpoint = 256 * 64 * (4 if gpus == 1 else 2)  # under autocast the residual stream is float32
-    assert (
-        8 * checkpoint <= plain[gpus].activations - memory.activations < 14 * checkpoint
-    )  # and the last norm's output
+    # And the last norm's output.
+    assert 8 * checkpoint <= plain[gpus].activations - memory.activations < 14 * checkpoint
     assert (
         8 * checkpoint <= memory.host < 16 * checkpoint
         and memory.parameters == plain[gpus].parameters

@@ -40,12 +40,10 @@ def test_the_unchanged_32b_training_fits_one_node_with_8_gib_to_spare():
         and plan.settings.optim == SFT.optim
     )
     assert plan.memory.peak < 80e9 - 8 * GIB
-    assert plan.memory.host * 8 == pytest.approx(
-        16 * plan.parameters, rel=0.01
-    )  # float32 weights, gradients and two moments
-    assert (
-        plan.memory.activations > 64 * 32768 * 5120 * 2
-    )  # every layer's input in bf16, at the least
+    # Float32 weights, gradients and two moments.
+    assert plan.memory.host * 8 == pytest.approx(16 * plan.parameters, rel=0.01)
+    # Every layer's input in bf16, at the least.
+    assert plan.memory.activations > 64 * 32768 * 5120 * 2
 
 
 def test_with_states_on_the_gpus_the_32b_training_fits_two_nodes_and_not_one():

@@ -153,11 +153,12 @@ def test_wait_strings_share_the_thinking_before_them():
 
 
 def test_points_that_come_to_one_place_at_different_times_get_what_they_get_alone():
+    # "c" is sampled by one point, forced on the other.
     thinking = {
         "": "ab<|im_start|>",
         "ab": "c<|im_start|>",
         "abc": "defg<|im_start|>",
-    }  # "c" is sampled by one point, forced on the other
+    }
     points = [
         Budget(max_thinking=5, waits=1, wait="c", answer_tokens=5),
         Budget(max_thinking=9, waits=2, wait="", answer_tokens=5),

@@ -117,9 +117,8 @@ def test_every_line_is_judged_by_the_value_it_states(seed, choice):
         is_right(problem, line)
         for line in solve(problem, random.Random(seed), markers=markers).lines
     )
-    slipped = solve(
-        problem, random.Random(seed), slip_rate=1.0
-    )  # every line changes the value it should have
+    # Every line changes the value it should have.
+    slipped = solve(problem, random.Random(seed), slip_rate=1.0)
     first, last = slipped.lines[0], slipped.lines[-1]
     assert not is_right(problem, first)
     assert is_right(problem, last) == (slipped.values[-1] == problem.result)
@@ -279,9 +278,8 @@ def test_training_goes_on_until_the_gate_and_stops_at_the_limit(tokenizer):
     log: list[str] = []
     trained = pretrain.pretrain(tokenizer, TINY, seed=0, context=512, log=log.append)
     assert not trained.passed  # one layer, a few thousand tokens
-    assert (
-        len({row["tokens"] for row in trained.gate}) == 3
-    )  # at 6,000, 9,000 and 12,000 tokens; 15,000 is over the limit
+    # At 6,000, 9,000 and 12,000 tokens; 15,000 is over the limit.
+    assert len({row["tokens"] for row in trained.gate}) == 3
 
 
 def test_a_model_that_is_not_gated_stops_at_its_tokens(tokenizer):

@@ -58,9 +58,8 @@ def test_what_vllms_processes_die_of_is_one_line(tiny_model_dir, tmp_path):
     for file in tiny_model_dir.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(
-        json.dumps({**config, "intermediate_size": 96})
-    )  # the weights are of another shape
+    # The weights are of another shape.
+    (tmp_path / "config.json").write_text(json.dumps({**config, "intermediate_size": 96}))
     with pytest.raises(EngineError, match="vLLM cannot start on") as caught:
         open_engine(tmp_path, SETTINGS)
     assert "\n" not in str(caught.value) and "See root cause above" not in str(caught.value)
@@ -78,7 +77,9 @@ def test_a_trained_model_thinks_the_same_on_vllm_as_on_torch():
         )
         try:
             thinker = Thinker(engine, ChatFormat(engine.tokenizer))
-            return await thinker.force(question, Budget(max_thinking=300, waits=1, answer_tokens=12))
+            return await thinker.force(
+                question, Budget(max_thinking=300, waits=1, answer_tokens=12)
+            )
         finally:
             await engine.aclose()
 

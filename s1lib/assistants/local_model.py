@@ -29,8 +29,8 @@ class LocalModel:
         context = self.engine.max_context
         if len(prompt) >= context:
             raise NoReplyError(
-                f"a prompt of {len(prompt)} tokens leaves no room in engine.max_context ({context}): "
-                "raise it"
+                f"a prompt of {len(prompt)} tokens leaves no room in engine.max_context "
+                f"({context}): raise it"
             )
 
         # Without thinking, this is the whole reply.

@@ -5,6 +5,7 @@
     s1 fetch --profile h100
     s1 think "How many r in raspberry?" --model PATH_OR_ID --max-thinking 512 --waits 2
     s1 plan --profile h100 --gpus 8
+    s1 compare h100 /data/simplescaling-results
 
 Whatever a user can cause ends in one line on stderr and exit status 1, Ctrl-C in one line and 130.
 """
@@ -21,10 +22,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from s1lib.command import think
+from s1lib.command import compare, plan, think
 from s1lib.command.reproduce import reproduce, run
 from s1lib.errors import S1Error
-from s1lib.profile import Profile, ProfileError, hub_references, known_profiles, load_profile
+from s1lib.profile import Profile, hub_references, known_profiles, load_profile
 from s1lib.published import hub
 
 KEPT = "finished work is kept: run the same command again to go on"
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
             _fetch,
             "download what the profile names on a hub, for machines without a network",
         ),
-        ("plan", _plan, "does the training fit its GPUs, and how long will it take"),
+        ("plan", _plan, "hours, disk and memory of the whole run, and does the training fit"),
     ):
         one = commands.add_parser(name, help=about)
         one.set_defaults(command=command)
@@ -81,13 +82,9 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--outputs", default=None, help=place)
 
     commands.choices["run"].add_argument("notebook", help="notebooks/NN_name.ipynb")
-    plan = commands.choices["plan"].add_argument
-    plan("--gpus", type=int, help="how many GPUs (default: the profile's sft.processes)")
-    memory = "of each (default: this machine's GPUs, else 80)"
-    plan("--gpu-memory", type=float, metavar="GB", help=memory)
-    plan("--length", type=int, help="tokens of a sequence (default: sft.max_length)")
-
+    plan.add_arguments(commands.choices["plan"])
     think.add_to(commands)
+    compare.add_to(commands)
     commands.add_parser("profiles", help="list the profiles").set_defaults(command=_profiles)
     return parser
 
@@ -114,23 +111,12 @@ def _reproduce(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from s1lib.hardware.memory_plan import PlanError, make_plan
-
-    profile = _profile(options)
-    gpu = options.gpu_memory and options.gpu_memory * 1e9
-    try:
-        plan = make_plan(
-            profile, gpus=options.gpus or profile.sft.processes, length=options.length, gpu=gpu
-        )
-        print(plan.text(), flush=True)
-        plan.check()
-    except PlanError as error:
-        raise ProfileError(f"profile {profile.name}: {error}") from None
+    plan.run(_profile(options), options)
 
 
 def _profiles(_options: argparse.Namespace) -> None:
     for name in known_profiles():
-        print(f"{name:8} {load_profile(name).description}")
+        print(f"{name:13} {load_profile(name).description}")
 
 
 def _fetch(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from s1lib.command.notebook_runner import run_notebook
+from s1lib.command.plan import announcement
 from s1lib.keeping.files import write_text
 from s1lib.keeping.hashes import hash_of, hash_of_file
 from s1lib.keeping.locks import take_lock
@@ -30,12 +31,12 @@ PACKAGES = {
     "04_evaluation": "evaluation",
     "05_scaling_analysis": "scaling",
 }
-UNUSED = ("command", "site")  # no notebook imports them
+UNUSED = ("command", "planning", "site")  # no notebook imports them
 SOURCES = (".py", ".yaml", ".csv")
 
 
 def reproduce(profile: Profile, profile_name: str) -> None:
-    """Execute what is not up to date.
+    """Execute what is not up to date, and say first what it will take where that is hours.
 
     Raises NotebookError at the first notebook that fails, and LockError where another run writes to
     the same outputs.
@@ -44,6 +45,8 @@ def reproduce(profile: Profile, profile_name: str) -> None:
     if all(_is_up_to_date(notebook, profile, profile_name) for notebook in notebooks):
         return  # and nothing is touched, not even a lock
     with _only_run(profile):
+        if ahead := announcement(profile):
+            print(ahead, flush=True)
         for notebook in notebooks:
             if not _is_up_to_date(notebook, profile, profile_name):
                 _run(notebook, profile, profile_name)

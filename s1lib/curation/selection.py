@@ -90,7 +90,7 @@ def select_official(
     preselected: Sequence[Sample] = (),
     uniform_until: int | None = None,
 ) -> list[Sample]:
-    """The official notebook's three stages, of which the paper prints two (s1_facts, section 4).
+    """The official notebook's three stages (docs/official_rules.md, S8); the paper prints two.
 
     After the preselection, domains are drawn uniformly until `uniform_until` samples are chosen
     (default 70 % of the target), then in proportion to `weights` (see `benchmark_weights`). A

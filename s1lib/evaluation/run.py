@@ -1,6 +1,6 @@
 """Decode, grade, record: one JSON line per sample, in shards that are never made twice.
 
-    model = EvaluatedModel("s1", profile.stage("02_sft") / "models" / "s1", profile.engine)
+    model = EvaluatedModel("s1", profile.model_path("s1"), profile.engine)
     problems = {benchmark: load_benchmark(profile, benchmark)}
     rows = await evaluate(model, profile, problems, directory=out / "shards")
     write_records(out / "records", rows)
@@ -32,7 +32,7 @@ from s1lib.keeping.files import write_jsonl
 from s1lib.keeping.hashes import hash_of, hash_of_model
 from s1lib.keeping.shards import METHODS_VERSION, shard_async
 from s1lib.keeping.side_by_side import side_by_side, workers
-from s1lib.profile import Benchmark, EngineSettings, Profile, split_revision
+from s1lib.profile import Benchmark, EngineSettings, Profile
 
 SHARD = 100  # problems of a shard
 
@@ -58,10 +58,9 @@ class EvaluatedModel:
 
     @cached_property
     def chat(self) -> ChatFormat:
-        from transformers import AutoTokenizer
+        from s1lib.engines.checkpoint import open_checkpoint  # transformers takes seconds to import
 
-        name, revision = split_revision(str(self.path))
-        return ChatFormat(AutoTokenizer.from_pretrained(name, revision=revision))
+        return ChatFormat(open_checkpoint(self.path).tokenizer)
 
     @cached_property
     def places(self) -> asyncio.Semaphore:

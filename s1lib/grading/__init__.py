@@ -4,11 +4,11 @@
     grade_many([("Answer: (B)", "B", "choice")])    # [Grade(extracted="B", correct=True)]
 
 Only the answer segment is graded, never the thinking. `reader` finds the answer, `notation` brings
-it to one spelling, `comparer` decides what takes no algebra, and `pool` asks math-verify the rest
-in processes that can be killed. docs/answers.md has the rules with an example each.
+it to one spelling, `comparer` decides what takes no algebra, and `processes` asks math-verify the
+rest, where it can be killed. docs/answers.md has the rules with an example each.
 
 The official evaluation lets a language model with the gold answer in view pick the answer, and
-counts "no letter" as A, a free 25 % (s1_facts section 1, 7). Here what cannot be read is wrong.
+counts "no letter" as A, a free 25 % (docs/official_rules.md, G3). Here the unread is wrong.
 `official_choice` and `official_answer` give the official reading for comparison.
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from s1lib.grading.classes import answer_classes
 from s1lib.grading.letters import read_letter
-from s1lib.grading.pool import SECONDS, verdicts
+from s1lib.grading.processes import SECONDS, verdicts
 from s1lib.grading.reader import Reading, extract_answer, official_answer, read_answer
 
 __all__ = [

@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import combinations
 
 from s1lib.grading.comparer import is_percentage
-from s1lib.grading.pool import verdicts
+from s1lib.grading.processes import verdicts
 
 
 def answer_classes(answers: Sequence[str | None]) -> list[int | None]:

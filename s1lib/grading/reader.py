@@ -83,6 +83,11 @@ def read_answer(text: str, kind: str = "math") -> Reading:
         for place in reversed(labelled):
             if place.start > last.end and _TAKEN_BACK.search(text, last.end, place.start):
                 return Reading(stated(place.value), "corrected box")
+
+        # Boxes side by side are one answer where the text ends with them. What names an answer once
+        # more has not listed its answer there, and the last of them counts.
+        if last.rule == "boxes" and any(place.start > last.end for place in labelled):
+            return Reading(last_box(text).strip(), "box")
         return Reading(last.value, last.rule)
     return (
         Reading(stated(labelled[-1].value), labelled[-1].rule)
@@ -92,7 +97,7 @@ def read_answer(text: str, kind: str = "math") -> Reading:
 
 
 def official_answer(answer: str) -> str | None:
-    r"""The answer as the official evaluation extracts it (s1_facts section 6, rule 9).
+    r"""The answer as the official evaluation extracts it (docs/official_rules.md, G1).
 
     It is the last \boxed{}, else the line after the last "Answer:", in the answer segment.
     """

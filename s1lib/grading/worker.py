@@ -1,4 +1,4 @@
-"""The process that does the algebra: `python -m s1lib.grading.worker`, started by `pool`.
+"""The process that does the algebra: `work()` is its life, and `processes` starts it.
 
 One JSON line [found, gold, seconds] in, one line out: true, false, or null when the time was up.
 """
@@ -52,7 +52,3 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         replies.write(json.dumps(equal).encode() + b"\n")
         replies.flush()
-
-
-if __name__ == "__main__":
-    work()

@@ -21,7 +21,7 @@ from transformers import PretrainedConfig
 from s1lib.hardware.architectures import PlanError, architecture, parameter_count
 from s1lib.hardware.memory_trackers import GIB, Memory
 from s1lib.hardware.simulated_step import simulate
-from s1lib.hardware.training_time import TOKENS, UTILISATION, full_steps, training_hours
+from s1lib.hardware.training_time import TOKENS, full_steps, training_hours, utilisation
 from s1lib.profile import SFT, Profile
 
 GPU = 80e9  # bytes; what "80 GB" is at least: an H100 reports 79.6 GiB
@@ -67,6 +67,7 @@ class Plan:
             host = f"{memory.host * gpus / GIB:7.0f} GiB of host memory for all GPUs together"
             lines.append(f"  {'host':12} {host}")
 
+        low, high = utilisation(settings)
         accumulation = settings.batch_size // (gpus * settings.micro_batch_size)
         return "\n".join(
             [
@@ -74,7 +75,7 @@ class Plan:
                 f"{self.steps} steps, {accumulation} micro-batch(es) each per GPU, "
                 f"{self.tokens / 1e6:.1f}M tokens",
                 f"{self.hours[0]:.1f} to {self.hours[1]:.1f} hours, an estimate: "
-                f"{UTILISATION[1]:.0%} or {UTILISATION[0]:.0%} of an H100's peak",
+                f"{high:.0%} or {low:.0%} of an H100's peak",
             ]
         )
 

@@ -52,6 +52,7 @@ class Entry:
     count: int | None = None
     published_as: tuple[str, ...] = ()
     verified: bool = True
+    gated: bool = False
 
     @property
     def fields(self) -> set[str]:

@@ -10,29 +10,17 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from s1lib.keeping.files import write_text
 from s1lib.profile import Assistant, Curation, EngineSettings, Evaluation, Profile, SFT
+from s1lib.rehearsal.machine import Machine
 from s1lib.rehearsal.stand_in import StandIns
 
 RESAMPLES = 500  # of notebook 05
 ROWS = 32  # sequences decoded at a time
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the machine of a rehearsal can do.
-
-    gpus: their number. kind: of the engine that starts here. bf16: whether its arithmetic is fast.
-    """
-
-    gpus: int
-    kind: str
-    bf16: bool
 
 
 def shrink(
@@ -52,6 +40,7 @@ def shrink(
         engine=_engine(profile, models, machine),
         evaluation=_evaluation(profile, models, tables),
         scaling=dataclasses.replace(profile.scaling, resamples=RESAMPLES),
+        continues="",  # a rehearsal stands alone
     )
 
 
@@ -152,6 +141,7 @@ def _evaluation(profile: Profile, models: StandIns, tables: Mapping[str, str]) -
     return dataclasses.replace(
         settings,
         benchmarks=tuple(benchmarks),
+        models=dict.fromkeys(settings.models, str(models.short)),
         max_thinking=thinking,
         budgets=scaled(settings.budgets),
         answer_tokens=min(settings.answer_tokens, small.answer_tokens),

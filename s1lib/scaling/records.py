@@ -45,12 +45,17 @@ class RecordError(S1Error):
 
 
 def load_records(profile: Profile) -> Records:
-    """The records of a finished notebook 04.
+    """The records of a finished notebook 04, see `records_in`."""
+    return records_in(profile.outputs)
+
+
+def records_in(outputs: Path) -> Records:
+    """The records of a finished notebook 04 in a profile's outputs.
 
     Raises ArtifactError where a file is missing or cut, RecordError where a field is missing or
     two records contradict each other.
     """
-    directory = profile.outputs / "04_evaluation" / "records"
+    directory = outputs / "04_evaluation" / "records"
     paths = sorted(directory.glob("*.jsonl"))
     if not paths:
         what = "run notebook 04_evaluation first (`make reproduce` runs all)"

@@ -10,9 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(
-    0, str(Path(__file__).resolve().parents[1])
-)  # synthetic_records lies beside the tests
+# Synthetic_records lies beside the tests.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import matplotlib
 

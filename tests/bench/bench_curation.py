@@ -47,19 +47,19 @@ def generate(size: int, tests: list[str], *, seed: int = 0) -> tuple[list[Sample
     cumulative = list(accumulate(1 / rank for rank in range(1, len(words) + 1)))
     ends = [bisect(cumulative, rng.random() * cumulative[-1]) for _ in range(1 << 20)]
     stock = [words[min(i, len(words) - 1)] for i in ends]
-    text = " ".join(
-        word + ("\n" if n % 12 == 0 else "") for n, word in enumerate(stock)
-    )  # traces are windows of it
+    # Traces are windows of it.
+    text = " ".join(word + ("\n" if n % 12 == 0 else "") for n, word in enumerate(stock))
     text += text[: 1 << 19]
     table = load("table7").query("dataset != 'total'")
     sources = rng.choices(table["dataset"].tolist(), table["questions"].tolist(), k=size)
     mean = dict(zip(table["dataset"], 1000 * table["average_thousand_tokens"], strict=True))
     samples, lengths = [], {}
     for number, source in enumerate(sources):
+        # About 60 words.
         start, count = (
             rng.randrange(len(stock) - 400),
             max(8, int(rng.lognormvariate(3.8, 0.7))),
-        )  # about 60 words
+        )
         question, chance = " ".join(stock[start : start + min(count, 400)]), rng.random()
         if chance < 0.01:
             question = rng.choice(tests)

@@ -138,9 +138,8 @@ def main() -> None:
             model, seconds = toy_model(), {"engine": [], "generate": []}
             # In turns, so that whatever else the machine does falls on both.
             for turn in range(5):
-                prompts = prompts_of(
-                    lengths, seed=turn
-                )  # new ones, since the engine's rows remember the old
+                # New ones, since the engine's rows remember the old.
+                prompts = prompts_of(lengths, seed=turn)
                 seconds["engine"].append(runner.run(decode(engine, prompts, lengths)))
                 seconds["generate"].append(with_generate(model, prompts, lengths))
             runner.run(engine.aclose())

@@ -26,11 +26,12 @@ from s1lib.sft.dataset import training_set
 from s1lib.sft.recipe import build_trainer
 from s1lib.toy.tokenizer import build_tokenizer
 
+# Tokens of a trace, log-uniform: many short ones and a long tail, as in s1K.
 SHORTEST, LONGEST, EXAMPLES = (
     20,
     560,
     256,
-)  # tokens of a trace, log-uniform: many short ones and a long tail, as in s1K
+)
 
 
 def samples() -> list[Sample]:

@@ -41,9 +41,8 @@ def main() -> None:
             seconds: dict[str, list[float]] = {kind: [] for kind in engines}
             for turn in range(4):  # the first turn is not counted
                 for kind, engine in engines.items():
-                    prompts = prompts_of(
-                        lengths, seed=turn
-                    )  # new ones, since vLLM would remember the old
+                    # New ones, since vLLM would remember the old.
+                    prompts = prompts_of(lengths, seed=turn)
                     seconds[kind].append(runner.run(decode(engine, prompts, lengths)))
             speed = {kind: sum(lengths) / min(times[1:]) for kind, times in seconds.items()}
             shown = (

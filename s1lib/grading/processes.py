@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from s1lib.grading import worker
 from s1lib.grading.comparer import decided, spellings
 
 SECONDS = 5.0  # per pair of answers
@@ -51,12 +52,12 @@ _known: dict[tuple[str, str, float], bool] = {}  # verdicts of the workers
 
 
 class _Worker:
-    """One `python -m s1lib.grading.worker`; it ends with this process."""
+    """One process that runs `worker.work()`; it ends with this one."""
 
     def __init__(self) -> None:
         root = Path(__file__).resolve().parents[2]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
-        command = [sys.executable, "-m", "s1lib.grading.worker"]
+        command = [sys.executable, "-c", f"import {worker.__name__} as worker; worker.work()"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
 
@@ -88,13 +89,13 @@ def _close_idle() -> None:
 def _verify(pair: Pair, seconds: float) -> bool:
     """A worker's verdict on a pair of spellings; what takes too long is not equal."""
     try:
-        worker = _idle.pop()
+        process = _idle.pop()
     except IndexError:
-        worker = _Worker()
+        process = _Worker()
     try:
-        verdict = worker.equal(*pair, seconds)
+        verdict = process.equal(*pair, seconds)
     except EOFError:
-        worker.close()
+        process.close()
         return False
-    _idle.append(worker)
+    _idle.append(process)
     return bool(verdict)
