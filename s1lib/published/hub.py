@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from s1lib.profile import is_hub_id, split_revision
 
 class HubError(S1Error):
     """A repository is neither in the hub's cache nor within reach."""
+
+
+class NoHubError(HubError):
+    """There is no hub within reach of this machine, whatever is asked for."""
 
 
 class GatedError(HubError):
@@ -58,13 +63,39 @@ def download(kind: str, name: str, revision: str | None) -> Path:
     return _snapshot(kind, name, revision)
 
 
+def access(kind: str, name: str, revision: str | None) -> str:
+    """Where a repository can be had: "in the local cache" or "within reach".
+
+    Raises GatedError, NoHubError, or HubError for one that the hub does not know.
+    """
+    with contextlib.suppress(HubError):
+        _snapshot(kind, name, revision, local_files_only=True)
+        return "in the local cache"
+
+    from huggingface_hub import HfApi
+
+    with _explained(kind, name):
+        hub = HfApi()
+        hub.repo_info(name, revision=revision, repo_type=kind, timeout=20)
+        hub.auth_check(name, repo_type=kind)
+    return "within reach"
+
+
 def _snapshot(kind: str, name: str, revision: str | None, **options: Any) -> Path:
-    from httpx2 import HTTPError  # what huggingface_hub speaks
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError
+
+    with _explained(kind, name):
+        return Path(snapshot_download(name, revision=revision, repo_type=kind, **options))
+
+
+@contextlib.contextmanager
+def _explained(kind: str, name: str) -> Iterator[None]:
+    """What the hub's library raises, as HubError with one line."""
+    from httpx2 import HTTPError, TransportError  # what huggingface_hub speaks
+    from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled
 
     try:
-        return Path(snapshot_download(name, revision=revision, repo_type=kind, **options))
+        yield
     except GatedRepoError:
         page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
         raise GatedError(
@@ -76,4 +107,6 @@ def _snapshot(kind: str, name: str, revision: str | None, **options: Any) -> Pat
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise HubError(f"cannot fetch the {kind} {name}: {reason}") from None
+        unreachable = isinstance(error, TransportError | OfflineModeIsEnabled)
+        refusal = NoHubError if unreachable else HubError
+        raise refusal(f"cannot fetch the {kind} {name}: {reason}") from None

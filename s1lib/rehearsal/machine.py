@@ -28,8 +28,10 @@ class Machine:
 def this_machine(kind: str) -> Machine:
     """The machine that this runs on, where an engine of `kind` starts."""
     gpus = torch.cuda.device_count()
-    fast = torch.cuda.is_bf16_supported() if gpus else torch.cpu.get_capabilities().get("amx_bf16")
-    return Machine(gpus, kind, bool(fast))
+    if gpus:
+        return Machine(gpus, kind, torch.cuda.is_bf16_supported())
+    able = torch.cpu.get_capabilities()
+    return Machine(gpus, kind, any(able.get(name) for name in ("avx512_bf16", "amx_bf16")))
 
 
 def shard_on_cpus() -> None:

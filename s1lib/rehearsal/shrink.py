@@ -15,11 +15,12 @@ from pathlib import Path
 import yaml
 
 from s1lib.keeping.files import write_text
-from s1lib.profile import Assistant, Curation, EngineSettings, Evaluation, Profile, SFT
+from s1lib.profile import SFT, Assistant, Curation, EngineSettings, Evaluation, Profile
 from s1lib.rehearsal.machine import Machine
 from s1lib.rehearsal.stand_in import StandIns
 
 RESAMPLES = 500  # of notebook 05
+CPU_PROCESSES = 2  # that stand in for those of a training
 ROWS = 32  # sequences decoded at a time
 
 
@@ -67,7 +68,7 @@ def _curation(profile: Profile, models: StandIns, tables: Mapping[str, str]) -> 
     asked = [models.short if name == profile.sft.base else models.whole for name in settings.models]
     return dataclasses.replace(
         settings,
-        pool=tables[settings.pool],
+        pool=tables.get(settings.pool, settings.pool),
         also_tests=tuple(tables[name] for name in settings.also_tests),
         target=min(settings.target, small.selected),
         models=tuple(dict.fromkeys(map(str, asked))),
@@ -80,11 +81,13 @@ def _curation(profile: Profile, models: StandIns, tables: Mapping[str, str]) -> 
 
 def _sft(profile: Profile, models: StandIns, tables: Mapping[str, str], machine: Machine) -> SFT:
     settings, small = profile.sft, profile.rehearsal
-    processes = min(settings.processes, machine.gpus or 2)
+    processes = min(settings.processes, machine.gpus or CPU_PROCESSES)
     micro = min(settings.micro_batch_size, 2)
     length = min(settings.max_length, models.context)
     published = [
-        dataclasses.replace(one, path=tables[one.path], max_length=min(one.max_length, length))
+        dataclasses.replace(
+            one, path=tables.get(one.path, one.path), max_length=min(one.max_length, length)
+        )
         for one in settings.published
     ]
     return dataclasses.replace(

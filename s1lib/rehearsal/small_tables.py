@@ -43,7 +43,9 @@ def small_pool(reference: str, *, rows: int, directory: Path) -> str:
         by_source[str(row.get(column))].append(json.dumps(row, ensure_ascii=False, default=str))
     if not by_source:
         raise TableError(f"{path} holds no rows")
-    wanted = sorted(by_source, key=lambda name: not any(s in name.lower() for s in ("aime", "gpqa")))
+    wanted = sorted(
+        by_source, key=lambda name: not any(s in name.lower() for s in ("aime", "gpqa"))
+    )
     sorted_rows = []
     for source in wanted:
         ordered = sorted(by_source[source], key=len)

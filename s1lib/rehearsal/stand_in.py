@@ -70,7 +70,9 @@ def stand_ins(reference: str, *, layers: int) -> StandIns:
     """
     whole = local_copy("model", reference) if reference else packaged()
     if not whole.is_dir():
-        raise StandInError(f"the stand-in {reference} is no directory and no hub id: check the path")
+        raise StandInError(
+            f"the stand-in {reference} is no directory and no hub id: check the path"
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(whole)
         config = AutoConfig.from_pretrained(whole)
