@@ -219,10 +219,10 @@ class Rehearsal:
     # A folder of tables in the published columns, named as in sources.yaml and test_sets.yaml;
     # "" = the profile's own data sets.
     data: str = ""
-    questions: int = 40  # of each pool and published training set
-    selected: int = 20  # of them for a training set
+    questions: int = 32  # of each pool and published training set
+    selected: int = 16  # of them for a training set
     problems: int = 3  # of each benchmark
-    attempt_tokens: int = 32  # per attempt of the difficulty filter
+    attempt_tokens: int = 24  # per attempt of the difficulty filter
     steps: int = 2  # of each training
     cut_length: int = 256  # tokens that model "cut" sees of an example
     thinking_tokens: int = 96

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 
 from s1lib.command.reproduce import reproduce
@@ -47,7 +48,7 @@ def rehearse(profile: Profile, log: Callable[[str], None] = print) -> Profile:
     shard_on_cpus()
 
     # What the machine lacks is told; what leaves nothing to rehearse ends it here.
-    checks = _told([*hub_checks(profile), *machine_checks(profile)], log)
+    checks = _told(chain(hub_checks(profile), machine_checks(profile)), log)
     tables = tables_of(profile)
     checks += _told(table_checks(profile, tables), log)
     models = stand_ins(profile.rehearsal.model, layers=profile.rehearsal.layers)

