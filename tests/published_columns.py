@@ -3,6 +3,7 @@
     tables = lay_out(tmp_path, questions=40, problems=3)
     tables["s1K"]     # a pool, as are "s1K-1.1" and "full59K"
     tables["AIME24"]  # a test set, as are "AIME25", "MATH500" and "GPQA-Diamond"
+    python -m tests.published_columns DIR  # for `make rehearse DATA=DIR`
 
 The problems are those of shared/data (MATH-500, AIME 2024 and 2025), which is not part of the
 package. No text is downloaded. What is labelled AIME or NuminaMATH in a pool is MATH-500 too, so
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +151,7 @@ def _gpqa(number: int) -> Row:
         f"{first * (second - 5)}.\n\nTogether they are {product}.",
         "High-level domain": "Physics",
     }
+
+
+if __name__ == "__main__":
+    lay_out(Path(sys.argv[1]))
