@@ -30,21 +30,27 @@ LABELS = (
     "Idavidrein/gpqa",
 )
 LONG = 6  # solutions in a long trace, where a short one is the question's own
+BOXED = r"\boxed"
 SHARED = ("solution", "question", "cot_type", "source_type", "metadata")  # by all pools
 
 Row = dict[str, Any]
 
 
-def lay_out(directory: Path, *, questions: int = 40, problems: int = 3) -> dict[str, Path]:
+def lay_out(
+    directory: Path, *, questions: int = 40, problems: int = 3, proofs: bool = False
+) -> dict[str, Path]:
     """Write three pools and four test sets below `directory` and return their folders.
 
     They are named as in sources.yaml and test_sets.yaml.
 
     questions: rows of each pool, at most 500 less `problems`. problems: rows of each test set, at
-    most 30; none of them is in a pool.
+    most 30; none of them is in a pool. proofs: let some solutions of MATH name no final answer, so
+    that a judge is asked.
     """
     math = _read("math500")
     pool = [_pool_row(number, math[problems:]) for number in range(questions)]
+    for row in pool[4::8] if proofs else ():
+        row["solution"] = f"Proof. {row['solution'].replace(BOXED, '')}"
     s1k = pd.DataFrame([_gemini(row) for row in pool])
     tables = {
         "s1K": ("data/train-00000-of-00001.parquet", s1k),
@@ -154,4 +160,4 @@ def _gpqa(number: int) -> Row:
 
 
 if __name__ == "__main__":
-    lay_out(Path(sys.argv[1]))
+    lay_out(Path(sys.argv[1]), proofs=True)

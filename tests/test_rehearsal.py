@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import shutil
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -21,9 +23,16 @@ from s1lib.curation.sources import open_pool
 from s1lib.engines import Request, open_engine
 from s1lib.evaluation.model_methods import methods_for
 from s1lib.hardware.architectures import PlanError
-from s1lib.profile import EngineSettings, Profile, known_profiles, load_profile
+from s1lib.profile import EngineSettings, Profile, hub_references, known_profiles, load_profile
+from s1lib.published import hub
 from s1lib.published.table_files import TableError
-from s1lib.rehearsal.checks import room_for_budgets, too_short_for
+from s1lib.rehearsal import checks as checks_module
+from s1lib.rehearsal.checks import (
+    hub_checks,
+    machine_checks,
+    room_for_budgets,
+    too_short_for,
+)
 from s1lib.rehearsal.machine import Machine
 from s1lib.rehearsal.preparation import prepare, tables_of
 from s1lib.rehearsal.rehearse import RehearsalError, rehearse
@@ -46,7 +55,7 @@ def own_cache(tmp_path, monkeypatch):
 def tiny_chatml_dir(tmp_path_factory):
     """A random Qwen2 of two layers that reads bytes, with Qwen's turns and chat template."""
     tokenizer = Tokenizer(
-        models.BPE({letter: i for i, letter in enumerate(ByteLevel.alphabet())}, [])
+        models.BPE({letter: i for i, letter in enumerate(sorted(ByteLevel.alphabet()))}, [])
     )
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -175,6 +184,43 @@ def test_the_context_of_the_base_model_is_looked_at(tiny_model_dir):
     sft = dataclasses.replace(profile.sft, base=str(tiny_model_dir))
     with pytest.raises(PlanError, match=r"context of 512 tokens, too short for evaluation\.max_t"):
         room_for_budgets(dataclasses.replace(profile, sft=sft))
+
+
+def test_every_hub_id_is_asked_for_and_a_hub_out_of_reach_only_once(monkeypatch):
+    asked = []
+
+    def ask_for(kind: str, name: str, revision: str | None) -> None:
+        asked.append(name)
+        if kind == "dataset":
+            raise hub.NoHubError("no route")
+
+    monkeypatch.setattr(hub, "in_cache", lambda kind, name, revision: name.endswith("gpqa"))
+    monkeypatch.setattr(hub, "ask_for", ask_for)
+    checks = {check.what: check for check in hub_checks(load_profile("gpu"))}
+    assert len(checks) == len(hub_references(load_profile("gpu")))
+    assert checks["dataset Idavidrein/gpqa"].said == "in the local cache"
+    assert checks["model Qwen/Qwen2.5-7B-Instruct"].said == "within reach"
+    others = [check for what, check in checks.items() if "dataset simple" in what]
+    assert {check.state for check in others} == {"not here"}
+    assert len([name for name in asked if name.startswith("simplescaling/")]) == 1
+
+
+def test_a_gated_repository_says_what_to_accept(monkeypatch):
+    def ask_for(kind: str, name: str, revision: str | None) -> None:
+        raise hub.GatedError(f"{name} is gated; accept its terms")
+
+    monkeypatch.setattr(hub, "in_cache", lambda *asked: False)
+    monkeypatch.setattr(hub, "ask_for", ask_for)
+    checks = list(hub_checks(load_profile("gpu")))
+    assert {check.state for check in checks} == {"to do"}
+    assert all("accept its terms" in check.said for check in checks)
+
+
+def test_a_disk_too_small_says_what_is_needed_and_what_is_free(monkeypatch, tmp_path):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
+    monkeypatch.setattr(checks_module, "_gpu_memory", lambda profile: "not simulated here")
+    checks = {check.what: check for check in machine_checks(load_profile("gpu", outputs=tmp_path))}
+    assert checks["disk"].state == "to do" and "0.00 free" in checks["disk"].said
 
 
 @needs_data

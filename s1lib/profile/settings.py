@@ -224,7 +224,7 @@ class Rehearsal:
     problems: int = 3  # of each benchmark
     attempt_tokens: int = 24  # per attempt of the difficulty filter
     steps: int = 2  # of each training
-    cut_length: int = 256  # tokens that model "cut" sees of an example
+    cut_length: int = 1024  # tokens that model "cut" sees of an example
     thinking_tokens: int = 96
     answer_tokens: int = 12
     samples: int = 2  # of votes and rejection, and of branches of a tree

@@ -14,6 +14,8 @@ from typing import Any
 from s1lib.errors import S1Error
 from s1lib.profile import is_hub_id, split_revision
 
+SECONDS = 20.0  # that a hub has to answer a question about a repository
+
 
 class HubError(S1Error):
     """A repository is neither in the hub's cache nor within reach."""
@@ -63,22 +65,21 @@ def download(kind: str, name: str, revision: str | None) -> Path:
     return _snapshot(kind, name, revision)
 
 
-def access(kind: str, name: str, revision: str | None) -> str:
-    """Where a repository can be had: "in the local cache" or "within reach".
-
-    Raises GatedError, NoHubError, or HubError for one that the hub does not know.
-    """
+def in_cache(kind: str, name: str, revision: str | None) -> bool:
+    """Whether the local cache has a repository in this revision."""
     with contextlib.suppress(HubError):
-        _snapshot(kind, name, revision, local_files_only=True)
-        return "in the local cache"
+        return bool(_snapshot(kind, name, revision, local_files_only=True))
+    return False
 
+
+def ask_for(kind: str, name: str, revision: str | None) -> None:
+    """Raises GatedError, NoHubError, or HubError for what the hub does not know."""
     from huggingface_hub import HfApi
 
     with _explained(kind, name):
         hub = HfApi()
-        hub.repo_info(name, revision=revision, repo_type=kind, timeout=20)
+        hub.repo_info(name, revision=revision, repo_type=kind, timeout=SECONDS)
         hub.auth_check(name, repo_type=kind)
-    return "within reach"
 
 
 def _snapshot(kind: str, name: str, revision: str | None, **options: Any) -> Path:

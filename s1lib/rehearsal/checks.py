@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import Literal
 
@@ -60,13 +61,22 @@ def look(what: str, at: Callable[[], str], *, stops: bool = False) -> Check:
 
 def hub_checks(profile: Profile) -> Iterator[Check]:
     """Is every hub id in the local cache or within reach, in the revision that is named?"""
-    for kind, name, revision in hub_references(profile):
-        check = look(f"{kind} {name}", lambda: hub.access(kind, name, revision))  # noqa: B023
+    reachable = True
+    for asked in hub_references(profile):
+        kind, name, _ = asked
+        check = look(f"{kind} {name}", partial(_reach, asked, reachable))
+        reachable = reachable and check.state != "not here"
         yield check
-        if check.state == "not here":
-            rest = "the others are not asked for; `make fetch` where there is a network"
-            yield Check("hub", "not here", rest)
-            return
+
+
+def _reach(asked: tuple[str, str, str | None], reachable: bool) -> str:
+    """Where a repository can be had; a hub that did not answer before is not waited for again."""
+    if hub.in_cache(*asked):
+        return "in the local cache"
+    if not reachable:
+        raise NotHereError("not in the local cache, and no hub is within reach")
+    hub.ask_for(*asked)
+    return "within reach"
 
 
 def machine_checks(profile: Profile) -> Iterator[Check]:

@@ -25,7 +25,7 @@ from s1lib.rehearsal.preparation import prepare, tables_of
 from s1lib.rehearsal.stand_in import stand_ins
 from s1lib.rehearsal.table_checks import table_checks
 
-HEAD = ("stage", "here", "seconds", "the real run")
+HEAD = ("stage", "seconds", "the real run", "ok, or what to do")
 Row = tuple[str, str, str, str]
 
 
@@ -54,7 +54,7 @@ def rehearse(profile: Profile, log: Callable[[str], None] = print) -> Profile:
     models = stand_ins(profile.rehearsal.model, layers=profile.rehearsal.layers)
     small, file, more = prepare(profile, models, tables)
     checks += _told(more, log)
-    rows = [("checks", _counted(checks), _seconds(start), _whole_run(profile))]
+    rows = [("checks", _seconds(start), _whole_run(profile), _counted(checks))]
 
     # Each notebook by itself, so that its time is its own.
     failure = None
@@ -62,9 +62,9 @@ def rehearse(profile: Profile, log: Callable[[str], None] = print) -> Profile:
         start = time.perf_counter()
         if not failure:
             failure = _run(small, file, small.notebooks[: place + 1])
-            rows.append((name, failure or "ok", _seconds(start), _needs(profile, name)))
+            rows.append((name, _seconds(start), _needs(profile, name), failure or "ok"))
         else:
-            rows.append((name, "not reached", "", _needs(profile, name)))
+            rows.append((name, "", _needs(profile, name), "not reached"))
 
     lines = table_lines(rows)
     write_text(small.outputs / "rehearsal.txt", "\n".join([*map(str, checks), "", *lines, ""]))
