@@ -222,20 +222,19 @@ def test_a_letter_is_shown_in_our_order_of_the_options(tmp_path):
         **{f"choice{n + 1}": text for n, text in enumerate(reversed(texts))},
         "answer": "D",
     }
-    row = sample(1, 1, **doc) | {"extracted_answers": ["D"]}
-    write_samples(tmp_path / "forcingauto", "gpqa_diamond_openai", [row])
-    found = next(read_samples(tmp_path))
-    orders = {
-        question_id("Which?" + lettered(order)): "ABCD"[order.index("the right one")]
-        for order in permutations(texts)
-    }
-    assert found["extracted"] == orders[found["problem_id"]]
+    rows = [sample(1, 1, **doc) | {"extracted_answers": [letter]} for letter in "ABCD"]
+    write_samples(tmp_path / "forcingauto", "gpqa_diamond_openai", rows)
+    found = list(read_samples(tmp_path))
+    orders = {question_id("Which?" + lettered(order)): order for order in permutations(texts)}
+    ours = orders[found[0]["problem_id"]]
+    named = [ours["ABCD".index(row["extracted"])] for row in found]
+    assert named == list(reversed(texts))
 
 
 def test_of_two_evaluations_of_one_task_the_newest_counts(tmp_path):
     folder = tmp_path / "forcingauto"
     write_samples(folder, "aime24_nofigures", [sample(1, 0)], date="2025-01-20")
-    write_samples(folder, "aime24_nofigures", [sample(1, 1)], date="2025-02-01")
+    write_samples(folder / "again", "aime24_nofigures", [sample(1, 1)], date="2025-02-01")
     assert [row["correct"] for row in read_samples(tmp_path)] == [True]
 
 

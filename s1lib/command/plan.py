@@ -50,7 +50,7 @@ def announcement(profile: Profile) -> str:
     if profile.universe:
         return ""
     from s1lib.errors import S1Error
-    from s1lib.planning.run_plan import in_words, plan_run
+    from s1lib.planning.run_plan import counted, in_words, plan_run
 
     try:
         plan = plan_run(profile, gpus=profile.sft.processes)
@@ -60,8 +60,8 @@ def announcement(profile: Profile) -> str:
     hours = plan.hours_of([name for name, path in manifests.items() if not path.exists()])
     if hours[1] <= ANNOUNCED:
         return ""
-    disk = sum(plan.disk.values()) / 1e12
+    gpus, disk = counted(plan.machine.gpus, "GPU"), sum(plan.disk.values()) / 1e12
     return (
-        f"{profile.name}: {in_words(hours)} ahead on {plan.machine.gpus} GPU(s), {disk:.2f} TB of "
-        "disk in all, an estimate; `s1 plan` says for what, and what would halve it"
+        f"{profile.name}: {in_words(hours)} ahead on {gpus}, {disk:.2f} TB of disk in all, an "
+        "estimate; `s1 plan` says for what, and what would halve it"
     )

@@ -54,7 +54,7 @@ class RunPlan:
         kept = CHECKPOINTS * CHECKPOINT * parameters
         return {
             "models to fetch": sum(speeds.BYTES * model_size(name).parameters for name in models),
-            f"{trained} trained models": trained * MODEL * parameters,
+            counted(trained, "trained model"): trained * MODEL * parameters,
             "checkpoints": kept if sft.checkpoint_steps and not sft.lora_rank else 0,
             "everything else": OTHER_DISK,
         }
@@ -79,14 +79,14 @@ class RunPlan:
         """The totals, in one line."""
         disk = sum(self.disk.values()) / 1e12
         host = f", {self.host / 1e9:,.0f} GB of host memory" if self.host else ""
-        gpus = f"{self.machine.gpus} GPU{'s' if self.machine.gpus > 1 else ''}"
+        gpus = counted(self.machine.gpus, "GPU")
         return f"{in_words(self.hours)} on {gpus}, {disk:.2f} TB of disk{host}"
 
     def text(self) -> str:
         """The plan as lines of a terminal."""
         disk = ", ".join(f"{what} {size / 1e12:.2f}" for what, size in self.disk.items() if size)
         kinds = [kind for kind, _, _ in hub_references(self.profile)]
-        fetched = ", ".join(f"{kinds.count(kind)} {kind}s" for kind in dict.fromkeys(kinds))
+        fetched = ", ".join(counted(kinds.count(kind), kind) for kind in dict.fromkeys(kinds))
         lines = [
             f"{self.profile.name}: {self.total()}",
             "",
@@ -100,6 +100,8 @@ class RunPlan:
             "with `hf auth login`"
             for name in self.gated
         ]
+        if before := self.profile.continues:
+            lines.append(f"what profile {before} has finished is not done again")
         return "\n".join([*lines, *self.savings(), *assumptions(self.profile, self.machine)])
 
     def table(self) -> list[str]:
@@ -161,6 +163,11 @@ def in_words(hours: Hours) -> str:
     return f"{hours[0]:.{digits}f} to {hours[1]:.{digits}f} hours"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def changes(profile: Profile) -> Iterator[tuple[str, str, dict]]:
     """What may be switched off: the line of the YAML, and the setting that it changes."""
     sets, pool = profile.sft.sets, "simplescaling/s1K@main"
@@ -171,8 +178,9 @@ def changes(profile: Profile) -> Iterator[tuple[str, str, dict]]:
         yield f"sft.sets: [{', '.join(some)}]", "sft", {"sets": some}
     if profile.sft.conditional:
         yield "sft.conditional: []", "sft", {"conditional": ()}
-    if len(sets) > 1:
-        yield "sft.sets: [s1]", "sft", {"sets": ("s1",)}
+    kept = tuple(name for name in sets if name == "s1")
+    if sets != kept:
+        yield f"sft.sets: [{', '.join(kept)}]", "sft", {"sets": kept}
     if profile.curation.target < pool_size(profile.curation.pool, profile) / 2:
         yield f"curation.pool: {pool}", "curation", {"pool": pool}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from s1lib.curation.sources import SOURCES, open_pool
 from s1lib.evaluation.benchmarks import load_benchmark
@@ -118,15 +119,8 @@ def _training(profile: Profile, machine: Machine) -> Iterator[Work]:
     """Every model of notebook 02, on all GPUs."""
     settings = dataclasses.replace(profile.sft, processes=machine.gpus)
     base = profile.resolve(settings.base)
-    published = {one.name: one.path for one in settings.published}
     for name in settings.models:
-        if name in published:
-            examples = pool_size(published[name], profile)
-        else:
-            examples = pool_size(profile.curation.pool, profile)
-            whole = profile.curation.full_size or examples
-            examples = min(examples, whole if name == "full" else profile.curation.target)
-
+        examples = _examples(profile, name)
         every = full_steps(examples, settings)
         steps = min(every, settings.max_steps) if settings.max_steps >= 0 else every
         sample = min(lengths.sample_tokens(name), settings.limit_of(name))
@@ -136,6 +130,20 @@ def _training(profile: Profile, machine: Machine) -> Iterator[Work]:
         hours = training_hours(architecture(base), settings, **size)
         what = f"trained on {examples:,} examples, {steps:,} steps"
         yield Work("02_sft", name, what, tokens, 0, hours)
+
+
+def _examples(profile: Profile, name: str) -> int:
+    """How many examples the training set of a model has: a published one, or notebook 01's."""
+    curation = profile.curation
+    path = {one.name: one.path for one in profile.sft.published}.get(name, "")
+    if path and not path.startswith("@01_curation"):
+        return pool_size(path, profile)
+    made = Path(path).stem or name  # published again under another name, or a set itself
+    whole = pool_size(curation.pool, profile)
+    if made == "full":
+        return min(whole, curation.full_size or whole)
+    as_it_is = made == "s1" and curation.selection == "published"
+    return whole if as_it_is else min(whole, curation.target)
 
 
 def _forcing(profile: Profile, machine: Machine) -> Iterator[Work]:
@@ -156,7 +164,7 @@ def _evaluation(profile: Profile, machine: Machine) -> Iterator[Work]:
     """Every model with its methods on every benchmark, and the reward model of tree search."""
     sizes = {one: problem_count(profile, one) for one in profile.evaluation.benchmarks}
     problems = sum(sizes.values())
-    for model in ["base", *profile.sft.models]:
+    for model in profile.model_paths:
         methods = methods_for(profile, model)
         naturals = {one: lengths.natural_thinking(one.role, model) for one in sizes}
 
@@ -190,10 +198,13 @@ def _decoded(
     thinking: float,
     decoded: float,
 ) -> Work:
-    """A row of a model of the base's size, in traces of `thinking` tokens on average."""
+    """A row of an evaluated model, in traces of `thinking` tokens on average.
+
+    What notebook 02 trains has the size of its base.
+    """
     read = problems * lengths.PROMPT
     hours = machine.hours(
-        profile.resolve(profile.sft.base),
+        profile.resolve(profile.evaluation.models.get(model, profile.sft.base)),
         profile.engine,
         read=read,
         decoded=decoded,

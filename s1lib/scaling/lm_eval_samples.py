@@ -49,11 +49,12 @@ Run = tuple[str, str, dict[str, Any]]  # model, method, parameters, as in our re
 def sample_files(place: Path | str) -> list[Path]:
     """The sample files of the official tasks in a folder, or the one that `place` is.
 
-    Of several of one folder and task the newest counts.
+    Of several of one run and task the newest counts.
     """
     place = Path(place)
-    found = [place] if place.is_file() else sorted(place.rglob("samples_*.jsonl"))
-    newest = {(path.parent, _task(path)): path for path in found}
+    found = [place] if place.is_file() else place.rglob("samples_*.jsonl")
+    by_date = sorted(found, key=lambda path: (path.name, path))
+    newest = {(repr(run_of(path)), _task(path)): path for path in by_date}
     return [path for (_, task), path in newest.items() if task in TASKS]
 
 
@@ -102,7 +103,7 @@ def _record(row: dict, place: str, entry: Entry, role: str, path: Path) -> dict:
 def _extracted(row: dict, question: str) -> str | None:
     """The answer that was graded; of a choice its letter in our order of the options."""
     answer = next(iter(row.get("extracted_answers") or ()), None)
-    option = row["doc"].get(f"choice{LETTERS.find(answer) + 1}") if answer else None
+    option = row["doc"].get(f"choice{LETTERS.find(str(answer)) + 1}")
     if not option:
         return answer
     ours = (letter for letter in LETTERS if f"\n{letter}) {option.strip()}" in question)

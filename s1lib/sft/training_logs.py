@@ -42,7 +42,7 @@ def lengths(data: Mapping[str, Dataset], *, limits: Mapping[str, int]) -> pd.Dat
         tokens = pd.Series(list(examples["length"]))
         size = {"mean tokens": tokens.mean(), "longest": tokens.max(), "limit": limits[name]}
         rows.append({"set": name, "examples": len(tokens), **size})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["set", "examples", "mean tokens", "longest", "limit"])
 
 
 def training_logs(models: Mapping[str, Path | str]) -> pd.DataFrame:
