@@ -35,7 +35,9 @@ def this_machine(kind: str) -> Machine:
 
 
 def shard_on_cpus() -> None:
-    """Let every process that is launched from here on shard on its CPU."""
+    """Where there is no GPU, let processes that are launched from here on shard on their CPUs."""
+    if torch.cuda.is_available():
+        return
     before = os.environ.get("PYTHONPATH", "")
     if str(FSDP_ON_CPU) not in before.split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(FSDP_ON_CPU), before]))
