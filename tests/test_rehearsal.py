@@ -141,7 +141,7 @@ def test_stand_ins_reply_in_the_form_that_is_asked_for(tiny_chatml_dir):
     said = [asyncio.run(reply(models.classifier, domains.prompt(one))) for one in questions]
     assert set(said) <= set(CODES) and len(set(said)) > 1
     assert all(domains.subject(text) for text in said)
-    asked = judge.PROMPT.format(question="Why?", reference="So.", attempt="Because.")
+    asked = judge.PROMPT.format(question="Why?", reference="So. " * 99, attempt="Yes.")
     assert asyncio.run(reply(models.judge, asked)) == "No"
 
 

@@ -22,7 +22,8 @@ from s1lib.chat import IM_END, ChatFormat
 from s1lib.keeping.files import atomic_directory
 
 HIDDEN = 64  # room for the votes, their sums, the tokens of all replies and one more
-FALLBACK = 1e-3  # for the first reply, less than any vote counts: there may be none
+VOTE = 1 / 64  # all votes together count less than the token before
+FALLBACK = 1e-6  # for the first reply, less than any vote counts: there may be none
 SHARP = 10.0  # of the logits, so that a temperature changes nothing
 
 
@@ -61,7 +62,7 @@ def write_reply_model(
             embedding[token, token % len(replies)] = 1.0
         for vote in range(len(replies)):
             attention.v_proj.weight[vote, vote] = 1.0
-            attention.o_proj.weight[len(replies) + vote, vote] = 1.0
+            attention.o_proj.weight[len(replies) + vote, vote] = VOTE
             head[chains[vote][0], len(replies) + vote] = SHARP
 
         # The prompt's own words end it, and speak for the first reply.
