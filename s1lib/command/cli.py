@@ -2,7 +2,7 @@
 
     s1 reproduce --profile toy                            s1 html --profile toy
     s1 run notebooks/01_curation.ipynb --profile toy      s1 profiles
-    s1 fetch --profile h100
+    s1 fetch --profile h100                               s1 rehearse --profile h100
     s1 think "How many r in raspberry?" --model PATH_OR_ID --max-thinking 512 --waits 2
     s1 plan --profile h100 --gpus 8
     s1 compare h100 /data/simplescaling-results
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import errno
 import os
 import signal
@@ -72,6 +73,11 @@ def _parser() -> argparse.ArgumentParser:
             _fetch,
             "download what the profile names on a hub, for machines without a network",
         ),
+        (
+            "rehearse",
+            _rehearse,
+            "check all that would stop the run, and run it small, with stand-ins",
+        ),
         ("plan", _plan, "hours, disk and memory of the whole run, and does the training fit"),
     ):
         one = commands.add_parser(name, help=about)
@@ -82,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--outputs", default=None, help=place)
 
     commands.choices["run"].add_argument("notebook", help="notebooks/NN_name.ipynb")
+    rehearse = commands.choices["rehearse"].add_argument
+    rehearse("--model", help="the stand-in: a directory or a hub id (default: SmolLM2-135M)")
+    rehearse("--data", metavar="DIR", help="tables in the published columns, instead of a hub's")
     plan.add_arguments(commands.choices["plan"])
     think.add_to(commands)
     compare.add_to(commands)
@@ -108,6 +117,16 @@ def _reproduce(options: argparse.Namespace) -> None:
     profile = _profile(options)
     reproduce(profile, options.profile or profile.name)
     print(f"{profile.name}: complete, see {os.path.relpath(profile.outputs)}")
+
+
+def _rehearse(options: argparse.Namespace) -> None:
+    from s1lib.rehearsal.rehearse import rehearse
+
+    profile = _profile(options)
+    given = {key: getattr(options, key) for key in ("model", "data") if getattr(options, key)}
+    settings = dataclasses.replace(profile.rehearsal, **given)
+    small = rehearse(dataclasses.replace(profile, rehearsal=settings))
+    print(f"{small.name}: complete, see {os.path.relpath(small.outputs)}")
 
 
 def _plan(options: argparse.Namespace) -> None:

@@ -31,7 +31,7 @@ PACKAGES = {
     "04_evaluation": "evaluation",
     "05_scaling_analysis": "scaling",
 }
-UNUSED = ("command", "planning", "site")  # no notebook imports them
+UNUSED = ("command", "planning", "rehearsal", "site")  # no notebook imports them
 SOURCES = (".py", ".yaml", ".csv")
 
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s1lib.errors import S1Error
-from s1lib.profile.settings import SFT, Curation, EngineSettings, Evaluation, Scaling, Universe
+from s1lib.profile.settings import (
+    SFT,
+    Curation,
+    EngineSettings,
+    Evaluation,
+    Rehearsal,
+    Scaling,
+    Universe,
+)
 
 ROOT = Path(__file__).resolve().parent.parent.parent  # of the repository
 
@@ -35,6 +43,7 @@ class Profile:
     engine: EngineSettings = field(default_factory=EngineSettings)
     evaluation: Evaluation = field(default_factory=Evaluation)
     scaling: Scaling = field(default_factory=Scaling)
+    rehearsal: Rehearsal = field(default_factory=Rehearsal)
     continues: str = ""  # another profile: what it has finished is not done again (same keys)
     outputs_root: str = ""  # set by S1_OUTPUTS or `make OUTPUTS=…`; not a key of the YAML
 

@@ -209,3 +209,25 @@ class Scaling:
 
     resamples: int = 10_000
     alpha: float = 0.05
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """`make rehearse`: what stands in for models and data, and how small everything gets."""
+
+    # A directory, or a hub id with its revision; "" = SmolLM2-135M-Instruct of the package index.
+    model: str = ""
+    layers: int = 6  # that the trained and evaluated model keeps of it; 0 = all
+    # A folder of tables in the published columns, named as in sources.yaml and test_sets.yaml;
+    # "" = the profile's own data sets.
+    data: str = ""
+    questions: int = 32  # of each pool and published training set
+    selected: int = 16  # of them for a training set
+    problems: int = 3  # of each benchmark
+    attempt_tokens: int = 24  # per attempt of the difficulty filter
+    steps: int = 2  # of each training
+    cut_length: int = 1024  # tokens that model "cut" sees of an example
+    thinking_tokens: int = 96
+    answer_tokens: int = 12
+    samples: int = 2  # of votes and rejection, and of branches of a tree
+    context: int = 2048  # tokens of the engines, which the classifier's prompt fits in
