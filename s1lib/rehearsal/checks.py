@@ -127,7 +127,7 @@ def _disk(profile: Profile) -> str:
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
-    said = f"{needed / 1e12:.2f} TB needed, {free / 1e12:.2f} free where {place} lies"
+    said = f"{needed / 1e12:.2f} TB needed, {free / 1e12:.2f} free on the disk of {place}"
     if free < needed:
         raise PlanError(f"{said}: free some, or choose another place with OUTPUTS=…")
     return said
