@@ -44,6 +44,17 @@ def test_an_endpoint_that_fails_half_of_the_time_loses_and_repeats_nothing(
     ] == server.failures.total()
 
 
+def test_a_reply_whose_line_lost_only_its_end_is_kept_and_so_is_the_next(tmp_path):
+    cache = tmp_path / "c.jsonl"
+    with ChatServer(echo) as server:
+        ask(server.settings(), ["a"], cache)
+        cache.write_bytes(cache.read_bytes().removesuffix(b"\n"))
+        ask(server.settings(), ["b"], cache)
+        replies, _ = ask(server.settings(), ["a", "b"], cache)
+        assert server.answered == Counter(["a", "b"])
+    assert [reply.text for reply in replies] == ["reply to a", "reply to b"]
+
+
 def test_a_run_that_is_killed_keeps_every_reply_it_got(tmp_path):
     cache = tmp_path / "c.jsonl"
     prompts = [f"q{n}" for n in range(12)]

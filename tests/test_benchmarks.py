@@ -80,6 +80,11 @@ def test_an_empty_cell_is_absent_and_zero_is_a_value(tmp_path):
     assert load(tmp_path, options)[0].question == "Q\n\nA) 0\nB) "
 
 
+def test_a_row_with_options_is_a_choice_unless_it_says_otherwise(tmp_path):
+    row = {"id": "x", "question": "Q", "answer": "(B)", "options": ["one", "two"]}
+    assert load(tmp_path, row) == [Problem("x", "Q\n\nA) one\nB) two", "B", "choice")]
+
+
 CHOICE = {"id": "x", "question": "Q", "answer": "A", "kind": "choice"}
 
 
@@ -98,6 +103,11 @@ CHOICE = {"id": "x", "question": "Q", "answer": "A", "kind": "choice"}
         ({"options": ["one", {"text": "two"}]}, "column 'options' holds dict, not text"),
         ({"options": "one, two"}, "'options' must be a list, not str"),
         ({"options": {"A": "one"}}, "'options' must be a list, not dict"),
+        ({"options": list(range(27))}, "27 options are more than there are letters"),
+        (
+            {"options": ["one", "two"], "kind": "math"},
+            "it has options, so its kind must be 'choice'",
+        ),
         ({"options": ["one", "two"], "answer": "AB"}, "is not the letter of an option"),
         ({"answer": "iron"}, "the answer 'iron' to a choice is not the letter of an option"),
     ],

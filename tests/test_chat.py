@@ -149,6 +149,25 @@ class Bare:
         return [1 if text in self.words else 0]
 
 
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{% for m in messages", "cannot be applied"),
+        ("{{ raise_exception('no tools') }}", r"cannot be applied \(no tools\)"),
+        ({"tool_use": "{{ messages[0].content }}"}, "cannot be applied"),
+        ("{{ messages[0].content[0].text }}", "leaves the question out"),
+        ("{{ messages[0].content | first }}", "leaves the question out"),
+        ("a constant", "leaves the question out"),
+    ],
+)
+def test_a_chat_template_that_cannot_ask_the_question_is_refused_in_one_line(template, says):
+    tokenizer = copy.deepcopy(char_chat().tokenizer)
+    tokenizer.chat_template = template
+    with pytest.raises(ChatFormatError, match=says) as error:
+        ChatFormat(tokenizer)
+    assert "\n" not in str(error.value)
+
+
 def test_a_tokenizer_that_cannot_carry_the_format_is_one_clear_line():
     with pytest.raises(ChatFormatError, match=r"cannot write '<\|im_end\|>'"):
         ChatFormat(Bare(THINK, ANSWER))

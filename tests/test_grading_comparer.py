@@ -76,6 +76,8 @@ x ≤ 3|x \le 3|yes
 x ≥ 3|x \le 3|no
 1 ± √19|1 \pm \sqrt{19}|yes
 ∛2|\sqrt[3]{2}|yes
+⟨1,2⟩|\langle 1, 2 \rangle|yes
+⟨2,1⟩|\langle 1, 2 \rangle|no
 １２|12|yes
 """
 PLAIN_TEXT = r"""
@@ -92,6 +94,10 @@ tan(x)|\cot x|no
 x**2+1|x^2+1|yes
 (x+1)/(x-2)|\frac{x+1}{x-2}|yes
 (-inf, 2)|(-\infty, 2)|yes
+five|5|yes
+5|\text{five}|yes
+six|5|no
+\approx 5|5|yes
 EAST|\text{east}|yes
 eats|\text{seat}|no
 """
@@ -100,6 +106,8 @@ BASES = r"""
 4210₅|4210_5|yes
 4210_{\text{base } 5}|4210_5|yes
 4210 (base 5)|4210_5|yes
+1010_{\text{two}}|1010_2|yes
+1010_{\text{three}}|1010_2|no
 4210_6|4210_5|no
 4211_5|4210_5|no
 4210|4210_5|no
@@ -132,6 +140,11 @@ x+10^{-20}|x|no
 EQUATIONS = r"""
 52+05=67|67|no
 2+2=5|5|no
+f(2) = 5|5|yes
+f(2) = 6|5|no
+\sin 30^\circ = \frac12|\frac12|yes
+\sin(30°)|\frac12|yes
+\sin 30^\circ = 1|1|no
 2+2=4|4|yes
 x = 5|5|yes
 x = 2+3 = 5|5|yes
@@ -151,7 +164,21 @@ x = \frac13 \approx 0.333|\frac13|yes
 2+x|x+2|yes
 x+3|x+2|no
 """
+INEQUALITIES = r"""
+x<2 \text{ or } x>3|(-\infty, 2) \cup (3, \infty)|yes
+x<2 or x>4|(-\infty, 2) \cup (3, \infty)|no
+x<2 or x≥3|(-\infty, 2) \cup (3, \infty)|no
+2 < x \le 3|(2,3]|yes
+"""
+COMPLEX = r"""
+e^{i\pi}|-1|yes
+\frac{1}{1+i}|\frac{1-i}{2}|yes
+(1+i)^2|2i|yes
+2i|2|no
+"""
 UNITS = r"""
+10:30 a.m.|10:30 \text{ a.m.}|yes
+10:30 p.m.|10:30 \text{ a.m.}|no
 5 cm|5|yes
 12 ways|12|yes
 864 square inches|864 \mbox{ inches}^2|yes

@@ -39,6 +39,16 @@ Answer: There are 12 ways.|12 ways|label
 The answer is east.|east|label
 Answer: 41⏎Answer: 42|42|label
 Answer: 42⏎Answer:|42|label
+The final answer is $42$. I hope it is correct.|$42$|label
+Answer: 42. A quick check confirms it.|42|label
+**Final Answer** 42|42|label
+**Step 5: Final answer**⏎⏎42|42|label above
+The answer seems to be 42.|42|label
+Ans. 42|42|label
+答案：42。|42|label
+【答案】$42$|$42$|label
+正确答案是 ４２。|42|label
+Answer：42。|42|label
 \[Answer: 009\]|009|label
 The answer is clear from the figure above.|-|nothing
 The answer is not 42.|-|nothing
@@ -98,6 +108,23 @@ Answer: A⏎⏎The answer is not B.|A|label
 <answer>B</answer>|B|<answer>
 Answer: I|I|label
 Answer: B<unk> 42|B|label
+Answer: 'B'|B|label
+Answer: I think B|B|label
+Answer: The nucleus (option B)|B|label
+Ans. B|B|label
+答案：（B）。|B|label
+正确答案是Ｂ。|B|label
+故选 B。|B|label
+It is the nucleus.⏎⏎**B**|B|last line
+Thus (B) is correct.|B|last line
+Hence B is the right answer.|B|last line
+This corresponds to option B.|B|last line
+Answer: 42 m/s⏎⏎So option (B).|B|last line
+Thus (B) is wrong.|-|nothing
+It is option A or option B.|-|nothing
+If (B) is correct, it moves.|-|nothing
+B is correct.⏎⏎I hope this helps.|-|nothing
+B|-|nothing
 Answer: A proton|-|nothing
 Answer: I would say a proton|-|nothing
 The answer is a proton.|-|nothing
@@ -131,6 +158,9 @@ HOSTILE = {
     "announced": "Answer: as:\n" * 20_000,
     "hashes": "####" * 20_000,
     "reasons": "Answer: " + ", ; " * 20_000 + "x",
+    "steps": "step " + " " * 20_000 + "1. answer",
+    "conclusion": "(*" * 20_000 + "B",
+    "Chinese": "答案" + "]*" * 20_000,
 }
 
 

@@ -4,14 +4,19 @@ import contextlib
 import io
 import json
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 import yaml
 
 from s1lib.command.cli import main
+from s1lib.drawing.plots import panels
+from s1lib.engines import EngineError
 from s1lib.evaluation.model_methods import methods_for
+from s1lib.evaluation.run import EvaluatedModel
 from s1lib.profile import SFT, hub_references, known_profiles, load_profile
+from s1lib.sft import training_logs
 from s1lib.sft.recipe import recipe_of
 
 AFTER_00 = ["01_curation", "02_sft", "03_budget_forcing", "04_evaluation", "05_scaling_analysis"]
@@ -155,6 +160,45 @@ def test_other_published_models_get_the_natural_stop_and_waits(place, weights):
     other = records(place, "weights").query("model == 'other'")
     assert set(other["method"]) == {"budget_forcing"}
     assert {asked["waits"] for asked in other["parameters"]} == {0, 1, 2}
+
+
+# ---- what an empty list leaves out ----
+
+
+@pytest.mark.parametrize(
+    ("left_out", "methods"),
+    [
+        ({}, ["forcing", "sampling", "tree_search", "class_conditional"]),
+        ({"votes": ()}, ["forcing", "sampling", "tree_search", "class_conditional"]),
+        ({"votes": (), "rejection_caps": ()}, ["forcing", "tree_search", "class_conditional"]),
+        ({"tree_widths": ()}, ["forcing", "sampling", "class_conditional"]),
+        ({"ask_for_classes": False}, ["forcing", "sampling", "tree_search"]),
+        ({"votes": (), "vote_temperature": 0.9}, ["forcing", "sampling", "tree_search"]),
+    ],
+)
+def test_an_empty_list_of_settings_leaves_its_method_out(left_out, methods):
+    smoke = load_profile("smoke")
+    smoke = replace(smoke, sft=replace(smoke.sft, conditional=()))
+    reduced = replace(smoke, evaluation=replace(smoke.evaluation, **left_out))
+    found = [method.name for method in methods_for(reduced, "s1")]
+    assert found[: len(methods)] == methods and len(set(found)) == len(found)
+
+
+def test_without_any_training_tables_and_curves_are_empty_and_say_so():
+    assert training_logs.trainings([]).columns.to_list()[:3] == ["model", "examples", "limit"]
+    assert training_logs.lengths({}, limits={}).empty
+    _, axes = panels(1)
+    training_logs.training_curve(training_logs.training_logs({}), axes[0])
+    assert "nothing is trained in this profile" in axes[0].texts[0].get_text().replace("\n", " ")
+    published = {"last training step": 315, "mean training loss": 0.117}
+    table = training_logs.beside_the_paper(None, published)
+    assert set(table["this run"]) == {"not trained here"} and table.iloc[1, 1] == "315"
+
+
+def test_weights_that_do_not_exist_are_one_line_before_anything_is_decoded(tmp_path):
+    model = EvaluatedModel("s1", tmp_path / "nowhere", load_profile("smoke").engine)
+    with pytest.raises(EngineError, match=r"the model directory .*nowhere does not exist"):
+        model.chat  # noqa: B018
 
 
 # ---- the profiles that ship ----

@@ -1,4 +1,4 @@
-"""What the body of a chat endpoint's answer says: a reply, an error in disguise, or nothing fit.
+"""The body of a chat endpoint's answer: a reply, an error sent as a success, or neither.
 
     status, message = error_in(payload) or (200, "")
     reply = read_completion(payload, tries=1)
@@ -18,12 +18,26 @@ from s1lib.assistants.replies import NoReplyError, Reply, RetryableError
 TEXT_PARTS = ("text", "output_text")
 THINKING_PARTS = ("thinking", "reasoning", "reasoning_content", "summary")
 HOLDERS = ("text", "thinking", "reasoning", "reasoning_content", "content", "summary")
-CUT = ("length", "max_tokens")
+CUT = ("length", "max_tokens", "max_output_tokens")
+WITHHELD = ("content_filter", "safety", "refusal", "recitation", "prohibited_content", "blocklist")
+# Errors that come with a name and no status of their own.
+STATUS = {
+    "invalid_request_error": 400,
+    "BadRequestError": 400,
+    "context_length_exceeded": 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "insufficient_quota": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "NotFoundError": 404,
+    "model_not_found": 404,
+}
 MOST_TOKENS = 10**12  # a count beyond it is no count
 
 
 def error_in(payload: Any) -> tuple[int | None, str] | None:
-    """(status, message) of an error that came with status 200; None where there is none.
+    """(status, message) of an error that came with status 200, or None where there is none.
 
     The status is None where the error names no HTTP status.
     """
@@ -43,8 +57,9 @@ def error_in(payload: Any) -> tuple[int | None, str] | None:
 
 def _status(error: dict) -> int | None:
     """The HTTP status of a refusal, by whatever name an error gives it."""
-    codes = [str(error.get(name)) for name in ("code", "status", "status_code")]
-    return next((int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", code)), None)
+    codes = [str(error.get(name)) for name in ("code", "status", "status_code", "type")]
+    numbers = (int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", code))
+    return next(numbers, None) or next((STATUS[code] for code in codes if code in STATUS), None)
 
 
 def read_completion(payload: Any, *, tries: int) -> Reply:
@@ -63,9 +78,9 @@ def read_completion(payload: Any, *, tries: int) -> Reply:
 
 def _read(payload: Any, tries: int) -> Reply:
     choice = payload["choices"][0]
-    message, finish = choice["message"], choice.get("finish_reason")
-    if finish == "content_filter":
-        raise NoReplyError("the reply was withheld (finish_reason content_filter)")
+    message, finish = choice["message"], str(choice.get("finish_reason")).lower()
+    if finish in WITHHELD:
+        raise NoReplyError(f"the reply was withheld (finish_reason {finish})")
     if finish == "error":
         raise RetryableError("the reply failed on the way (finish_reason error)")
 
@@ -84,6 +99,8 @@ def _read(payload: Any, tries: int) -> Reply:
         raise NoReplyError(f"the model refuses: {one_line(refusal)}")
     if not text and not thinking and finish == "stop":
         raise RetryableError("an empty reply")
+
+    # Costs are told from these numbers, which a server may leave out or fill with anything.
     usage = payload.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     tokens = [_count(counts.get(f"{of}_tokens")) for of in ("prompt", "completion")]
@@ -122,7 +139,7 @@ def _plain(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    """A number of tokens; 0 for what is none."""
+    """A number of tokens, where anything else counts as 0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
     return int(value) if math.isfinite(value) and 0 <= value < MOST_TOKENS else 0

@@ -143,6 +143,7 @@ def _fetch(options: argparse.Namespace) -> None:
     wanted = hub_references(profile)
     if not wanted:
         print(f"profile {profile.name}: nothing to fetch, everything is made on this machine")
+
     failed = []
     for kind, name, revision in wanted:
         try:

@@ -26,7 +26,8 @@ CONCLUSION = 3  # lines at the end of a trace that must hold a short answer
 TAIL = 4000  # characters that such lines may have in all
 LONGEST_WORD = 50  # characters
 
-_COMMAND = re.compile(r"\\(?:begin|end)\{[^}]*\}|\\[A-Za-z]+")
+_COMMAND = re.compile(r"\\(?:begin|end)\{[^}]*\}|\\[A-Za-z]+|π")
+_UNIT = re.compile(r"(?<=\d)[\s\\,]*\\(?:text|mbox|mathrm)\{[^{}]*\}[\s$.]*$")
 _LETTER = re.compile(r"[^\W\d_]")
 _CELLS = re.compile(r"[|&\t]|\S {2,}\S")
 _LIST_ITEM = re.compile(r"[-*•+] |\(?\w{1,3}[.)] ")
@@ -124,7 +125,8 @@ def _short_answer(attempt: str) -> str | None:
     """
     one_line = len(attempt.strip().splitlines()) == 1
     text = (extract_answer(attempt) if one_line else None) or attempt.rsplit("Answer:", 1)[-1]
-    text = re.sub(r"^[\s$]*[A-Za-z]\s*=(?=[^=]*$)", "", text)  # the trace may not say "x ="
+    # The trace may not say "x =" or name the unit.
+    text = re.sub(r"^[\s$]*[A-Za-z]\s*(?:=|\\in\b)(?=[^=]*$)", "", _UNIT.sub("", text))
     answer = "".join(filter(str.isalnum, _COMMAND.sub(" ", text)))
     if len(answer) > SHORT_ANSWER or (not answer and _COMMAND.search(text)):
         return None
@@ -134,10 +136,10 @@ def _short_answer(attempt: str) -> str | None:
 def _names(text: str, answer: str) -> bool:
     r"""Whether `text` holds the answer's letters and digits in a row, and no others next to them.
 
-    So `1,234` names 1234 and `\frac{1}{2}` names 1/2, but neither 17 nor 1.7 names 7. The case of
-    a single letter counts: "because of a" does not name A.
+    So `1,234` names 1234, `\frac{1}{2}` names 1/2 and "3 and 5" names 3, 5, but neither 17 nor
+    1.7 names 7. The case of a single letter counts: "because of a" does not name A.
     """
-    row = r"[\W_]*".join(map(re.escape, answer))
+    row = r"(?:[\W_]|\b(?:and|or)\b)*".join(map(re.escape, answer))
     flags = re.IGNORECASE if len(answer) > 1 else 0
     pattern = rf"(?<![^\W_])(?<!\d[.,]){row}(?![^\W_])(?![.,]\d)"
     return re.search(pattern, _COMMAND.sub(" ", text), flags) is not None
@@ -172,6 +174,8 @@ def _stops_within_a_sentence(sample: Sample) -> bool:
         return True
     if len(last) < 3:
         return False
+
+    # "equat" at the end is the beginning of "equation" where that word is written out elsewhere.
     rest = f"{sample.question}\n{trace[: -len(found[0])]}\n{sample.attempt}".lower()
     words = [
         match[0]

@@ -57,6 +57,7 @@ def load_benchmark(profile: Profile, benchmark: Benchmark) -> list[Problem]:
     graded = [entry for entry in tests if entry.answer or entry.choices]
     path, entry = entry_for(profile.resolve(benchmark.path), graded, own=COLUMNS)
 
+    # an id that came twice would count one problem as two in every paired comparison
     problems: dict[str, Problem] = {}
     places: dict[str, str] = {}
     for place, problem in _published(entry) if entry else _own(path, benchmark.kind):
@@ -99,11 +100,14 @@ def _problem(row: Row, kind: str, where: str) -> Problem:
     texts = {name: text_of(row.get(name), name, where) or "" for name in (*COLUMNS, "kind")}
     if missing := next((name for name in COLUMNS if not texts[name].strip()), None):
         raise BenchmarkError(f"{where}: no {missing!r}")
-    if (kind := texts["kind"] or kind) not in KINDS:
-        raise BenchmarkError(f"{where}: unknown kind {kind!r}; known: {', '.join(KINDS)}")
-
     question, gold, options = texts["question"], texts["answer"].strip(), _options(row, where)
-    if kind == "choice" or options:
+    kind = texts["kind"] or ("choice" if options else kind)
+    if kind not in KINDS:
+        raise BenchmarkError(f"{where}: unknown kind {kind!r}; known: {', '.join(KINDS)}")
+    if options and kind != "choice":
+        raise BenchmarkError(f"{where}: it has options, so its kind must be 'choice', not {kind!r}")
+
+    if kind == "choice":
         gold = gold_letter(gold, where)
     if options and gold not in ascii_uppercase[: len(options)]:
         raise BenchmarkError(
@@ -122,6 +126,8 @@ def _options(row: Row, where: str) -> list[str]:
             f"{where}: 'options' must be a list, not {type(options).__name__}; "
             "a CSV cannot hold one, so list the options in the question there"
         )
+    if len(options) > len(ascii_uppercase):
+        raise BenchmarkError(f"{where}: {len(options)} options are more than there are letters")
     texts = [text_of(option, "options", where) for option in options]
     if None in texts:
         raise BenchmarkError(f"{where}: option {texts.index(None) + 1} of {len(texts)} is null")

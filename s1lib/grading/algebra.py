@@ -19,6 +19,7 @@ from sympy import (
     Basic,
     Expr,
     FiniteSet,
+    I,
     MatrixBase,
     Mul,
     Pow,
@@ -26,6 +27,7 @@ from sympy import (
     S,
     Set,
     Tuple,
+    Union,
     expand,
     prime,
 )
@@ -55,6 +57,8 @@ def same(found: str, gold: str) -> bool:
     reference = read(gold)
     *links, last = _links(found)
     answer = read(last)
+    if isinstance(reference, Set) and not _is_list(reference):
+        answer = _region(answer)
     if answer is None or reference is None or not _may_be_equal(answer, reference):
         return False
     if not all(_equations_hold(read(link)) for link in (*links, last)):
@@ -73,9 +77,11 @@ def read(text: str) -> Basic | MatrixBase | None:
     spelling = normalize_latex(text, _SPELLING)
     is_real = not grader.should_treat_as_complex(spelling)
     try:
-        return _ExactReader(is_real=is_real, config=_MEANING).parse(spelling)
+        found = _ExactReader(is_real=is_real, config=_MEANING).parse(spelling)
     except Exception:  # the parser raises plain exceptions for what it cannot read
         return None
+    imaginary = {symbol for symbol in found.free_symbols if symbol.name == "i"}
+    return found.subs(dict.fromkeys(imaginary, I)) if imaginary else found
 
 
 def _links(text: str) -> list[str]:
@@ -97,7 +103,15 @@ def _may_be_equal(answer: Basic | MatrixBase, reference: Basic | MatrixBase) -> 
     return not (isinstance(reference, Set) and isinstance(answer, Expr))
 
 
-def _is_list(expression: Basic) -> bool:
+def _region(answer: Basic | MatrixBase | None) -> Basic | MatrixBase | None:
+    """What listed inequalities such as x<2 or x>3 allow together; any other answer as it is."""
+    if not (_is_list(answer) and len(answer.free_symbols) == 1):
+        return answer
+    allowed = all(isinstance(member, Relational) for member in answer.args)
+    return Union(*(member.as_set() for member in answer.args)) if allowed else answer
+
+
+def _is_list(expression: Basic | MatrixBase | None) -> bool:
     return isinstance(expression, FiniteSet)
 
 

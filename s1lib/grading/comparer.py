@@ -17,8 +17,15 @@ from s1lib.grading.values import same_value, value_of
 # Characters of an answer that is read as mathematics. A longer one must be the same text.
 LONGEST = 2000
 
-_ASSIGNED = re.compile(r"^[A-Za-z](?:_\{?\w\}?)?=(?=[^=]*$)")  # the "x=" of "x=58500"
-_BASED = re.compile(r"([0-9][0-9A-F]*)(?:_\{?(?:base ?)?(\d+)\}?| ?\(?(?:in )?base ?(\d+)\)?)")
+# The "x=" of "x=58500" and the "f(2)=" of "f(2)=5".
+_ASSIGNED = re.compile(r"^[A-Za-z](?:_\{?\w\}?)?(?:\([^()=]*\))?=(?=[^=]*$)")
+_COUNTED = "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+_NUMBER_WORD = re.compile(
+    rf"\s*(?:\\(?:text|mbox|mathrm)\s*\{{\s*)?({_COUNTED})\s*\}}?[\s.]*", re.IGNORECASE
+)
+_BASED = re.compile(
+    rf"([0-9][0-9A-F]*)(?:_\{{?(?:base ?)?(\d+|{_COUNTED})\}}?| ?\(?(?:in )?base ?(\d+)\)?)"
+)
 _WORDS = re.compile(
     r"\s*(?:\\(?:text|textbf|textit|mbox|mathrm)\s*\{[^{}]*[A-Za-z][^{}]*\}"
     r"|[A-Za-z][A-Za-z'’ -]{3,})[\s.]*"
@@ -35,6 +42,12 @@ def decided(found: str, gold: str) -> bool | None:
         return True
     if max(len(found), len(gold)) > LONGEST:
         return False
+
+    # A number may be a word.
+    found, gold = (
+        _digits(word[1]) if (word := _NUMBER_WORD.fullmatch(answer)) else answer
+        for answer in (found, gold)
+    )
 
     # Words are compared as words: for the algebra, "seat" and "eats" are one product of letters.
     if _WORDS.fullmatch(gold):
@@ -82,7 +95,13 @@ def is_percentage(answer: str) -> bool:
 def _based(text: str) -> tuple[str, int] | None:
     """The digits and the base of 4210_5, None for other numbers."""
     found = _BASED.fullmatch(text)
-    return (found[1], int(found[2] or found[3])) if found else None
+    return (found[1], int(_digits(found[2] or found[3]))) if found else None
+
+
+def _digits(number: str) -> str:
+    """A number that may be a word, "five", in digits."""
+    words = _COUNTED.split("|")
+    return str(words.index(number.lower())) if number.lower() in words else number
 
 
 def _folded(text: str) -> str:

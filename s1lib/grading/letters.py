@@ -9,11 +9,11 @@ TWO_LETTERS = "two letters"  # what read_letter says of "B or C"
 LONGEST = 500  # characters of a value that are looked at
 
 _COMMAND = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|mbox|boxed|bf|rm)\b")
-_MARKS = re.compile(r"[$*`\"“”‘’{}]|\\[()\[\],;! ]|(?<![A-Za-z0-9])_+|_+(?![A-Za-z0-9])")
+_MARKS = re.compile(r"[$*`\"“”‘’{}]|\\[()\[\],;! ]|(?<![A-Za-z0-9])[_']+|[_']+(?![A-Za-z0-9])")
 _INTRODUCTION = re.compile(
     r"(?:\s*(?:it|i(?=\s+\w\w)|we|the|that|must|would|should|be|is|are|so|thus|therefore|hence|clearly"
     r"|most|likely|final|correct|right|best|my|answer|option|choice|letter|statement|choose|pick|select"
-    r"|go|with)\b[\s,:]*)*",
+    r"|think|believe|guess|go|with)\b[\s,:]*)*",
     re.IGNORECASE,
 )
 # A letter alone: behind it comes the end, a sign that closes it, a tag such as <unk>, or a verb.
@@ -27,8 +27,25 @@ _ANOTHER = re.compile(
     r"\s*[)\]>]*\s*(?:,?\s*\b(?:and|or)\b|[,/&+]|(?=[(\[]))\s*(?:option|choice)?\s*[(\[]*"
     r"([B-HJ-Z]|[AI](?!\s+[a-z]))(?![A-Za-z0-9'])"
 )
-_BRACKETED = re.compile(r"[(\[]([A-Z])[)\]]")
+_BRACKETED = re.compile(r"[(\[](?:option |choice )?([A-Z])[)\]]")
 _ENDING = re.compile(r"\b(?:is|be|option|choice|answer|choose|pick|select)\s+([A-Z])[\s.!]*$")
+
+
+# A last line that concludes: "**B**", "Thus (B).", "That is option B.", "B is the right answer."
+_CONCLUDED = re.compile(
+    r"^\W{0,9}[*$(\[]\W{0,9}([A-Z])\W{0,9}$|[(\[]([A-Z])[)\]]"
+    r"|\b(?:[Oo]ption|[Cc]hoice)\W{1,4}([A-Z])\b|\b([A-Z])\W{1,4}is\s+(?:the\s+)?(?:correct|right|best)\b"
+)
+_DENIED = re.compile(
+    r"\b(?:not|wrong|incorrect|false|if|neither|cannot|eliminate\w*)\b|n't\b", re.IGNORECASE
+)
+
+
+def concluded_letter(text: str) -> str | None:
+    """The one letter that the last line of `text` marks as an answer, without a label."""
+    line = text.rstrip()[-LONGEST:].rpartition("\n")[2]
+    letters = {next(filter(None, groups)) for groups in _CONCLUDED.findall(line)}
+    return letters.pop() if len(letters) == 1 and not _DENIED.search(line) else None
 
 
 def read_letter(value: str) -> str | None:

@@ -39,8 +39,11 @@ _LOOKS = [
         # Spaces, signs for mathematics and for money, the size of brackets.
         (r"(?<!\\)\\[,;: ]|~|\\q?quad\b|\\(?:thin|med|thick)space\b", " "),
         (r"\\\$|\$|(?<!\\)\\[()\[\]]|\\displaystyle\b", ""),
+        (r"^\s*\\approx\b", ""),
         (r"\\(?:left|right|[bB]ig{1,2}[lr]?)(?![a-zA-Z])\.?", ""),
         # Two names for one command.
+        (r"\\langle\b", "("),
+        (r"\\rangle\b", ")"),
         (r"_(\w)(?=\s)", r"_{\1}"),
         (r"\\[dtc]frac\b", r"\\frac"),
         (r"\\[dt]binom\b", r"\\binom"),
@@ -49,7 +52,11 @@ _LOOKS = [
         (r"\\neq\b|!=", r"\\ne "),
         (r"\\varnothing\b|\\O\b", r"\\emptyset"),
         (r"\\(?:mathrm|text|operatorname)\{\s*([ied])\s*\}", r"\1"),
-        # Degrees and percentages.
+        # Degrees and percentages. An angle has a value, which a function of it needs.
+        (
+            r"\\?\b(sin|cos|tan|cot|sec|csc)\s*(\(\s*)?(\d+)\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ\b)(?(2)\s*\))",
+            r"\\\1(\\frac{\3\\pi}{180})",
+        ),
         (r"\s*\^\s*(?:\{\s*\\(?:circ|degree)\s*\}|\\circ\b|\\degree\b)", ""),
         (r"(?<=\d)\\degree\b|(?<=[\d}])\s*degrees?\b", ""),
         (r"\\?%|\bper ?cent\b|\\text\{\s*per ?cent\s*\}", r"\\%"),

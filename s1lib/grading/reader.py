@@ -16,20 +16,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from s1lib.grading.boxes import Place, boxes, last_box
-from s1lib.grading.letters import TWO_LETTERS, read_letter
+from s1lib.grading.letters import TWO_LETTERS, concluded_letter, read_letter
 from s1lib.grading.sentences import stated, tidied
 
 _AFTER = r"[ \t*_]{0,9}(?:\([^()\n]{0,40}\)[ \t*_]{0,9})?(?:[:：]|=(?!=)|[-–—](?=\s))"
 _VERB = (
     r"(?:[ \t]{1,9}(?:to|of|for|in)\b[^.:=\n]{0,80}?)?[ \t]{1,9}"
-    r"(?:is|are|equals|(?:would|should|must) be)\b[ \t]{0,9}:?"
+    r"(?:is|are|equals|(?:would|should|must|seems to|appears to) be)\b[ \t]{0,9}:?"
 )
-_LABEL = re.compile(rf"(?<![A-Za-z])(?:answers?|ans\.?)(?:{_AFTER}|{_VERB})", re.IGNORECASE)
+_LABEL = re.compile(
+    rf"(?<![A-Za-z])(?:(?:answers?|ans\.?)(?:{_AFTER}|{_VERB})|ans\.(?=[ \t]))", re.IGNORECASE
+)
+_CHINESE = re.compile(r"答案(?:\]|[ \]*]{0,9}(?:应该?|就)?[:是为选])[ :]{0,9}|故选[ :]{0,9}")
 _LABEL_IN_BOX = re.compile(
     rf"(?:\\text(?:bf)?\{{)?\s*(?:the )?(?:final )?{_LABEL.pattern}", re.IGNORECASE
 )
+# "### Final Answer", "**Step 5: Answer**", or "**Final Answer** 42" with the value behind it.
 _HEADING = re.compile(
-    r"^[ \t#>*_]*(?:(?:the|final|correct)[ \t]{1,9}){0,2}answers?[ \t*_]{0,9}$",
+    r"^[ \t#>*_]*(?:(?:step[ \t]{1,9})?\d{1,3}[.:)][ \t]{1,9})?"
+    r"(?:(?:the|final|correct)[ \t]{1,9}){0,2}answers?"
+    r"(?:[ \t*_]{0,9}$|\*\*[ \t]{1,9}(?=[$\\\d(-]))",
     re.IGNORECASE | re.MULTILINE,
 )
 # "#### 42" or "#### x = 5", and not the headings "#### 3. Compute" and "#### Step 3".
@@ -49,6 +55,10 @@ _TAKEN_BACK = re.compile(
     r"\b(?:wait|wrong|mistake\w*|incorrect|correction|corrected|actually|sorry|oops|should be)\b",
     re.IGNORECASE,
 )
+# Chinese text has signs of its own: "答案：（Ｂ）。" is read as "答案:(B)."
+_FULL_WIDTH = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)} | {
+    ord(sign): plain for sign, plain in {"。": ". ", "、": ", ", "【": "[", "】": "]"}.items()
+}
 _LEADING = re.compile(r"(?:[\s*_`}:>]|```\w*)*")
 _DISPLAYS = {"$$": "$$", "\\[": "\\]"}
 _MOST_ROWS = 50  # of a matrix that is written over several lines
@@ -73,9 +83,13 @@ def read_answer(text: str, kind: str = "math") -> Reading:
     kind: "math", where a box comes before a label, or "choice", where the later of the two counts
     and the value is a capital letter.
     """
+    text = text.translate(_FULL_WIDTH)
     boxed, labelled = list(boxes(text, unlabelled)), list(_labelled(text, kind))
     if kind == "choice":
-        return _letter(sorted(boxed + labelled, key=lambda place: place.end))
+        reading = _letter(sorted(boxed + labelled, key=lambda place: place.end))
+        if reading.rule == "nothing" and (letter := concluded_letter(text)):
+            return Reading(letter, "last line")
+        return reading
 
     # The last box is the answer, unless the text takes it back and names another answer below.
     if boxed:
@@ -129,7 +143,8 @@ def _letter(places: list[Place]) -> Reading:
 
 def _labelled(text: str, kind: str) -> Iterator[Place]:
     """What follows each label, in the order of the text; labels without an answer are left out."""
-    patterns = {_LABEL: "label", _HEADING: "label", _HASHES: "####", _TAG: "<answer>"}
+    patterns = {_LABEL: "label", _CHINESE: "label", _HEADING: "label"}
+    patterns |= {_HASHES: "####", _TAG: "<answer>"}
     if kind == "choice":
         patterns[_CHOSEN] = "label"
     marks = [

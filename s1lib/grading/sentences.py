@@ -11,7 +11,7 @@ _LISTED = re.compile(r"[\s,;]*(?:\b(?:and|or)\b)?\s*")
 _PROSE = re.compile(r"(?<![\\A-Za-z{])[A-Za-z][a-z]{2,}")
 _SAID = re.compile(r"(.*\b(?:is|are|equals|be)\b|.*[a-z]{3} =)(?=\s)", re.DOTALL)
 _REASON = re.compile(r"[\s,;(]+(?:because|since|which|where)\b.*", re.DOTALL)
-_SENTENCE_END = re.compile(r"(?<=[^\s.][.!])\s+(?=[A-Z][a-z]).*", re.DOTALL)
+_SENTENCE_END = re.compile(r"(?<=[^\s.][.!])\s+(?=[A-Z][a-z]|[AI]\s[a-z]).*", re.DOTALL)
 _ADVERBS = re.compile(
     r"^(?:(?:therefore|thus|then|simply|just|hence|clearly|indeed|approximately|about|roughly)\b[\s,:]*"
     r"|≈\s*|\\approx\b\s*)+",

@@ -68,6 +68,7 @@ class Plan:
             lines.append(f"  {'host':12} {host}")
 
         low, high = utilisation(settings)
+        # What one optimiser step is made of, and how long all of them take.
         accumulation = settings.batch_size // (gpus * settings.micro_batch_size)
         return "\n".join(
             [
@@ -110,7 +111,7 @@ class Plan:
         return "; or ".join(filter(None, (exact, other))) or last_resort
 
     def _if_fitting(self, config: PretrainedConfig, settings: SFT) -> str:
-        """What to change to get `settings`, in words, empty where they do not fit either."""
+        """The change that gives `settings`, in words, empty where they do not fit either."""
         memory, gpus = simulate(config, settings, length=self.length), settings.processes
         if memory.peak > self.limit:
             return ""
@@ -211,7 +212,7 @@ def check_memory(profile: Profile, *, longest: int, log: Callable[[str], None]) 
 
 
 def _refusal(profile: Profile, longest: int) -> str:
-    """What `check` says in the process that simulates, empty for a plan that fits."""
+    """The message of `check` in the process that simulates, empty for a plan that fits."""
     try:
         make_plan(profile, gpus=profile.sft.processes, length=longest).check(strict=False)
     except PlanError as error:
@@ -220,7 +221,7 @@ def _refusal(profile: Profile, longest: int) -> str:
 
 
 def _configuration(settings: SFT) -> str:
-    """What lies where and in which precision, as the plan's second line."""
+    """The plan's second line: what lies where, and in which precision."""
     arithmetic = "bf16" if settings.bf16 else "float32"
     states = "8-bit AdamW states" if settings.optim == "adamw_torch_8bit" else "AdamW states"
     host = ", those in host memory" if settings.offload else ""

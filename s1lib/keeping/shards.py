@@ -15,7 +15,7 @@ from s1lib.keeping.files import ArtifactError, read_jsonl, write_jsonl
 # with a change of `chat`, `engines`, `thinking`, `grading` or `evaluation` after which the same
 # model, settings and seed give other rows. It is no hash of the code, because a new comment must
 # not cost days of GPU.
-METHODS_VERSION = 2
+METHODS_VERSION = 3
 
 Log = Callable[[str], None]
 

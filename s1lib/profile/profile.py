@@ -52,7 +52,7 @@ class Profile:
         return Path(self.outputs_root or ROOT / "outputs") / self.name
 
     def stage(self, notebook: str) -> Path:
-        """Where a notebook writes. Nothing is created."""
+        """The directory that a notebook writes to. Nothing is created."""
         return self.outputs / notebook
 
     def create_stage(self, notebook: str) -> Path:
@@ -71,6 +71,10 @@ class Profile:
         trained = {name: str(self.stage("02_sft") / "models" / name) for name in self.sft.models}
         others = {name: self.resolve(path) for name, path in self.evaluation.models.items()}
         return {"base": self.resolve(self.sft.base), **trained, **others}
+
+    def thinking_format(self, model: str) -> str:
+        """How a model thinks: in s1's format if this run trains it, else as the profile says."""
+        return "s1" if model in self.sft.models else self.evaluation.thinking_format
 
     def model_path(self, name: str) -> str:
         """Where one evaluated model lies. Raises ProfileError for one that the profile lacks."""

@@ -142,7 +142,7 @@ class SFT:
         """Everything that notebook 02 trains, in the order of its tables."""
         published = (one.name for one in self.published)
         cut = (CUT,) if self.cut_length else ()
-        return (*self.sets, *published, *cut, *self.conditional)
+        return tuple(dict.fromkeys([*self.sets, *published, *cut, *self.conditional]))
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,8 @@ class Evaluation:
     benchmarks: tuple[Benchmark, ...] = ()
     # Models that nobody trains here, by the name that they have in tables: paths or hub ids.
     models: dict[str, str] = field(default_factory=dict)
+    # Their format (docs/thinking_formats.md); "auto": each one's template tells.
+    thinking_format: Literal["auto", "s1", "think", "plain"] = "auto"
     max_thinking: int = 32000  # tokens; natural stop unless it comes first
     budgets: tuple[int, ...] = (500, 1000, 2000, 4000, 8000, 16000)  # tokens
     waits: tuple[int, ...] = (1, 2, 4, 6)

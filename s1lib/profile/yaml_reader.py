@@ -46,13 +46,14 @@ def load_profile(name: str | None = None, *, outputs: str | Path | None = None) 
 
 def _check(profile: Profile) -> None:
     """Raises ProfileError for settings that no notebook could follow."""
-    trained = {"base": "sft.base is called", **dict.fromkeys(profile.sft.models, "sft trains")}
-    for name in profile.evaluation.models:
-        if name in trained:
-            raise ProfileError(
-                f"profile {profile.name}: evaluation.models names {name!r}, which {trained[name]} "
-                "already: give it another name, or take it out of sft.sets and sft.published"
-            )
+    if profile.continues:
+        _path(profile.continues)  # an unknown one is refused here
+    if twice := sorted({"base", *profile.sft.models} & set(profile.evaluation.models)):
+        raise ProfileError(
+            f"profile {profile.name}: evaluation.models names {twice[0]!r}, which is the base "
+            "model or one that sft trains: give it another name, or take it out of sft.sets and "
+            "sft.published"
+        )
     for key in ("budgets", "waits"):
         if not getattr(profile.evaluation, key):
             raise ProfileError(
@@ -122,6 +123,8 @@ def _build(kind: type, values: Any, where: str) -> Any:
         raise ProfileError(
             f"profile key {where.rstrip('.')!r} must hold `key: value` lines, not {values!r}"
         )
+
+    # A misspelt key would leave its default in force without a word.
     hints = typing.get_type_hints(kind)
     for key in values:
         if key not in hints:
@@ -140,6 +143,8 @@ def _build(kind: type, values: Any, where: str) -> Any:
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """`value` as the type `hint`. Errors name its key, `where`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+
+    # Types that hold others: an optional value, a group of settings, a choice, a list.
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
@@ -164,6 +169,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             _convert(str, name, where): _convert(arguments[1], item, f"{where}.{name}")
             for name, item in value.items()
         }
+
+    # A whole number is a float too, and true is no number although Python has it so.
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint in (int, float, str, bool) and type(value) is not hint:

@@ -30,7 +30,7 @@ class GatedError(HubError):
 
 
 def local_copy(kind: str, reference: str, files: str = "**/*") -> Path:
-    """Where a data set or model lies on this machine.
+    """The path of a data set or model on this machine.
 
     kind: "dataset" or "model". reference: a path, which is returned as it is, or a hub id
     ("owner/name@revision"), which becomes its folder in the hub's cache. files: the only ones to

@@ -110,7 +110,7 @@ def gold_letter(answer: str, where: str) -> str:
 
 
 def fill(text: str, texts: Texts) -> str:
-    """`text` with every {column} filled in; what is absent is empty."""
+    """`text` with every {column} filled in, where what is absent is empty."""
     return BRACES.sub(lambda found: texts[found[1]] or "", text).strip()
 
 
@@ -178,7 +178,7 @@ def _text(row: Row, name: str, place: str) -> str | None:
 
 
 def _cell(row: Row, name: str, place: str) -> Any:
-    """What a row holds in a column, as one item of its list or under one key of its dict."""
+    """A row's value in a column, or one item of its list, or under one key of its dict."""
     column, item = column_and_item(name)
     value = row[column]
     if item is None:

@@ -101,7 +101,7 @@ def _record(row: dict, place: str, entry: Entry, role: str, path: Path) -> dict:
 
 
 def _extracted(row: dict, question: str) -> str | None:
-    """The answer that was graded; of a choice its letter in our order of the options."""
+    """The answer that was graded, for a choice its letter in our order of the options."""
     answer = next(iter(row.get("extracted_answers") or ()), None)
     option = row["doc"].get(f"choice{LETTERS.find(str(answer)) + 1}")
     if not option:

@@ -1,4 +1,4 @@
-"""What notebook 02 shows: one table of trainings, the curves of figure 9."""
+"""Tables and figures of notebook 02: the trainings, and the curves of figure 9."""
 
 from __future__ import annotations
 
@@ -20,19 +20,10 @@ CURVES = {"loss": "training loss", "grad_norm": "gradient norm", "learning_rate"
 
 def trainings(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """One row per model, limit in tokens and final loss as the mean of the last tenth."""
-    columns = {
-        "name": "model",
-        "examples": "examples",
-        "limit": "limit",
-        "cut": "cut",
-        "steps": "steps",
-        "tokens": "tokens",
-        "minutes": "minutes",
-        "final_loss": "final loss",
-    }
     rows = [{**record, "limit": record["settings"]["max_length"]} for record in records]
-    shown = [{name: record[key] for key, name in columns.items()} for record in rows]
-    return pd.DataFrame(shown, columns=list(columns.values()))
+    columns = ["name", "examples", "limit", "cut", "steps", "tokens", "minutes", "final_loss"]
+    shown = {"name": "model", "final_loss": "final loss"}
+    return pd.DataFrame(rows, columns=columns).rename(columns=shown)
 
 
 def lengths(data: Mapping[str, Dataset], *, limits: Mapping[str, int]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What each model of notebook 02 is trained on: the profile's one list, `profile.sft.models`.
+"""The training set of each model of the profile's one list, `profile.sft.models`.
 
     samples = samples_of("s1", profile, chat)
     samples = conditional_set("token", samples, chat, separator="\n\n")
@@ -74,6 +74,5 @@ def _classes(lengths: dict[str, int]) -> dict[str, str]:
     order = sorted(lengths, key=lambda name: (lengths[name], name))
     third = len(order) // 3
     short, long = order[:third], order[len(order) - third :]
-    return (
-        dict.fromkeys(order, "none") | dict.fromkeys(short, "short") | dict.fromkeys(long, "long")
-    )
+    extremes = dict.fromkeys(short, "short") | dict.fromkeys(long, "long")
+    return dict.fromkeys(order, "none") | extremes

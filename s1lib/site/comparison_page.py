@@ -12,7 +12,7 @@ from s1lib.scaling.comparison import Comparison
 
 
 def write_comparison(found: Comparison, names: tuple[str, str], directory: Path) -> Path:
-    """Write compare.html, compare.csv and compare_flips.csv into `directory`; return the page.
+    """Write compare.html, compare.csv and compare_flips.csv into `directory`, and return the page.
 
     Answers are a model's text and reach the page through jinja2's escaping.
     """
