@@ -9,6 +9,7 @@ to look at. Only one that `stops` ends the rehearsal: without it there is nothin
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -53,7 +54,7 @@ def look(what: str, at: Callable[[], str], *, stops: bool = False) -> Check:
     """The check that `at` makes: what it returns, or the reason why it raised an S1Error."""
     try:
         return Check(what, "ok", at())
-    except (NotHereError, hub.NoHubError) as reason:
+    except NotHereError as reason:
         return Check(what, "not here", str(reason))
     except S1Error as error:
         return Check(what, "to do", str(error), stops)
@@ -73,10 +74,11 @@ def _reach(asked: tuple[str, str, str | None], reachable: bool) -> str:
     """Where a repository can be had; a hub that did not answer before is not waited for again."""
     if hub.in_cache(*asked):
         return "in the local cache"
-    if not reachable:
-        raise NotHereError("not in the local cache, and no hub is within reach")
-    hub.ask_for(*asked)
-    return "within reach"
+    if reachable:
+        with contextlib.suppress(hub.NoHubError):
+            hub.ask_for(*asked)
+            return "within reach"
+    raise NotHereError("not in the local cache, and no hub is within reach")
 
 
 def machine_checks(profile: Profile) -> Iterator[Check]:
@@ -127,7 +129,7 @@ def _disk(profile: Profile) -> str:
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
-    said = f"{needed / 1e12:.2f} TB needed, {free / 1e12:.2f} free where {place} lies"
+    said = f"{needed / 1e12:.2f} TB needed, {free / 1e12:.2f} free on the disk of {place}"
     if free < needed:
         raise PlanError(f"{said}: free some, or choose another place with OUTPUTS=…")
     return said

@@ -28,8 +28,8 @@ class Machine:
 def this_machine(kind: str) -> Machine:
     """The machine that this runs on, where an engine of `kind` starts."""
     gpus = torch.cuda.device_count()
-    if gpus:
-        return Machine(gpus, kind, torch.cuda.is_bf16_supported())
+    if gpus:  # asking one would take memory of it for as long as the rehearsal lasts
+        return Machine(gpus, kind, bf16=True)
     able = torch.cpu.get_capabilities()
     return Machine(gpus, kind, any(able.get(name) for name in ("avx512_bf16", "amx_bf16")))
 
