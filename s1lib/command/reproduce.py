@@ -31,6 +31,7 @@ PACKAGES = {
     "04_evaluation": "evaluation",
     "05_scaling_analysis": "scaling",
 }
+ALSO = {"03_budget_forcing": ["evaluation"]}  # it asks problems of a benchmark
 UNUSED = ("command", "planning", "rehearsal", "site")  # no notebook imports them
 SOURCES = (".py", ".yaml", ".csv")
 
@@ -72,7 +73,7 @@ def package_files(name: str) -> list[Path]:
     """The files of s1lib that notebook `name` may use."""
     notebooks = list(PACKAGES)
     later = notebooks[notebooks.index(name) + 1 :] if name in PACKAGES else ()
-    left_out = {*UNUSED, *(PACKAGES[other] for other in later)}
+    left_out = {*UNUSED, *(PACKAGES[other] for other in later)} - set(ALSO.get(name, ()))
     package = ROOT / "s1lib"
     files = [path for path in sorted(package.rglob("*")) if path.suffix in SOURCES]
     return [path for path in files if path.relative_to(package).parts[0] not in left_out]
