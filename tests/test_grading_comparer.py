@@ -35,6 +35,8 @@ LISTS = r"""
 200, 100|100,200|yes
 100, 200|100,200|yes
 200,100|100,200|no
+\text{A, C, and E}|A,C,E|yes
+\text{A, B, and E}|A,C,E|no
 3125|3, 125|no
 3,125|3, 125|yes
 3125|3,125|yes
@@ -48,6 +50,8 @@ LISTS = r"""
 1234|(1,234)|no
 \{100,200\}|\{200,100\}|yes
 2,3|2,2,3|no
+\{\}|\emptyset|yes
+\{\}|0|no
 (-2,1)|-2,1|no
 19, 46, and 82|21, 36, and 82|no
 1,2,\ldots,n|1,3,5,\ldots,2n-1|no
@@ -99,6 +103,8 @@ five|5|yes
 six|5|no
 \approx 5|5|yes
 EAST|\text{east}|yes
+no.|No|yes
+yes|No|no
 eats|\text{seat}|no
 """
 BASES = r"""
@@ -184,6 +190,8 @@ UNITS = r"""
 864 square inches|864 \mbox{ inches}^2|yes
 864 in²|864 \mbox{ inches}^2|yes
 864 \mbox{ inches}^3|864 \mbox{ inches}^2|no
+5 m/s|5|yes
+5 m/s|5 \text{ km/h}|no
 5 km|5 m|no
 12\pi|12\pi \text{ inches}|yes
 5x|5|no

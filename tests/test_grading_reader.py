@@ -45,6 +45,9 @@ Answer: 42. A quick check confirms it.|42|label
 **Step 5: Final answer**⏎⏎42|42|label above
 The answer seems to be 42.|42|label
 Ans. 42|42|label
+Answer: **73** ✔|73|label
+Answer: $73$ ∎|$73$|label
+Answer: $73$. $\blacksquare$|$73$|label
 答案：42。|42|label
 【答案】$42$|$42$|label
 正确答案是 ４２。|42|label
@@ -115,6 +118,7 @@ Ans. B|B|label
 答案：（B）。|B|label
 正确答案是Ｂ。|B|label
 故选 B。|B|label
+✅ **Answer:** B ✅|B|label
 It is the nucleus.⏎⏎**B**|B|last line
 Thus (B) is correct.|B|last line
 Hence B is the right answer.|B|last line

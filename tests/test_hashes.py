@@ -52,6 +52,8 @@ def test_a_models_key_changes_with_its_weights_or_its_configuration(tmp_path):
         "vocab.json",
         "chat_template.jinja",
         "chat_template.json",
+        "tekken.json",
+        "quantize_config.json",
     ],
 )
 def test_a_models_key_covers_every_byte_that_decides_what_it_decodes(tmp_path, name):

@@ -69,7 +69,7 @@ def _closed(text: str) -> Iterator[tuple[int, int, int]]:
 def _is_placeholder(value: str) -> bool:
     """Whether a box holds nothing: blank, dots, or words such as "your answer here"."""
     words = re.findall(r"[A-Za-z]+", value)
-    signs = re.sub(r"[A-Za-z]+", "", value)
+    signs = re.sub(r"[A-Za-z]+", "", value).replace(r"\{\}", "∅")  # the empty set is an answer
     return {word.lower() for word in words} <= _TALK and not signs.strip(" \t\r\n.…?_<>[]{}~$\\-")
 
 

@@ -28,7 +28,7 @@ _BASED = re.compile(
 )
 _WORDS = re.compile(
     r"\s*(?:\\(?:text|textbf|textit|mbox|mathrm)\s*\{[^{}]*[A-Za-z][^{}]*\}"
-    r"|[A-Za-z][A-Za-z'’ -]{3,})[\s.]*"
+    r"|[A-Za-z][A-Za-z'’ -]{3,}|(?i:yes|no|odd))[\s.]*"
 )
 _ARTICLE = re.compile(r"^(?:the|an?|option|choice) (?=\w)")
 # Two numbers side by side with nothing between, and what is left out by dots, have no value.

@@ -62,7 +62,7 @@ _LOOKS = [
         (r"\\?%|\bper ?cent\b|\\text\{\s*per ?cent\s*\}", r"\\%"),
         # Lists in words: "3 and 5", "3, 5, and 7".
         (r"\\(?:text|mbox)\{\s*(and|or)\s*\}", r" \1 "),
-        (r"(?<![A-Za-z]),?\s*\b(?:and|or)\b(?![A-Za-z])", ", "),
+        (r",?\s*(?<![A-Za-z])(?:and|or)(?![A-Za-z])", ", "),
     ]
 ]
 _WORDS = re.compile(

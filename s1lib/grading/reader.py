@@ -55,10 +55,15 @@ _TAKEN_BACK = re.compile(
     r"\b(?:wait|wrong|mistake\w*|incorrect|correction|corrected|actually|sorry|oops|should be)\b",
     re.IGNORECASE,
 )
-# Chinese text has signs of its own: "答案：（Ｂ）。" is read as "答案:(B)."
-_FULL_WIDTH = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)} | {
-    ord(sign): plain for sign, plain in {"。": ". ", "、": ", ", "【": "[", "】": "]"}.items()
-}
+# Signs of Chinese text, "答案：（Ｂ）。" for "答案:(B).", and what is part of no answer: marks as
+# in "42 ✅" and characters without a width.
+_SIGNS = str.maketrans(
+    {
+        **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
+        **{"。": ". ", "、": ", ", "【": "[", "】": "]"},
+        **dict.fromkeys("✅✔☑✓∎■\u200b\u200c\u200d\u2060\ufeff\ufe0f", ""),
+    }
+)
 _LEADING = re.compile(r"(?:[\s*_`}:>]|```\w*)*")
 _DISPLAYS = {"$$": "$$", "\\[": "\\]"}
 _MOST_ROWS = 50  # of a matrix that is written over several lines
@@ -83,7 +88,7 @@ def read_answer(text: str, kind: str = "math") -> Reading:
     kind: "math", where a box comes before a label, or "choice", where the later of the two counts
     and the value is a capital letter.
     """
-    text = text.translate(_FULL_WIDTH)
+    text = text.translate(_SIGNS)
     boxed, labelled = list(boxes(text, unlabelled)), list(_labelled(text, kind))
     if kind == "choice":
         reading = _letter(sorted(boxed + labelled, key=lambda place: place.end))

@@ -17,7 +17,11 @@ _ADVERBS = re.compile(
     r"|≈\s*|\\approx\b\s*)+",
     re.IGNORECASE,
 )
-_ASIDE = re.compile(r"(?<=\d)\s+\([a-z][a-z -]{2,60}\)$|<[|/].*", re.DOTALL)  # or a special token
+# "(forty-two)" behind 42, a special token, the end of a proof.
+_ASIDE = re.compile(
+    r"(?<=\d)\s+\([a-z][a-z -]{2,60}\)$|<[|/].*|\s*\$?\\(?:blacksquare|square|qed)\b\$?$",
+    re.DOTALL,
+)
 _EMPHASIS = ' \t\r\n*_`"“”'
 
 

@@ -17,7 +17,7 @@ _MARKED = re.compile(r" ?\\unit\{([^{}]*)\}(?:\^\{?(\d)\}?)?$")
 _PLAIN = re.compile(
     r"(?<=[\d}]) ?("
     r"(?:mm|cm|dm|km|mi|ft|in|yd|mg|kg|lb|oz|ml|mL|ms|min|hr|mph|rad|sq)\b(?: [A-Za-z]+)?"
-    r"|[ap]\.m\b\.?"
+    r"|[ap]\.m\b\.?|(?:[kc]?m|ft|mi)/(?:s|min|h|hr)\b"
     r"|(?<= )[mgshL]"
     r"|(?<= )[A-Za-z]{3,}(?: [A-Za-z]{2,})*"
     r")(?:\^\{?([23])\}?)?$"

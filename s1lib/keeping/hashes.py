@@ -31,6 +31,8 @@ MODEL_FILES = (
     "merges.txt",
     "vocab.*",
     "chat_template.*",
+    "tekken.json",
+    "*quant*_config.json",
 )
 # What a trainer leaves there, which they do not read.
 TRAINER_FILES = ("training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.pt", "scaler.pt")
