@@ -10,7 +10,11 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 # ---- the environment: an active one that has everything (conda or virtual), else .venv ----
 
-LOCK   ?= $(if $(filter gpu h100 h100x16,$(PROFILE)),requirements-gpu.lock,requirements-cpu.lock)
+ON_GPU := $(filter gpu% h100%,$(PROFILE))
+ifneq ($(filter rehearse,$(MAKECMDGOALS)),) # runs without a GPU as well
+ON_GPU := $(and $(ON_GPU),$(shell command -v nvidia-smi))
+endif
+LOCK   ?= $(if $(ON_GPU),requirements-gpu.lock,requirements-cpu.lock)
 NEEDED := torch transformers trl accelerate datasets math_verify papermill ipykernel nbconvert \
 	pandas scipy seaborn yaml pytest
 COMPLETE := import importlib.util as u, sys; sys.exit(sys.version_info < (3, 11) or \
@@ -28,7 +32,7 @@ ENV :=
 endif
 S1 := $(PY) -m s1lib
 
-.PHONY: help reproduce smoke test test-vllm lab html bench bench-vllm fetch clean
+.PHONY: help reproduce smoke test test-vllm lab html bench bench-vllm fetch rehearse clean
 .DEFAULT_GOAL := help
 
 help:
@@ -40,9 +44,10 @@ help:
 	@echo "make html        claims, figures, tables, notebooks and traces as one static site, under $(OUTPUTS)/$(PROFILE)/html"
 	@echo "make bench       speed, seeds and kills, as printed tables (BENCH=engine for one of them)"
 	@echo "make bench-vllm  TorchEngine beside vLLM on the CPU, in .venv-vllm"
+	@echo "make rehearse    check all that would stop PROFILE=h100 (any), and run it small, with stand-ins (DATA=DIR MODEL=DIR|ID)"
 	@echo "make fetch       download what the profile names on a hub, to run without a network afterwards"
 	@echo "make clean       delete $(OUTPUTS)/$(PROFILE)"
-	@echo "Variables: PROFILE=toy|smoke|gpu|h100|h100x16|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
+	@echo "Variables: PROFILE=toy|smoke|gpu|gpu-s1.1|h100-headline|h100|h100x16|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
 
 .venv/.installed-%: %
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -88,6 +93,10 @@ bench: $(ENV)
 
 bench-vllm: .venv-vllm/.installed
 	@.venv-vllm/bin/python -m tests.bench vllm
+
+rehearse: $(ENV)
+	@$(S1) rehearse --profile $(PROFILE) --outputs $(OUTPUTS) \
+		$(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
 
 fetch: $(ENV)
 	@$(S1) fetch --profile $(PROFILE) --outputs $(OUTPUTS)

@@ -3,6 +3,7 @@
     tables = lay_out(tmp_path, questions=40, problems=3)
     tables["s1K"]     # a pool, as are "s1K-1.1" and "full59K"
     tables["AIME24"]  # a test set, as are "AIME25", "MATH500" and "GPQA-Diamond"
+    python -m tests.published_columns DIR  # for `make rehearse DATA=DIR`
 
 The problems are those of shared/data (MATH-500, AIME 2024 and 2025), which is not part of the
 package. No text is downloaded. What is labelled AIME or NuminaMATH in a pool is MATH-500 too, so
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +30,27 @@ LABELS = (
     "Idavidrein/gpqa",
 )
 LONG = 6  # solutions in a long trace, where a short one is the question's own
+BOXED = r"\boxed"
 SHARED = ("solution", "question", "cot_type", "source_type", "metadata")  # by all pools
 
 Row = dict[str, Any]
 
 
-def lay_out(directory: Path, *, questions: int = 40, problems: int = 3) -> dict[str, Path]:
+def lay_out(
+    directory: Path, *, questions: int = 40, problems: int = 3, proofs: bool = False
+) -> dict[str, Path]:
     """Write three pools and four test sets below `directory` and return their folders.
 
     They are named as in sources.yaml and test_sets.yaml.
 
     questions: rows of each pool, at most 500 less `problems`. problems: rows of each test set, at
-    most 30; none of them is in a pool.
+    most 30; none of them is in a pool. proofs: let some solutions of MATH name no final answer, so
+    that a judge is asked.
     """
     math = _read("math500")
     pool = [_pool_row(number, math[problems:]) for number in range(questions)]
+    for row in pool[4::8] if proofs else ():
+        row["solution"] = f"Proof. {row['solution'].replace(BOXED, '')}"
     s1k = pd.DataFrame([_gemini(row) for row in pool])
     tables = {
         "s1K": ("data/train-00000-of-00001.parquet", s1k),
@@ -149,3 +157,7 @@ def _gpqa(number: int) -> Row:
         f"{first * (second - 5)}.\n\nTogether they are {product}.",
         "High-level domain": "Physics",
     }
+
+
+if __name__ == "__main__":
+    lay_out(Path(sys.argv[1]), proofs=True)

@@ -2,6 +2,7 @@
 
     chat = char_chat()                # one token per character, delimiters one token each
     chat = char_chat(spelled=True)    # no special tokens: a delimiter is spelled in characters
+    chats = thinking_chats()          # the same in every other thinking format
     engine = ScriptedEngine(script(chat, "Q", {"": "abc<|im_start|>", "abcWait": "de<|im_end|>"}))
     engine = ScriptedEngine(random_traces(chat, 7))
 
@@ -13,17 +14,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
+import trl
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from s1lib.chat import END_OF_TEXT, IM_END, IM_START, ChatFormat
+from s1lib.chat import END_OF_TEXT, IM_END, IM_START, ChatFormat, format_of
 from s1lib.engines.protocol import Completion, EngineError, Request
 
-CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \n.,:?<|>_"
+CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \n.,:?<|>_/"
+TEMPLATES = Path(trl.__file__).parent / "chat_templates"
+TAGS = ("<think>", "</think>")
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{{ '<|im_start|>assistant\n' }}"
@@ -35,7 +40,10 @@ Policy = Callable[[tuple[int, ...], int | None], list[int]]
 
 def char_chat(*, spelled: bool = False) -> ChatFormat:
     """One token per character; delimiters are special tokens, or spelled out (`spelled`)."""
-    special = [] if spelled else [END_OF_TEXT, IM_START, IM_END]
+    return ChatFormat(char_tokenizer([] if spelled else [END_OF_TEXT, IM_START, IM_END]))
+
+
+def char_tokenizer(special: list[str]) -> PreTrainedTokenizerFast:
     vocabulary = {token: index for index, token in enumerate(["<unk>", *special, *CHARACTERS])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r".|\n"), behavior="isolated")
@@ -44,7 +52,27 @@ def char_chat(*, spelled: bool = False) -> ChatFormat:
         tokenizer_object=tokenizer, unk_token="<unk>", additional_special_tokens=special
     )
     fast.chat_template = TEMPLATE
-    return ChatFormat(fast)
+    return fast
+
+
+@cache
+def thinking_chats() -> dict[str, ChatFormat]:
+    """Formats other than s1's, each on a template that trl ships."""
+    chatml = [END_OF_TEXT, IM_START, IM_END]
+    deepseek = ["<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>"]
+
+    def chat(template: str, special: list[str], tags: Sequence[str] = (), stated="auto"):
+        tokenizer = char_tokenizer(special)
+        tokenizer.add_tokens(list(tags))  # no special tokens, as in the vocabularies of both models
+        tokenizer.chat_template = (TEMPLATES / f"{template}.jinja").read_text()
+        return ChatFormat(tokenizer, format_of(tokenizer, stated))
+
+    return {
+        "tags, opened by the template": chat("deepseek_r1_distill", deepseek, TAGS),
+        "tags, opened for the model": chat("qwen3", chatml, TAGS),
+        "tags, spelled out": chat("qwen3", []),
+        "plain": chat("qwen2_5", chatml, stated="plain"),
+    }
 
 
 @dataclass
@@ -130,13 +158,14 @@ def script(
     lines = {
         (*start, *chat.encode(before)): chat.encode(after) for before, after in thinking.items()
     }
-    answers = chat.encode(answer + IM_END)
+    answers = [*chat.encode(answer), *chat.turn_ends[0]]
     dot = chat.encode(".")
 
     def policy(ids: tuple[int, ...], seed: int | None) -> list[int]:
         for size in range(len(ids), len(start), -1):
             if any(
-                ids[:size][-len(end) :] == end for end in (chat.final_answer, chat.answer_start)
+                end and ids[:size][-len(end) :] == end
+                for end in (chat.final_answer, chat.answer_start)
             ):
                 return [*answers[len(ids) - size :][:1], *dot]
         going = [

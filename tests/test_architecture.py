@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "s1lib"
 PAPER = ("curation", "sft", "thinking", "evaluation", "scaling")
 GROUND = ("errors", "keeping", "profile", "drawing", "published")
 SERVES = ("chat", "grading", "engines", "assistants", "hardware")
-ROOF = ("command", "site")
+ROOF = ("command", "planning", "rehearsal", "site")
 
 
 def imported(path: Path) -> set[str]:

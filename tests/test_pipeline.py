@@ -199,7 +199,7 @@ def test_a_changed_plotting_function_retrains_no_model_and_decodes_nothing_again
     assert len(kept) > len(SMOKE.sft.sets) and times(kept) == kept
 
 
-# ---- bad input, through the same door ----
+# ---- bad input, given in the same way ----
 
 
 @pytest.fixture

@@ -159,6 +159,12 @@ def test_references_are_local_to_the_outputs_or_on_a_hub(tmp_path):
             "unknown key 'outputs_root'; set the environment variable S1_OUTPUTS instead",
         ),
         ("extends: tpy", "unknown profile 'tpy'; did you mean 'toy'?"),
+        ("evaluation: {models: [s1]}", "'evaluation.models' must hold `name: value` lines"),
+        ("evaluation: {models: {s1: 3}}", "key 'evaluation.models.s1' must be str, not 3"),
+        ("evaluation: {models: {s1: /here}}", "names 's1', which is the base model or one that"),
+        ("evaluation: {models: {base: /here}}", "names 'base', which is the base model or one"),
+        ("evaluation: {waits: []}", "evaluation.waits is empty, and notebook 03 has nothing"),
+        ("curation: {selection: s1K}", "must be one of paper, official, published, not 's1K'"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(tmp_path, text, complaint):
@@ -180,3 +186,25 @@ def test_null_stands_for_no_limit_only_where_there_may_be_none(tmp_path):
     assert profile.curation.full_size is None and profile.universe is None
     with pytest.raises(ProfileError, match=r"'curation.target' must be int"):
         load_profile(write(tmp_path / "b.yaml", "curation: {target: null}"))
+
+
+def test_evaluated_models_are_the_base_what_is_trained_and_published_weights(tmp_path):
+    sets, models = "{base: owner/base, sets: [random]}", "{s1: owner/s1@abc, mine: '@models/mine'}"
+    text = f"sft: {sets}\nevaluation: {{models: {models}}}"
+    profile = load_profile(write(tmp_path / "p.yaml", text), outputs=tmp_path)
+    trained = [str(tmp_path / f"p/02_sft/models/{name}") for name in ("random", "token", "step")]
+    paths = ["owner/base", *trained, "owner/s1@abc", str(tmp_path / "p/models/mine")]
+    assert list(profile.model_paths.values()) == paths
+    assert profile.model_path("s1") == "owner/s1@abc"
+    assert ("model", "owner/s1", "abc") in hub_references(profile)
+    with pytest.raises(ProfileError, match=r"no model 'full': train it .* or say where"):
+        profile.model_path("full")
+
+
+def test_a_name_may_hold_a_dot(tmp_path):
+    assert load_profile(write(tmp_path / "mine-1.1.yaml", "extends: smoke")).name == "mine-1.1"
+
+
+def test_no_reward_model_is_fetched_where_no_tree_is_searched(tmp_path):
+    text = "sft: {base: /b}\nevaluation: {reward: owner/reward@1, tree_widths: []}"
+    assert not hub_references(load_profile(write(tmp_path / "p.yaml", text)))

@@ -83,3 +83,9 @@ def test_the_same_tables_are_written_every_time(tables, tmp_path):
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         first = sorted(path for path in tables[name].rglob("*") if path.is_file())
         assert [file.read_bytes() for file in files] == [file.read_bytes() for file in first]
+
+
+def test_a_judge_is_asked_about_proofs(tmp_path):
+    tables = lay_out(tmp_path, questions=24, problems=1, proofs=True)
+    kinds = [sample.kind for sample in open_pool(str(tables["s1K-1.1"]), log=lambda _: None)]
+    assert kinds.count("open") == 3

@@ -191,7 +191,8 @@ def test_the_published_pools_are_not_decontaminated_twice(name):
 
 def test_what_has_a_known_revision_is_pinned_in_the_profile_as_in_its_entry():
     profile, pools = load_profile("h100"), section(SOURCES, "pools")
-    assert [published.path for published in profile.sft.published] == [pools["s1K-1.1"].at]
+    published = {one.name: one.path for one in profile.sft.published}
+    assert published["s1.1"] == pools["s1K-1.1"].at
     assert len(profile.evaluation.reward.partition("@")[2]) == 40
 
 

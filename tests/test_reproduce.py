@@ -1,6 +1,7 @@
 """What is executed again, and by whom: `s1 run`, `s1 reproduce` and a notebook opened by hand."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -153,3 +154,12 @@ def test_every_notebook_opens_its_stage_and_has_the_same_parameters():
         code = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
         assert sum(f'out = open_stage(profile, "{name}")' in cell for cell in code) == 1
         assert all(f"{parameter} = " in code[0] for parameter in PARAMETERS)
+
+
+@pytest.mark.parametrize("name", load_profile("toy").notebooks)
+def test_a_notebook_depends_on_every_package_that_it_imports(name):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    imported = set(re.findall(r"^from s1lib\.(\w+)", code, re.MULTILINE))
+    known = {path.relative_to(ROOT / "s1lib").parts[0] for path in reproduce.package_files(name)}
+    assert imported and imported <= known

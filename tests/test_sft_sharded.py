@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate.commands.launch import _validate_launch_command, launch_command_parser
-from accelerate.utils.launch import prepare_multi_gpu_env
 from safetensors.torch import load_file
 from test_sft import SAMPLES
 from transformers import AutoModelForCausalLM
 
 from s1lib.hardware.base_model import TrainingError, load_base
 from s1lib.hardware.checkpoints import directory_of
-from s1lib.hardware.launcher import ACCELERATE
 from s1lib.keeping.files import read_jsonl
 from s1lib.profile import SFT, Profile
+from s1lib.rehearsal.machine import FSDP_ON_CPU
 from s1lib.sft.train import train, train_in_processes
 
 
@@ -34,14 +32,7 @@ def run(settings, tmp_path, monkeypatch):
     def run(name, log=lambda line: None, **changes) -> tuple[dict, Path]:
         chosen = dataclasses.replace(settings, **changes)
         if chosen.launched:
-            options = ["--config_file", str(ACCELERATE), "--num_processes", "2", "script.py"]
-            arguments, *_ = _validate_launch_command(launch_command_parser().parse_args(options))
-            for key, value in prepare_multi_gpu_env(arguments).items():
-                if key.startswith(("ACCELERATE", "FSDP")):
-                    monkeypatch.setenv(key, value)
-            monkeypatch.setenv(
-                "PYTHONPATH", str(Path(__file__).parent / "fsdp_on_cpu"), prepend=":"
-            )
+            monkeypatch.setenv("PYTHONPATH", str(FSDP_ON_CPU), prepend=":")
         return train(
             SAMPLES, profile=Profile("p", sft=chosen), name="s1", out=tmp_path / name, log=log
         ), tmp_path / name

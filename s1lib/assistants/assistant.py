@@ -1,7 +1,7 @@
 """The language model that curation asks, with every reply kept as soon as it comes.
 
     async with assistant(profile, "judge", out) as judge:  # None when the profile names none
-        replies = await judge.ask_all(prompts)  # in order; a reply, or the reason there is none
+        replies = await judge.ask_all(prompts)  # for each the reply, or why there is none
 
 Replies are keyed by the request: model, prompt, limits and seed, but not the url, as replicas are
 alike. A run that is interrupted or repeated asks nothing that was answered. Behind it is an
@@ -32,14 +32,15 @@ from s1lib.profile import EngineSettings, Profile
 Read = TypeVar("Read")
 
 TRIES = 3  # replies to one question of which none can be read, before it is set aside
+COUNTED = ("prompt_tokens", "reply_tokens")  # of a reply, each with its price
 RETRY_TEMPERATURE = 0.7  # at which a reply that cannot be read is asked for again
 
 
 class Assistant:
     """A cached endpoint or local model.
 
-    think: a local model thinks in the s1 format before it answers (the teacher); an endpoint
-        thinks as it was set up to.
+    think: whether a local model thinks in the s1 format before it answers, as the teacher does. An
+        endpoint thinks as it was set up to.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Assistant:
     async def ask(self, prompt: str, *, again: int = 0) -> Reply:
         """The reply to `prompt`.
 
-        again: earlier replies to it that could not be used; each gets another seed.
+        again: how many replies to it could not be used. Each further one gets another seed.
         Raises NoReplyError or AssistantError.
         """
         temperature = self.settings.temperature
@@ -91,7 +92,7 @@ class Assistant:
     async def ask_all(
         self, prompts: Sequence[str], *, again: Sequence[int] | None = None
     ) -> list[Reply | NoReplyError]:
-        """Replies in the order of `prompts`; a request that failed for good holds its error.
+        """Replies in the order of `prompts`, with the error in place of one that failed for good.
 
         Raises AssistantError when the assistant cannot be asked at all.
         """
@@ -114,9 +115,9 @@ class Assistant:
             raise
 
     def usage(self) -> pd.DataFrame:
-        """One row: requests, tokens and cost of this run; cost of all replies kept."""
-        kept = self._cache.replies.values()
-        tokens = self._tokens
+        """One row with requests, tokens and cost of this run, and the cost of all replies kept."""
+        kept, tokens = self._cache.replies.values(), self._tokens
+        whole = [sum(getattr(reply, name) for reply in kept) for name in COUNTED]
         row = {
             "model": self.settings.model,
             "answered now": self.asked,
@@ -126,10 +127,7 @@ class Assistant:
             "prompt tokens": tokens["prompt"],
             "reply tokens": tokens["reply"],
             "cost": self._cost(tokens["prompt"], tokens["reply"]),
-            "cost of all kept": self._cost(
-                sum(reply.prompt_tokens for reply in kept),
-                sum(reply.reply_tokens for reply in kept),
-            ),
+            "cost of all kept": self._cost(*whole),
         }
         return pd.DataFrame([row])
 
@@ -184,14 +182,10 @@ async def assistant(
         return
     if not settings.url:
         settings = dataclasses.replace(settings, model=profile.resolve(settings.model))
-    place = directory / "assistants"
-    asked = Assistant(
-        settings,
-        cache=place / f"{role}.jsonl",
-        engine=profile.engine,
-        think=role == "teacher",
-        log=log,
-    )
+
+    place, think = directory / "assistants", role == "teacher"
+    cache = place / f"{role}.jsonl"
+    asked = Assistant(settings, cache=cache, engine=profile.engine, think=think, log=log)
     try:
         yield asked
     finally:
@@ -204,7 +198,7 @@ async def assistant(
 async def ask_until(
     assistant: Assistant, prompts: Sequence[str], read: Callable[[str], Read | None]
 ) -> list[Read | None]:
-    """What `read` makes of each reply, in the order of `prompts`.
+    """Every reply as `read` reads it, in the order of `prompts`.
 
     A prompt is asked again, up to TRIES times in all, while that is None. Raises AssistantError,
     which shows a reply, when no reply at all can be read: what follows would be in vain.

@@ -1,4 +1,4 @@
-"""What the body of a chat endpoint's answer says: a reply, an error in disguise, or nothing fit.
+"""The body of a chat endpoint's answer: a reply, an error sent as a success, or neither.
 
     status, message = error_in(payload) or (200, "")
     reply = read_completion(payload, tries=1)
@@ -37,7 +37,7 @@ MOST_TOKENS = 10**12  # a count beyond it is no count
 
 
 def error_in(payload: Any) -> tuple[int | None, str] | None:
-    """(status, message) of an error that came with status 200; None where there is none.
+    """(status, message) of an error that came with status 200, or None where there is none.
 
     The status is None where the error names no HTTP status.
     """
@@ -99,6 +99,8 @@ def _read(payload: Any, tries: int) -> Reply:
         raise NoReplyError(f"the model refuses: {one_line(refusal)}")
     if not text and not thinking and finish == "stop":
         raise RetryableError("an empty reply")
+
+    # Costs are told from these numbers, which a server may leave out or fill with anything.
     usage = payload.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     tokens = [_count(counts.get(f"{of}_tokens")) for of in ("prompt", "completion")]
@@ -137,7 +139,7 @@ def _plain(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    """A number of tokens; 0 for what is none."""
+    """A number of tokens, where anything else counts as 0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
     return int(value) if math.isfinite(value) and 0 <= value < MOST_TOKENS else 0

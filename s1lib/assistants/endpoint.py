@@ -18,13 +18,13 @@ from s1lib.assistants.chat_payload import error_in, one_line, read_completion
 from s1lib.assistants.replies import AssistantError, NoReplyError, Reply, RetryableError
 from s1lib.profile import Assistant as AssistantSettings
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds between two tries; doubles each time
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds between two tries, twice as long each time
 REFUSED = (401, 402, 403, 404)  # no later request fares better
-RETRYABLE = (408, 409, 425, 429)  # of the 4xx; every other one says that the request is wrong
+RETRYABLE = (408, 409, 425, 429)  # of the 4xx, every other one says that the request is wrong
 
 
 class Endpoint:
-    """Asks one chat endpoint; usable by any number of coroutines of one event loop."""
+    """Asks one chat endpoint, for any number of coroutines of one event loop."""
 
     def __init__(self, settings: AssistantSettings) -> None:
         self.settings = settings
@@ -55,9 +55,10 @@ class Endpoint:
         A request is repeated up to `retries` times when it times out, finds no connection, is
         turned away (408, 409, 425, 429, 5xx), or gets what is empty or no chat completion. A status
         that comes as an error in the body counts like any other.
+
         Raises NoReplyError when that was not enough, when the request itself is refused (400, 413,
-        422: too long, say) and when its reply is withheld; AssistantError when every request would
-        be refused (401 to 404, a redirect) or none ever found a connection.
+        422: too long, say) and when its reply is withheld. Raises AssistantError when every request
+        would be refused (401 to 404, a redirect) or none ever found a connection.
         """
         body = {
             "model": self.settings.model,
@@ -66,6 +67,8 @@ class Endpoint:
             "temperature": temperature,
             "seed": seed,
         }
+
+        # The endpoint's own wish comes first, else pauses grow, and differ between requests.
         async with self._places:
             for tries in range(1, self.settings.retries + 2):
                 await self._turn()
@@ -81,6 +84,8 @@ class Endpoint:
                     growing = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1))
                     asked = getattr(last, "pause", 0.0)
                     await asyncio.sleep(asked or growing * random.uniform(0.5, 1.0))
+
+        # One that never answered is not there, so all that is still to be asked would wait in vain.
         if isinstance(last, httpx.ConnectError) and not self._answered:
             raise AssistantError(
                 f"{self.settings.url} cannot be reached ({reason}): is it running?"
@@ -105,7 +110,7 @@ class Endpoint:
         await asyncio.sleep(turn - now)
 
     async def _post(self, body: dict) -> Any:
-        """The body of one answer that is no error; what it holds is not looked at yet."""
+        """The body of one answer that is no error, whatever else it holds."""
         if self._client is None:
             limits = httpx.Limits(max_connections=self.settings.concurrency)
             self._client = httpx.AsyncClient(
@@ -115,6 +120,8 @@ class Endpoint:
         response = await self._client.post(address, json=body)
         reason = one_line(response.text) or response.reason_phrase
         self._check(response.status_code, reason, pause=_asked_pause(response))
+
+        # Gateways answer for the endpoint behind them: with a page, or with its error as a 200.
         try:
             payload = response.json()
         except (ValueError, RecursionError):

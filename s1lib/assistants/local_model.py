@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from s1lib.assistants.replies import NoReplyError, Reply
-from s1lib.chat import ChatFormat
+from s1lib.chat import S1, ChatFormat
+from s1lib.chat.thinking_format import told_by
 from s1lib.engines import Request, open_engine
 from s1lib.profile import EngineSettings
 
 
 class LocalModel:
-    """Answers as `Endpoint` does; the engine batches.
+    """Answers as `Endpoint` does, from a checkpoint.
 
-    think: the model thinks in the s1 format before it answers.
+    think: the model thinks before it answers, in the format that its chat template names or s1's.
     """
 
     def __init__(self, model: str, engine: EngineSettings, *, think: bool) -> None:
         self.engine = open_engine(model, engine)
-        self.chat = ChatFormat(self.engine.tokenizer)
+        tokenizer = self.engine.tokenizer
+        self.chat = ChatFormat(tokenizer, told_by(tokenizer) or S1)
         self.think = think
 
     async def ask(self, prompt: str, *, max_tokens: int, temperature: float, seed: int) -> Reply:
         """The reply to one user turn.
 
-        max_tokens: bounds thinking and answer together; a trace that it cuts has no answer.
+        max_tokens: of thinking and answer together. A trace that it cuts has no answer.
         Raises NoReplyError for a prompt longer than the context, EngineError when the engine fails.
         """
         prompt = self.chat.prompt_ids(prompt, think=self.think)

@@ -1,4 +1,4 @@
-"""What an assistant replies, why it may not, and the file that keeps every reply."""
+"""Replies of an assistant, the errors in their place, and the file that keeps every reply."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from s1lib.keeping.files import atomic_path
 
 
 class AssistantError(S1Error):
-    """An assistant cannot be asked at all; the message says why and what to change."""
+    """An assistant cannot be asked at all. The message says why and what to change."""
 
 
 class NoReplyError(S1Error):
-    """This request failed for good; others may succeed. The message is the endpoint's reason."""
+    """This request failed for good, where others may succeed. It says the endpoint's reason."""
 
 
 class RetryableError(Exception):
-    """This try failed in a way that another may not; pause: seconds that the endpoint asks for."""
+    """This try failed in a way that another may not.
+
+    pause: seconds that the endpoint asks to wait.
+    """
 
     def __init__(self, reason: str, *, pause: float = 0.0) -> None:
         super().__init__(reason)
@@ -56,6 +59,8 @@ class ReplyCache:
         self.path = path
         self.replies: dict[str, Reply] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
+
+        # What a kill cut is dropped from the file too, or the next line would be glued to it.
         whole, damaged = [], 0
         kept = path.read_bytes() if path.exists() else b""
         for line in kept.splitlines(keepends=True):
@@ -65,6 +70,7 @@ class ReplyCache:
                 whole.append(line.rstrip(b"\n") + b"\n")
             except (ValueError, TypeError, KeyError):
                 damaged += 1
+
         if damaged:
             log(
                 f"{path}: {damaged} damaged lines left out (an interrupted run leaves one); "

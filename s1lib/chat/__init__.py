@@ -1,17 +1,16 @@
-"""The s1 text format: delimiters, prompts and training examples, as text and as token ids."""
+"""Thinking formats, s1's above all: delimiters, prompts and examples, as text and as token ids."""
 
-from s1lib.chat.format import (
+from s1lib.chat.format import ANSWER_PREFIX, WAIT, ChatFormat, lettered
+from s1lib.chat.template import ChatFormatError
+from s1lib.chat.thinking_format import (
     ANSWER,
-    ANSWER_PREFIX,
     END_OF_TEXT,
     FINAL_ANSWER,
     IM_END,
     IM_START,
+    S1,
     THINK,
-    WAIT,
-    ChatFormat,
-    ChatFormatError,
-    lettered,
+    format_of,
     split_trace,
 )
 
@@ -22,10 +21,12 @@ __all__ = [
     "FINAL_ANSWER",
     "IM_END",
     "IM_START",
+    "S1",
     "THINK",
     "WAIT",
     "ChatFormat",
     "ChatFormatError",
+    "format_of",
     "lettered",
     "split_trace",
 ]

@@ -1,7 +1,7 @@
-"""The s1 text format and its token ids: the one place that knows the delimiters.
+"""A thinking format bound to one tokenizer: the one place that knows the delimiters' ids.
 
-(Paper, section 3.1 and appendix C.) A training example is the tokenizer's own chat template with
-the assistant's turn
+(Paper, section 3.1 and appendix C.) A training example of the s1 format is the tokenizer's own chat
+template with the assistant's turn
 
     <|im_start|>think
     {trace}
@@ -14,64 +14,51 @@ work as well.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from string import ascii_uppercase
 from typing import Any
 
-from jinja2 import TemplateError
+from s1lib.chat.spelled import control_tokens, prompt_ids_of
+from s1lib.chat.template import OPENED, ChatFormatError, render, turn_end
+from s1lib.chat.thinking_format import (
+    ANSWER,
+    END_OF_TEXT,
+    FINAL_ANSWER,
+    IM_END,
+    S1,
+    THINK,
+    ThinkingFormat,
+    split_trace,
+)
 
-from s1lib.errors import S1Error
-
-IM_START, IM_END, END_OF_TEXT = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
-THINK, ANSWER = IM_START + "think", IM_START + "answer"
-FINAL_ANSWER = "Final Answer:"
 ANSWER_PREFIX = "Answer:"
 WAIT = "Wait"
 EXAMPLE = "What is 6 times 7?"  # a question that every chat template must render
-
-# A prompt that ends so has begun the thinking in its own way: "<think>", "[THINK]", our THINK.
-OPENED = re.compile(
-    rf"(<[^<>/]*(think|thought|reason)[^<>/]*>|\[think\]|{re.escape(THINK)})\s*$", re.IGNORECASE
-)
-PRIVATE_USE = range(0xE000, 0xF900)  # characters that Unicode leaves to their user
-
-
-class ChatFormatError(S1Error):
-    """The tokenizer cannot carry the s1 format, and the message says what is missing."""
+# The switch of a template that has one: Qwen3's name for it, and DeepSeek-V3.1's.
+THINKING_ON = {"enable_thinking": True, "thinking": True}
 
 
 @dataclass(frozen=True)
 class ChatFormat:
-    """The s1 format bound to one tokenizer, whose ids all of its ids are."""
+    """A thinking format, s1's if no other is given, and the tokenizer whose ids all of its ids are.
+
+    Raises ChatFormatError, one line, where the two do not fit.
+    """
 
     tokenizer: Any
+    format: ThinkingFormat = S1
 
     def __post_init__(self) -> None:
-        unknown = self.tokenizer.unk_token_id
-        for delimiter in (THINK, ANSWER, IM_END):
-            ids = self.encode(delimiter)
-            if not ids or (unknown is not None and unknown in ids):
-                raise ChatFormatError(
-                    f"the tokenizer cannot write {delimiter!r}: add it to its vocabulary"
-                )
-
+        self._check_can_write(self.format.opens, self.format.answers, self.format.turn_end)
         if not self.tokenizer.chat_template:
             raise ChatFormatError(
                 "the tokenizer has no chat template: use an Instruct model's tokenizer or set one"
             )
 
-        # A template may be broken, or made for questions that are lists of parts.
-        try:
-            asked = self.prompt_text(EXAMPLE)
-        except (TemplateError, ValueError, TypeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ChatFormatError(
-                f"the chat template cannot be applied ({reason}): set another one"
-            ) from None
-        if EXAMPLE not in asked:
+        # A template may be made for questions that are lists of parts.
+        if EXAMPLE not in self.prompt_text(EXAMPLE):
             raise ChatFormatError(
                 "the chat template leaves the question out: set one that takes it as plain text"
             )
@@ -83,10 +70,35 @@ class ChatFormat:
                     "use another one"
                 )
 
-        if opened := OPENED.search(self.prompt_text("?")):
+        self._check_prompt()
+        self._check_can_write(self._turn_end)
+        if not self.turn_ends:
             raise ChatFormatError(
-                f"the chat template opens the thinking itself, with {opened[0].strip()!r}: "
+                "neither the chat template nor the tokenizer's eos_token says what ends a turn: "
+                "set one of them"
+            )
+
+    def _check_can_write(self, *texts: str) -> None:
+        unknown = self.tokenizer.unk_token_id
+        for text in filter(None, texts):
+            ids = self.encode(text)
+            if not ids or (unknown is not None and unknown in ids):
+                raise ChatFormatError(
+                    f"the tokenizer cannot write {text!r}: add it to its vocabulary"
+                )
+
+    def _check_prompt(self) -> None:
+        """Raises ChatFormatError for a template whose prompt is not where thinking begins."""
+        if self._opened and not (self.format.in_templates and self._opened == self.format.opens):
+            raise ChatFormatError(
+                f"the chat template opens the thinking itself, with {self._opened!r}: "
                 "set one whose prompt ends where the assistant's turn begins"
+            )
+        closes = self.format.in_templates and self.format.closes
+        if closes and self.prompt_text("?").rstrip().endswith(closes):
+            raise ChatFormatError(
+                f"the chat template ends the thinking before it begins, with {closes!r}: "
+                "set one that leaves it to the model"
             )
 
     def encode(self, text: str) -> list[int]:
@@ -103,16 +115,18 @@ class ChatFormat:
 
     @cached_property
     def think_start(self) -> tuple[int, ...]:
-        return tuple(self.encode(THINK))
+        """What opens the thinking; nothing where the template has opened it."""
+        return () if self._opened else tuple(self.encode(self.format.opens))
 
     @cached_property
     def answer_start(self) -> tuple[int, ...]:
-        return tuple(self.encode(ANSWER))
+        """What is appended after a natural stop; nothing where the format has no delimiters."""
+        return tuple(self.encode(self.format.answers))
 
     @cached_property
     def final_answer(self) -> tuple[int, ...]:
         """What a forced stop appends after its newline: end of thinking and "Final Answer:"."""
-        return tuple(self.encode(f"{ANSWER}\n{FINAL_ANSWER}"))
+        return tuple(self.encode(self.format.forced))
 
     @cached_property
     def newline(self) -> tuple[int, ...]:
@@ -123,12 +137,27 @@ class ChatFormat:
         """The end of the turn and, where the vocabulary has one, of the text."""
         known = self.tokenizer.get_vocab()
         ends = [text for text in (END_OF_TEXT, self.tokenizer.eos_token) if text in known]
-        return list(dict.fromkeys(tuple(self.encode(text)) for text in (IM_END, *ends)))
+        ends = [text for text in (self._turn_end, *ends) if text]
+        return list(dict.fromkeys(tuple(self.encode(text)) for text in ends))
+
+    @cached_property
+    def _turn_end(self) -> str:
+        return self.format.turn_end or turn_end(self.tokenizer)
 
     @cached_property
     def segment_ends(self) -> list[tuple[int, ...]]:
-        """The start of a new segment, or an end of the turn."""
-        return list(dict.fromkeys([tuple(self.encode(IM_START)), *self.turn_ends]))
+        """The end of one segment and start of the next, or an end of the turn."""
+        return list(dict.fromkeys([*self._closes, *self.turn_ends]))
+
+    @cached_property
+    def _closes(self) -> list[tuple[int, ...]]:
+        """What closes thinking, as ids."""
+        closes = self.format.closes
+        if not closes:
+            return []
+        # Where a tag is several tokens, its ">" and the line breaks after it are often one of them.
+        ids, *others = (tuple(self.encode(closes + breaks)) for breaks in ("", "\n", "\n\n"))
+        return [ids, *(other for other in others if other[: len(ids)] != ids)]
 
     @property
     def thinking_stops(self) -> list[tuple[int, ...]]:
@@ -158,64 +187,54 @@ class ChatFormat:
 
     # ---- prompts and examples --------------------------------------------------------------------
 
-    def prompt_text(self, question: str) -> str:
-        """The chat template up to and including the line that opens the assistant's turn."""
-        messages = [{"role": "user", "content": question}]
-        return self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
+    def prompt_text(self, question: str, *, think: bool = True) -> str:
+        """The chat template up to and including the line that opens the assistant's turn.
 
-    def prompt_ids(self, question: str, *, think: bool = True) -> list[int]:
-        """Ids that open the assistant's turn; `think` adds those of `<|im_start|>think`.
-
-        No newline follows, because the model writes it itself. A special token that `question`
-        spells ("What does <|im_end|> do?") stays the text it is, and ends nothing.
+        Without `think`, a template that knows think tags has a pair with nothing in it there.
         """
-        ids = self._template_ids(question)
-        return [*ids, *self.think_start] if think else ids
-
-    def _template_ids(self, question: str) -> list[int]:
-        spelled = [token for token in self._special_tokens if token in question]
-        if not spelled:
-            return self.encode(self.prompt_text(question))
-
-        # A character that the question does not hold stands for each while the template is applied.
-        free = (chr(code) for code in PRIVATE_USE if chr(code) not in question)
-        marks = dict(zip(free, spelled, strict=False))
-        for mark, token in marks.items():
-            question = question.replace(token, mark)
-
-        ids = []
-        for piece in re.split(f"([{''.join(marks)}])", self.prompt_text(question)):
-            if piece in marks:
-                ids += self.tokenizer.encode(
-                    marks[piece], add_special_tokens=False, split_special_tokens=True
-                )
-            else:
-                ids += self.encode(piece)
-        return ids
+        switches = THINKING_ON if self.format.in_templates else {}
+        messages = [{"role": "user", "content": question}]
+        text = render(self.tokenizer, messages, prompt=True, **switches)
+        if think or not self.format.in_templates:
+            return text
+        return f"{OPENED.sub('', text)}{self.format.opens}\n\n{self.format.closes}\n\n"
 
     @cached_property
-    def _special_tokens(self) -> list[str]:
-        """Longest first, in case that one is part of another."""
-        added = self.tokenizer.added_tokens_decoder.values()
-        return sorted((token.content for token in added if token.special), key=len, reverse=True)
+    def _opened(self) -> str:
+        """What the template opens the thinking with, if it does."""
+        opened = OPENED.search(self.prompt_text("?"))
+        return opened[0].strip() if opened else ""
+
+    def prompt_ids(self, question: str, *, think: bool = True) -> list[int]:
+        """Ids that open the assistant's turn; `think` adds those that open the thinking.
+
+        No newline follows `<|im_start|>think`, because the model writes it itself. A control token
+        that `question` spells ("What does <|im_end|> do?") stays the text it is, and ends nothing.
+        """
+        ids = prompt_ids_of(
+            self.tokenizer,
+            question,
+            partial(self.prompt_text, think=think),
+            self._control_tokens,
+        )
+        return [*ids, *self.think_start] if think else ids
+
+    @cached_property
+    def _control_tokens(self) -> list[str]:
+        return control_tokens(self.tokenizer, (self.format.opens, self.format.closes))
+
+    def split(self, thinking: list[int], rest: list[int]) -> tuple[str, str]:
+        """(thinking, answer) as texts; `rest` is what was appended to end the thinking, and on."""
+        if self.format.answers:
+            return split_trace(self.decode([*thinking, *rest]), self.format)
+        return self.decode(thinking).strip("\n"), self.decode(rest).strip("\n")
 
     def example(self, question: str, trace: str, answer: str) -> dict[str, str]:
-        """One training example as plain strings, of which "completion" alone has a loss."""
+        """One training example of the s1 format as plain strings; "completion" alone has a loss."""
         if ANSWER_PREFIX not in answer:
             answer = f"{ANSWER_PREFIX} {answer}"
         completion = f"{THINK}\n{trace.strip()}\n{ANSWER}\n{answer.strip()}{IM_END}"
         return {"prompt": self.prompt_text(question), "completion": completion}
-
-
-def split_trace(text: str) -> tuple[str, str]:
-    """(thinking, answer) of an assistant's turn, split at the *last* answer delimiter."""
-    thinking, delimiter, answer = text.rpartition(ANSWER)
-    if not delimiter:
-        thinking, answer = text, ""
-    thinking = thinking.removeprefix(THINK).strip("\n")
-    return thinking, answer.replace(IM_END, "").strip("\n")
 
 
 def lettered(options: Iterable[str]) -> str:

@@ -2,9 +2,10 @@
 
     s1 reproduce --profile toy                            s1 html --profile toy
     s1 run notebooks/01_curation.ipynb --profile toy      s1 profiles
-    s1 fetch --profile h100
+    s1 fetch --profile h100                               s1 rehearse --profile h100
     s1 think "How many r in raspberry?" --model PATH_OR_ID --max-thinking 512 --waits 2
     s1 plan --profile h100 --gpus 8
+    s1 compare h100 /data/simplescaling-results
 
 Whatever a user can cause ends in one line on stderr and exit status 1, Ctrl-C in one line and 130.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import errno
 import os
 import signal
@@ -21,10 +23,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from s1lib.command import think
+from s1lib.command import compare, plan, think
 from s1lib.command.reproduce import reproduce, run
 from s1lib.errors import S1Error
-from s1lib.profile import Profile, ProfileError, hub_references, known_profiles, load_profile
+from s1lib.profile import Profile, hub_references, known_profiles, load_profile
 from s1lib.published import hub
 
 KEPT = "finished work is kept: run the same command again to go on"
@@ -71,7 +73,12 @@ def _parser() -> argparse.ArgumentParser:
             _fetch,
             "download what the profile names on a hub, for machines without a network",
         ),
-        ("plan", _plan, "does the training fit its GPUs, and how long will it take"),
+        (
+            "rehearse",
+            _rehearse,
+            "check all that would stop the run, and run it small, with stand-ins",
+        ),
+        ("plan", _plan, "hours, disk and memory of the whole run, and does the training fit"),
     ):
         one = commands.add_parser(name, help=about)
         one.set_defaults(command=command)
@@ -81,13 +88,12 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--outputs", default=None, help=place)
 
     commands.choices["run"].add_argument("notebook", help="notebooks/NN_name.ipynb")
-    plan = commands.choices["plan"].add_argument
-    plan("--gpus", type=int, help="how many GPUs (default: the profile's sft.processes)")
-    memory = "of each (default: this machine's GPUs, else 80)"
-    plan("--gpu-memory", type=float, metavar="GB", help=memory)
-    plan("--length", type=int, help="tokens of a sequence (default: sft.max_length)")
-
+    rehearse = commands.choices["rehearse"].add_argument
+    rehearse("--model", help="the stand-in: a directory or a hub id (default: SmolLM2-135M)")
+    rehearse("--data", metavar="DIR", help="tables in the published columns, instead of a hub's")
+    plan.add_arguments(commands.choices["plan"])
     think.add_to(commands)
+    compare.add_to(commands)
     commands.add_parser("profiles", help="list the profiles").set_defaults(command=_profiles)
     return parser
 
@@ -113,24 +119,23 @@ def _reproduce(options: argparse.Namespace) -> None:
     print(f"{profile.name}: complete, see {os.path.relpath(profile.outputs)}")
 
 
-def _plan(options: argparse.Namespace) -> None:
-    from s1lib.hardware.memory_plan import PlanError, make_plan
+def _rehearse(options: argparse.Namespace) -> None:
+    from s1lib.rehearsal.rehearse import rehearse
 
     profile = _profile(options)
-    gpu = options.gpu_memory and options.gpu_memory * 1e9
-    try:
-        plan = make_plan(
-            profile, gpus=options.gpus or profile.sft.processes, length=options.length, gpu=gpu
-        )
-        print(plan.text(), flush=True)
-        plan.check()
-    except PlanError as error:
-        raise ProfileError(f"profile {profile.name}: {error}") from None
+    given = {key: getattr(options, key) for key in ("model", "data") if getattr(options, key)}
+    settings = dataclasses.replace(profile.rehearsal, **given)
+    small = rehearse(dataclasses.replace(profile, rehearsal=settings))
+    print(f"{small.name}: complete, see {os.path.relpath(small.outputs)}")
+
+
+def _plan(options: argparse.Namespace) -> None:
+    plan.run(_profile(options), options)
 
 
 def _profiles(_options: argparse.Namespace) -> None:
     for name in known_profiles():
-        print(f"{name:8} {load_profile(name).description}")
+        print(f"{name:13} {load_profile(name).description}")
 
 
 def _fetch(options: argparse.Namespace) -> None:
@@ -138,6 +143,7 @@ def _fetch(options: argparse.Namespace) -> None:
     wanted = hub_references(profile)
     if not wanted:
         print(f"profile {profile.name}: nothing to fetch, everything is made on this machine")
+
     failed = []
     for kind, name, revision in wanted:
         try:

@@ -120,6 +120,7 @@ def _execute(notebook: Path, executed: Path, values: dict[str, str]) -> None:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    # Only the rename makes it a result, so that a kill leaves none behind.
     running, failed = (executed.with_suffix(f".{state}.ipynb") for state in ("running", "failed"))
     try:
         _run_cells(notebook, running, values)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from s1lib.command.notebook_runner import run_notebook
+from s1lib.command.plan import announcement
 from s1lib.keeping.files import write_text
 from s1lib.keeping.hashes import hash_of, hash_of_file
 from s1lib.keeping.locks import take_lock
@@ -30,12 +31,13 @@ PACKAGES = {
     "04_evaluation": "evaluation",
     "05_scaling_analysis": "scaling",
 }
-UNUSED = ("command", "site")  # no notebook imports them
+ALSO = {"03_budget_forcing": ["evaluation"]}  # it asks problems of a benchmark
+UNUSED = ("command", "planning", "rehearsal", "site")  # no notebook imports them
 SOURCES = (".py", ".yaml", ".csv")
 
 
 def reproduce(profile: Profile, profile_name: str) -> None:
-    """Execute what is not up to date.
+    """Execute what is not up to date, and say first what it will take where that is hours.
 
     Raises NotebookError at the first notebook that fails, and LockError where another run writes to
     the same outputs.
@@ -44,6 +46,8 @@ def reproduce(profile: Profile, profile_name: str) -> None:
     if all(_is_up_to_date(notebook, profile, profile_name) for notebook in notebooks):
         return  # and nothing is touched, not even a lock
     with _only_run(profile):
+        if ahead := announcement(profile):
+            print(ahead, flush=True)
         for notebook in notebooks:
             if not _is_up_to_date(notebook, profile, profile_name):
                 _run(notebook, profile, profile_name)
@@ -69,7 +73,7 @@ def package_files(name: str) -> list[Path]:
     """The files of s1lib that notebook `name` may use."""
     notebooks = list(PACKAGES)
     later = notebooks[notebooks.index(name) + 1 :] if name in PACKAGES else ()
-    left_out = {*UNUSED, *(PACKAGES[other] for other in later)}
+    left_out = {*UNUSED, *(PACKAGES[other] for other in later)} - set(ALSO.get(name, ()))
     package = ROOT / "s1lib"
     files = [path for path in sorted(package.rglob("*")) if path.suffix in SOURCES]
     return [path for path in files if path.relative_to(package).parts[0] not in left_out]

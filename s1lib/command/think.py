@@ -13,7 +13,8 @@ import os
 import sys
 from typing import Any, TextIO
 
-from s1lib.chat import WAIT, ChatFormat
+from s1lib.chat import WAIT, ChatFormat, format_of
+from s1lib.chat.thinking_format import FORMATS
 from s1lib.engines import EngineError, open_engine
 from s1lib.profile import EngineSettings
 from s1lib.thinking.budget import Budget, Trace, reserved_tokens
@@ -32,6 +33,9 @@ def add_to(commands: Any) -> None:
     add, tokens = parser.add_argument, {"type": int, "metavar": "TOKENS"}
     add("question")
     add("--model", required=True, help="a directory, or a hub id (owner/name@revision)")
+
+    told = "how the model thinks (default: auto, as its chat template tells)"
+    add("--format", choices=("auto", *FORMATS), default="auto", help=told)
 
     capped = "cap on the whole thinking (default: what the context leaves)"
     add("--max-thinking", **tokens, help=capped)
@@ -68,7 +72,8 @@ async def _think_aloud(options: argparse.Namespace, budget: Budget, show: Printe
     from s1lib.engines.checkpoint import open_checkpoint
 
     # Small files first: most of what can be wrong is in them.
-    chat = ChatFormat(open_checkpoint(options.model).tokenizer)
+    tokenizer = open_checkpoint(options.model).tokenizer
+    chat = ChatFormat(tokenizer, format_of(tokenizer, options.format))
     prompt = chat.prompt_ids(options.question)
     context = LONGEST
     if budget.max_thinking is not None:

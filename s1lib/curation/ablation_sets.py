@@ -22,10 +22,10 @@ def ablations(
     full_size: int | None = None,
     seed: int = 0,
 ) -> dict[str, list[Sample]]:
-    """All four sets by name; `samples` are those after the quality filter, before difficulty.
+    """All four sets by name, of the samples that pass the quality filter.
 
     lengths: tokens of each sample's trace by id.
-    full_size: size of "full", drawn uniformly; everything when it is None (59K-full in the paper).
+    full_size: size of "full", drawn uniformly. None takes everything (59K-full in the paper).
     Raises SelectionError for fewer than `target` samples.
     """
     full = sorted(samples, key=lambda sample: sample.id)

@@ -96,10 +96,10 @@ def sources(
 
 
 def composition(
-    sets: Mapping[str, Sequence[Sample]], *, lengths: Mapping[str, int], reference: str = "s1"
+    sets: Mapping[str, Sequence[Sample]], *, lengths: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Per set: size, domains, trace tokens, largest domain, overlap with `reference` in %."""
-    shared = {sample.id for sample in sets[reference]}
+    """Per set: size, domains, trace tokens, largest domain, overlap with s1 in %."""
+    shared = {sample.id for sample in sets["s1"]}
     rows = []
     for name, samples in sets.items():
         share = pd.Series([sample.domain for sample in samples]).value_counts(normalize=True)
@@ -112,7 +112,7 @@ def composition(
                 "domains": len(share),
                 "average trace tokens": sum(lengths[s.id] for s in samples) / size,
                 "largest domain": largest[0] if largest else "",
-                f"also in {reference}, %": 100 * sum(s.id in shared for s in samples) / size,
+                "also in s1, %": 100 * sum(s.id in shared for s in samples) / size,
             }
         )
     return pd.DataFrame(rows)
@@ -126,15 +126,15 @@ def trace_lengths(
     return pd.DataFrame(rows, columns=["set", "tokens"])
 
 
-def length_histogram(data: pd.DataFrame, ax: Axes, *, name: str, pool: str = "pool") -> Axes:
-    """Trace lengths of the set `name` (outline) over those of `pool` (grey).
+def length_histogram(data: pd.DataFrame, ax: Axes, *, name: str) -> Axes:
+    """Trace lengths of the set `name` (outline) over those of the pool (grey).
 
     data: as from `trace_lengths`.
     """
     bins = np.linspace(0, data["tokens"].max(), 26)
     style = {"stat": "percent", "bins": bins, "element": "step", "ax": ax}
-    of_pool, of_set = (data.loc[data["set"] == each, "tokens"] for each in (pool, name))
-    seaborn.histplot(of_pool, color="0.8", label=pool, linewidth=0, **style)
+    of_pool, of_set = (data.loc[data["set"] == each, "tokens"] for each in ("pool", name))
+    seaborn.histplot(of_pool, color="0.8", label="pool", linewidth=0, **style)
     seaborn.histplot(of_set, color=BLUE, label=name, fill=False, **style)
     ax.set(xlabel="trace length (tokens)", ylabel="share of the set (%)", title=name)
     ax.legend()
@@ -142,7 +142,10 @@ def length_histogram(data: pd.DataFrame, ax: Axes, *, name: str, pool: str = "po
 
 
 def domain_bars(data: pd.DataFrame, ax: Axes) -> Axes:
-    """Share of each domain in the pool and in the selection; `data` as from `domains`."""
+    """Share of each domain in the pool and in the selection.
+
+    data: as from `domains`.
+    """
     shares = data[["domain", "pool, %", "selected, %"]].set_axis(
         ["domain", "pool", "selected"], axis=1
     )

@@ -25,7 +25,7 @@ AUDIT = ["id", "test", "shared", "share", "example"]
 
 @dataclass(frozen=True)
 class Decontaminated:
-    """What is left of a pool, and why the rest is not.
+    """The questions of a pool that are kept, and why the others are not.
 
     kept: in the order of the input.
     audit: one row per question and test item that share an n-gram, with the columns of `overlaps`
@@ -102,8 +102,8 @@ def overlaps_across_sources(samples: Sequence[Sample], *, n: int = 8) -> pd.Data
     """Questions that share an n-gram with one of an earlier source, and are therefore dropped.
 
     Sources come in the order of their first sample. What is dropped drops nothing in turn, as in
-    the official scripts. The columns are those of `overlaps`, one row per question; test is the
-    earlier question that shares most, as "source/id".
+    the official scripts. The columns are those of `overlaps`, with one row per question. In the
+    column test stands the earlier question that shares most, as "source/id".
     """
     grams = Grams.of((sample.question for sample in samples), n=n, vocabulary=Vocabulary())
     distinct, numbers = np.unique(grams.hashes, return_inverse=True)
@@ -117,10 +117,9 @@ def overlaps_across_sources(samples: Sequence[Sample], *, n: int = 8) -> pd.Data
 
         # Per question of this source: how many n-grams each earlier question had first.
         hits = first_kept[mine] >= 0
+        pairs = zip(owners[hits].tolist(), first_kept[mine[hits]].tolist(), strict=True)
         earlier: dict[int, Counter] = defaultdict(Counter)
-        for owner, other in zip(
-            owners[hits].tolist(), first_kept[mine[hits]].tolist(), strict=True
-        ):
+        for owner, other in pairs:
             earlier[owner][other] += 1
         for owner, others in earlier.items():
             most = samples[others.most_common(1)[0][0]]
@@ -135,7 +134,7 @@ def overlaps_across_sources(samples: Sequence[Sample], *, n: int = 8) -> pd.Data
 
 
 def _shared_words(sample: Sample, other: Sample, n: int) -> tuple | None:
-    """The audit's row for two questions; None when only their hashes agreed."""
+    """The audit's row for two questions, or None when only their hashes agreed."""
     grams = ngrams(sample.question, n)
     common = sorted(grams & ngrams(other.question, n))
     if not common:

@@ -6,8 +6,8 @@
 
 The models answer directly, as Instruct models do, and greedily (the paper sampled at a temperature
 of 0.05). Answers that are mathematical or a choice are graded by program (`s1lib.grading`), the
-rest by a judge (`s1lib.curation.judge`); the paper asked Claude 3.5 Sonnet about all. What nobody
-can grade is set aside, as the official scripts do.
+rest by a judge (`s1lib.curation.judge`), where the paper asked Claude 3.5 Sonnet about all. What
+nobody can grade is set aside, as the official scripts do.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ async def _attempt_all(
         request = Request(prompt, max_tokens=max_tokens, stop=chat.answer_stops)
         return await engine.complete(request)
 
+    # The engine batches what is asked for at the same time, and the whole shard is graded at once.
     completions = await asyncio.gather(*(complete(sample.question) for sample in samples))
     texts = [chat.decode(completion.ids) if completion else "" for completion in completions]
     grades = grade_by_program(samples, texts)
@@ -124,11 +125,13 @@ async def judged(
 ) -> list[Attempt]:
     """`tries` with the judge's verdicts on what no program can grade.
 
-    Without a judge, or without a reference answer, `correct` stays None; the log says how often.
+    Without a judge, or without a reference answer, `correct` stays None. The log says how often.
     """
     by_id = {sample.id: sample for sample in samples}
     ungraded = [attempt for attempt in tries if attempt["correct"] is None]
     asked = [attempt for attempt in ungraded if by_id[attempt["id"]].answer] if judge else []
+
+    # Set aside is neither right nor wrong, so it must not pass unseen.
     if len(ungraded) > len(asked):
         why = "they have no reference answer"
         if judge is None:
@@ -170,7 +173,10 @@ def solved_by(tries: Sequence[Attempt]) -> set[str]:
 
 
 def unsolved(samples: Sequence[Sample], tries: Sequence[Sequence[Attempt]]) -> list[Sample]:
-    """The samples that every model's attempt was graded wrong on; one list of tries per model."""
+    """The samples that every model's attempt was graded wrong on.
+
+    tries: one list of attempts per model.
+    """
     out = {row["id"] for of_model in tries for row in of_model if row["correct"] is not False}
     return [sample for sample in samples if sample.id not in out]
 
@@ -194,10 +200,8 @@ def accuracy(samples: Sequence[Sample], tries: Mapping[str, Sequence[Attempt]]) 
     return pd.concat([by_domain, whole]).reset_index()
 
 
-def examples(
-    samples: Sequence[Sample], tries: Sequence[Attempt], *, count: int = 2
-) -> pd.DataFrame:
-    """The first `count` attempts of each verdict beside question and gold answer, cut for display.
+def examples(samples: Sequence[Sample], tries: Sequence[Attempt]) -> pd.DataFrame:
+    """The first two attempts of each verdict beside question and gold answer.
 
     What nobody graded is left out. Texts are cut at 500 characters.
     """
@@ -207,5 +211,5 @@ def examples(
     for attempt in tries:
         sample = by_id[attempt["id"]]
         rows.append({**attempt, "question": sample.question, "answer": sample.answer})
-    shown = pd.DataFrame(rows, columns=columns).groupby("correct").head(count)
+    shown = pd.DataFrame(rows, columns=columns).groupby("correct").head(2)
     return shown.map(lambda cell: str(cell)[:500])

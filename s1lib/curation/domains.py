@@ -2,7 +2,7 @@
 
     pool = await with_domains(pool, classifier)  # asks only for questions that have no domain yet
 
-Labels that the input has are used as they are. The paper asked Claude 3.5 Sonnet; the prompt and
+Labels that the input has are used as they are. The paper asked Claude 3.5 Sonnet. The prompt and
 the descriptions of the classes (domains.yaml) are our own.
 """
 
@@ -36,7 +36,7 @@ nothing else on it."""
 
 
 class DomainError(S1Error):
-    """Questions have no domain and nobody can be asked; the message says how many, what to set."""
+    """Questions have no domain and nobody can be asked for it."""
 
 
 async def with_domains(
@@ -56,6 +56,8 @@ async def with_domains(
             "curation.classifier (an endpoint's url, or a checkpoint), or give the pool a column "
             "'domain'"
         )
+
+    # A question without a domain could never be drawn, so it leaves the pool here, and is counted.
     found = await ask_until(classifier, [prompt(sample.question) for sample in missing], subject)
     if unread := sum(name is None for name in found):
         log(
@@ -70,13 +72,13 @@ async def with_domains(
 
 
 def prompt(question: str) -> str:
-    """What the classifier is asked about one question."""
+    """The classifier's prompt about one question."""
     subjects = "\n".join(f"{code} {name}: {covers}" for code, (name, covers) in _classes().items())
     return PROMPT.format(subjects=subjects, question=question)
 
 
 def subject(text: str) -> str | None:
-    """The domain whose two-digit code ends the reply; None when it ends in anything else."""
+    """The domain whose two-digit code ends the reply, or None when it ends in anything else."""
     code = re.search(r"(?<!\d)(\d\d)\W*$", text)
     return _classes()[code[1]][0] if code and code[1] in _classes() else None
 

@@ -36,15 +36,12 @@ attempt is correct, or No."""
 
 
 async def verdicts_of(
-    judge: Assistant,
-    items: Sequence[tuple[str, str, str]],
-    *,
-    log: Callable[[str], None] = print,
+    judge: Assistant, items: Sequence[tuple[str, str, str]], *, log: Callable[[str], None] = print
 ) -> list[bool | None]:
     """The judge's verdict on each (question, attempt, reference), in order.
 
-    A reply that ends in neither Yes nor No is asked for again, up to TRIES times in all; then, and
-    where the endpoint gave no reply, the verdict is None: set aside, and counted in the log.
+    A reply that ends in neither Yes nor No is asked for again, up to TRIES times in all. After
+    that, and where the endpoint gave no reply, the verdict is None, and the log says how often.
     """
     prompts = [
         PROMPT.format(question=question, reference=reference, attempt=attempt)
@@ -60,7 +57,7 @@ async def verdicts_of(
 
 
 def verdict(text: str) -> bool | None:
-    """What the last line of a reply says: "Yes" or "No", in whatever marks; None otherwise."""
+    """Whether the last line of a reply is a Yes, in whatever marks, or None for neither word."""
     lines = text.strip().splitlines()
     word = re.fullmatch(r"\W*(yes|no)\W*", lines[-1], re.IGNORECASE) if lines else None
     return word[1].lower() == "yes" if word else None

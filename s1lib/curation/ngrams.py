@@ -3,7 +3,7 @@
     grams = Grams.of(questions, n=8, vocabulary=vocabulary)  # hashes[i] is in questions[owners[i]]
     touched = grams.sharing(Grams.of(tests, n=8, vocabulary=vocabulary))
 
-Equal hashes only point at texts to compare; `decontaminate` proves every match on the words
+Equal hashes only point at texts to compare, and `decontaminate` proves every match on the words
 themselves. Time and memory grow linearly with the number of words, 16 bytes a word.
 """
 
@@ -20,7 +20,10 @@ BLOCK = 1 << 20  # words hashed at a time
 
 
 class Vocabulary(dict):
-    """Word -> its number from 1 on, given at first sight; hashes compare only within one."""
+    """Word -> its number from 1 on, given at first sight.
+
+    Hashes of texts can be compared when they were made with the same vocabulary.
+    """
 
     def __init__(self) -> None:
         self._numbers = count(1)

@@ -6,7 +6,7 @@ Columns: id, question, answer (gold), source, domain, trace and attempt (the tea
 answer). Two may be left out: error (text of an API error, the trace may then be empty) and kind,
 which says how answers are graded: "math" and "choice" by program, "open" (proofs, prose, no
 reference answer) by a judge. Further columns are ignored. Every file of samples that curation
-writes has these columns; `s1lib.curation.sources.open_pool` reads the published data sets as well.
+writes has these columns. `s1lib.curation.sources.open_pool` reads the published data sets as well.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OPTIONAL = {"error": None, "kind": "math"}
 
 
 class PoolError(S1Error):
-    """The pool's file cannot be used; the message names the file, the line and the column."""
+    """The pool's file cannot be used. The message names the file, the line and the column."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def as_samples(path: Path | str, rows: Iterable[tuple[str, Any]]) -> list[Sample
 
 
 def save_pool(path: Path | str, samples: Iterable[Sample]) -> int:
-    """Write samples so that `load_pool` reads them back; returns how many."""
+    """Write samples so that `load_pool` reads them back, and return how many."""
     return write_jsonl(path, map(dataclasses.asdict, samples))
 
 
@@ -116,7 +116,7 @@ def _sample(row: Any, where: str) -> Sample:
 
 
 def _cell(row: dict, column: str, where: str) -> str | None:
-    """The text of one column; None is for `error` alone."""
+    """The text of one column, where only `error` may be None."""
     if column not in row and column not in OPTIONAL:
         raise PoolError(
             f"{where}: column {column!r} is missing; a pool has the columns {', '.join(COLUMNS)}"
@@ -131,6 +131,8 @@ def _cell(row: dict, column: str, where: str) -> str | None:
         )
     if not isinstance(value, str):
         raise PoolError(f"{where}: column {column!r} must be text, not {type(value).__name__}")
+
+    # JSON may spell half of a surrogate pair, which no file could hold later on.
     try:
         value.encode()
     except UnicodeEncodeError:

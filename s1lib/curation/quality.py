@@ -1,7 +1,7 @@
 """The quality filter (paper, section 2.2): failed API calls, questions in a bad format, bad traces.
 
-The first two kinds are the paper's; its official scripts name the four formats. The paper found
-broken traces by looking at samples; here rules find them (`s1lib.curation.trace_faults`), and text
+The first two kinds are the paper's, and its official scripts name the four formats. The paper found
+broken traces by looking at samples. Here rules find them (`s1lib.curation.trace_faults`), and text
 that spells a token of the chat format is refused. A sample is counted under the first rule that it
 breaks. RULES["official"] holds the conditions of the official scripts letter by letter, for the
 paper's own numbers: they also hit "Step1." and "**Find** 7".
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from s1lib.chat.format import END_OF_TEXT, IM_END, IM_START
+from s1lib.chat import END_OF_TEXT, IM_END, IM_START
 from s1lib.curation.pool import Sample
 from s1lib.curation.trace_faults import cut_off, loops, unreadable
 from s1lib.errors import S1Error
@@ -63,7 +63,7 @@ RULES: dict[str, dict[str, Rule]] = {
 
 
 class QualityError(S1Error):
-    """No such rules; the message names those there are."""
+    """The profile asks for rules that do not exist."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Filtered:
 
 
 def broken_rule(sample: Sample, *, rules: str = "s1lib") -> str | None:
-    """Name of the first of the `rules` that `sample` breaks; None for a good one."""
+    """Name of the first of the `rules` that `sample` breaks, or None for a good one."""
     return next((name for name, breaks in RULES[rules].items() if breaks(sample)), None)
 
 

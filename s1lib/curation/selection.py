@@ -17,7 +17,7 @@ from s1lib.curation.pool import Sample
 from s1lib.errors import S1Error
 
 VARIANTS = ("paper", "official")
-LONG_MATH = 5600  # tokens; a correct MATH question with a longer trace is preselected
+LONG_MATH = 5600  # tokens: a correct MATH question with a longer trace is preselected
 UNIFORM_SHARE = 0.7  # of the target: the official notebook draws 700 of 1,000 with uniform domains
 # Weight 2^-rank of rank 0, 1, ...: ranks past 60 add less than a double's last bit to the sum.
 RANK_WEIGHTS = [2.0**-rank for rank in range(60)]
@@ -27,7 +27,7 @@ DrawQuestion = Callable[[random.Random, list[Sample]], int]
 
 
 class SelectionError(S1Error):
-    """The pool cannot give the set asked for; the message says why and what to change."""
+    """The pool cannot give the set asked for. The message says why and what to change."""
 
 
 def choose(
@@ -65,10 +65,9 @@ def select(
 ) -> list[Sample]:
     """`target` distinct samples by Algorithm 1: a domain uniformly, then a question by its rank.
 
-    lengths: tokens of each sample's trace by id; rank 0 is a domain's longest trace, and ranks
-        close up after a draw.
-    preselected: S before the first draw, see `preselect`; counts towards the target, is not drawn
-        again, and comes first in the result, before the others in the order drawn.
+    lengths: tokens of each sample's trace by id. Rank 0 is the longest trace left in a domain.
+    preselected: S before the first draw, see `preselect`. It counts towards the target and comes
+        first in the result, before the others in the order drawn.
     Raises SelectionError when fewer than `target` distinct samples exist.
     """
     return draw_until(samples, target, draw_by_rank, lengths, seed, preselected)
@@ -90,7 +89,7 @@ def select_official(
     preselected: Sequence[Sample] = (),
     uniform_until: int | None = None,
 ) -> list[Sample]:
-    """The official notebook's three stages (docs/official_rules.md, S8); the paper prints two.
+    """The official notebook's three stages (docs/official_rules.md, S8). The paper has two.
 
     After the preselection, domains are drawn uniformly until `uniform_until` samples are chosen
     (default 70 % of the target), then in proportion to `weights` (see `benchmark_weights`). A
@@ -104,6 +103,8 @@ def select_official(
     def draw_domain(rng: random.Random, names: list[str], count: int) -> str:
         if count < switch:
             return rng.choice(names)
+
+        # The third stage can only draw from domains of AIME and GPQA questions.
         shares = [weights.get(name, 0.0) for name in names]
         if not any(shares):
             weighted = ", ".join(sorted(name for name, weight in weights.items() if weight))
@@ -122,19 +123,17 @@ def preselect(
     correct: Collection[str],
     *,
     lengths: Mapping[str, int],
-    long_math: int = LONG_MATH,
 ) -> list[Sample]:
     """S before the first draw: what the teacher solved of AIME, GPQA and long MATH (section 2.2).
 
     correct: ids of the samples whose attempt is right.
-    long_math: tokens that the trace of a MATH question must exceed.
-    Sources are those of Table 7. In order of id; empty for a pool without these sources.
+    In order of id, and empty for a pool without these sources of Table 7.
     """
 
     def wanted(sample: Sample) -> bool:
         if is_from(sample, "AIME") or is_from(sample, "GPQA"):
             return True
-        return is_from(sample, "MATH") and lengths[sample.id] > long_math
+        return is_from(sample, "MATH") and lengths[sample.id] > LONG_MATH
 
     chosen = [sample for sample in samples if sample.id in correct and wanted(sample)]
     return sorted(chosen, key=lambda sample: sample.id)
@@ -179,6 +178,7 @@ def draw_until(
             "raise curation.target"
         )
 
+    # Ranks are places in a domain's list, so they close up after a draw.
     taken = {sample.id for sample in chosen}
     domains: dict[str, list[Sample]] = defaultdict(list)
     for sample in sorted(samples, key=longest_first(lengths)):
@@ -186,6 +186,7 @@ def draw_until(
             domains[sample.domain].append(sample)
     require([sample for left in domains.values() for sample in left], target - len(chosen))
 
+    # Names in a fixed order, so that the seed decides and not the order of the samples.
     rng = random.Random(seed)
     names = sorted(domains)
     while len(chosen) < target:
@@ -197,7 +198,7 @@ def draw_until(
 
 
 def longest_first(lengths: Mapping[str, int]) -> Callable[[Sample], tuple[int, str]]:
-    """A sort key; equally long traces come in order of id."""
+    """A sort key that puts equally long traces in order of id."""
     return lambda sample: (-lengths.get(sample.id, 0), sample.id)
 
 

@@ -53,6 +53,8 @@ def collect(entries: Iterable[Entry], *, log: Callable[[str], None] = print) -> 
             if not sample.question:
                 dropped += 1
                 continue
+
+            # An id is made of the question, so a second one is the same question again.
             ids[sample.id] += 1
             if (times := ids[sample.id]) > 1:
                 sample = dataclasses.replace(sample, id=f"{sample.id}-{times}")
@@ -70,9 +72,8 @@ def read_questions(reference: str, *, log: Callable[[str], None] = print) -> dic
     """The questions of a test set, by their ids.
 
     reference: a name or hub id of test_sets.yaml, or a local table with a column 'question' or
-    'problem'. An id that stands for another question as well gets "-2" behind it there, as those
-    of AIME I and II, which both count from 1 to 15; a line says how many. Raises PoolError,
-    TableError or HubError.
+    'problem'. An id that stands for another question as well gets "-2" behind it there, and a line
+    says how many: AIME I and II both count from 1 to 15. Raises PoolError, TableError or HubError.
     """
     found: dict[str, str] = {}
     renamed = 0
@@ -96,7 +97,7 @@ def read_questions(reference: str, *, log: Callable[[str], None] = print) -> dic
 
 
 def _test_questions(reference: str) -> Iterator[tuple[str, str, str | None]]:
-    """(place, question, id) of every row of a test set; published ones need no ids."""
+    """(place, question, id) of every row of a test set. The id of a published one is None."""
     if entry := _test_entry(reference):
         found = 0
         for place, _, question in questions(entry):

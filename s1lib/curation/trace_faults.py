@@ -174,6 +174,8 @@ def _stops_within_a_sentence(sample: Sample) -> bool:
         return True
     if len(last) < 3:
         return False
+
+    # "equat" at the end is the beginning of "equation" where that word is written out elsewhere.
     rest = f"{sample.question}\n{trace[: -len(found[0])]}\n{sample.attempt}".lower()
     words = [
         match[0]

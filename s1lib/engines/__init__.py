@@ -41,10 +41,7 @@ def open_engine(
         from s1lib.engines.server_engine import ServerEngine
 
         return ServerEngine.connect(
-            model,
-            urls=settings.urls,
-            max_rows=settings.max_rows,
-            max_context=settings.max_context,
+            model, urls=settings.urls, max_rows=settings.max_rows, max_context=settings.max_context
         )
 
     raise EngineError(

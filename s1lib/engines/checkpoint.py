@@ -75,7 +75,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def cannot_load(path: str | Path, error: Exception) -> EngineError:
-    """What the user is told when a file of the checkpoint cannot be read."""
+    """The error for a checkpoint of which a file cannot be read."""
     short = "memory" in str(error).lower()
     remedy = "take a larger GPU or a smaller model" if short else "write or download it again"
     return EngineError(f"cannot load the model from {path} ({one_line(error)}): {remedy}")

@@ -1,4 +1,4 @@
-"""What is sent to an OpenAI-compatible completions server, and how its answers are read.
+"""Requests to an OpenAI-compatible completions server, and the reading of its answers.
 
 A server's answer is data from outside, so nothing of it is used before its shape has been checked.
 A fault that may pass is a RetryableError. One that no other try can mend is an EngineError.
@@ -128,7 +128,7 @@ def _is_wrong_request(error: Any) -> bool:
 
 
 def _server_message(response: httpx.Response, body: Any) -> str:
-    """What the server says of an error, as one line of at most 300 characters."""
+    """The server's own words about an error, as one line of at most 300 characters."""
     said = body.get("error", body) if isinstance(body, dict) else body
     said = said.get("message", said) if isinstance(said, dict) else said
     if not isinstance(said, str):

@@ -22,7 +22,7 @@ from s1lib.keeping.hashes import derive_seed
 
 @dataclass(frozen=True)
 class Piece:
-    """What a decoder is asked for: to continue `ids` up to and including the first of `stop_ids`.
+    """A request to a decoder: continue `ids` up to and including the first of `stop_ids`.
 
     max_tokens: tokens to sample at most.
     min_tokens: tokens of the piece before which none of stop_ids may come.

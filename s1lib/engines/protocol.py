@@ -23,7 +23,7 @@ class EngineError(S1Error):
 
 @dataclass(frozen=True)
 class Request:
-    """What a method asks an engine for.
+    """A method's request to an engine.
 
     prompt_ids: the ids to continue.
     max_tokens: tokens to sample at most, a stop sequence included.
@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """What one request produced.
+    """The result of one request.
 
     ids: sampled tokens, without the stop sequence that ended them.
     finish: "stop" (a stop sequence was produced) or "length" (max_tokens, or the context, ran out).

@@ -52,7 +52,7 @@ class RowCache:
         )
 
     def bias(self, positions: torch.Tensor, longest: int) -> torch.Tensor:
-        """What hides later places from tokens at `positions` [rows, tokens], as 0 or -inf.
+        """The mask that hides later places from tokens at `positions` [rows, tokens], 0 or -inf.
 
         longest: 1 + the largest position of a row whose output matters.
         Returns [rows, 1, queries, length], where length is `longest` rounded up and queries are the
@@ -83,7 +83,7 @@ def _rounded_up(length: int) -> int:
 
 @dataclass
 class RowView:
-    """What one pass is about: token [i, j] of its input is token positions[i, j] of row rows[i].
+    """The places of one pass: token [i, j] of its input is token positions[i, j] of row rows[i].
 
     layers, bias: of a `RowCache`.
     rows: indices [rows], or None for the first rows of the cache, which are read where they lie.

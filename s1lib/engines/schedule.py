@@ -22,7 +22,7 @@ ROWS = 8  # rows are decoded in whole multiples of this
 
 
 class Cache(Protocol):
-    """What moves keys and values between rows, see `row_cache.RowCache`."""
+    """A cache that can copy keys and values between rows, see `row_cache.RowCache`."""
 
     def copy(self, source: int, target: int, length: int) -> None: ...
 

@@ -56,7 +56,7 @@ def find_model(
 
 
 def _list_models(client: httpx.Client, url: str) -> list[ServedModel]:
-    """What GET /v1/models lists, at least one model."""
+    """The models that GET /v1/models lists, at least one."""
     try:
         response = client.get(f"{url}/v1/models")
         response.raise_for_status()

@@ -103,6 +103,8 @@ class ServerEngine(PieceEngine):
                 'set e.g. ["http://127.0.0.1:8000"]'
             )
         checkpoint = open_checkpoint(model)
+
+        # The context is the smallest of all, so that any replica can serve any request.
         replicas, served, down, owner = [], set(), [], "openai"
 
         with httpx.Client(timeout=httpx.Timeout(10.0, read=60.0)) as client:
@@ -129,11 +131,7 @@ class ServerEngine(PieceEngine):
             Replica(url, replicas[0].model, failures=1, rests_until=later) for url, _ in down
         ]
         return cls(
-            checkpoint,
-            replicas,
-            name=f"server-{owner}",
-            max_rows=max_rows,
-            max_context=max_context,
+            checkpoint, replicas, name=f"server-{owner}", max_rows=max_rows, max_context=max_context
         )
 
     def __init__(
@@ -189,6 +187,8 @@ class ServerEngine(PieceEngine):
             while True:
                 replica = await self._choose()
                 replica.load += 1
+
+                # A failure costs the replica a rest and the request another try elsewhere.
                 try:
                     response = await self._client.post(
                         f"{replica.url}/v1/completions",

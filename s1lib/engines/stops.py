@@ -1,6 +1,6 @@
-"""What the protocol says about one request, whatever decodes it.
+"""The protocol's rules for one request, whatever decodes it.
 
-It says what is refused, what ends a completion, and what may not be sampled.
+They say what is refused, what ends a completion, and what may not be sampled.
 """
 
 from __future__ import annotations

@@ -53,6 +53,8 @@ class TorchEngine:
                 f"engine.max_rows ({max_rows}) must be at least 1 "
                 f"and engine.max_context ({max_context}) at least 2"
             )
+
+        # What the model cannot do: positions beyond its window, and ids that have no embedding.
         config = model.config.get_text_config()
         window = getattr(config, "max_position_embeddings", None)
         self.max_context = min(max_context, window or max_context)
@@ -88,10 +90,7 @@ class TorchEngine:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             model, report = AutoModelForCausalLM.from_pretrained(
-                checkpoint.name,
-                revision=checkpoint.revision,
-                dtype=dtype,
-                output_loading_info=True,
+                checkpoint.name, revision=checkpoint.revision, dtype=dtype, output_loading_info=True
             )
             model.to(device)
         except Exception as error:  # a damaged file can raise anything
@@ -123,6 +122,7 @@ class TorchEngine:
         if limit == 0:
             return Completion([], "length")
 
+        # The task that steps ends when nothing is left to decode, so that no loop is held open.
         loop = asyncio.get_running_loop()
         pending = PendingRequest(
             prompt=list(request.prompt_ids),

@@ -1,4 +1,4 @@
-"""What notebook 04 shows of its records: the accuracy of every run, and how thinking ended."""
+"""Tables and figures of notebook 04: the accuracy of every run, and how thinking ended."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ def by_run(table: pd.DataFrame) -> pd.DataFrame:
         decoded_tokens=("decoded_tokens", "sum"),
         unread=("unread", "mean"),
     )
+
+    # only records of rejection sampling say what all tries took
     if TRIES in table:
         rows.insert(3, TRIES, grouped[TRIES].mean())
     rows = rows.reset_index()

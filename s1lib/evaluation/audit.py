@@ -9,6 +9,9 @@ import pandas as pd
 from s1lib.evaluation.accuracy import RUN
 from s1lib.grading import official_choice
 
+TAIL = 160  # characters that examples show of the end of a text
+STYLE = "body{font:15px sans-serif} td,th{text-align:left;vertical-align:top;white-space:pre-wrap}"
+
 
 def unread(table: pd.DataFrame) -> pd.DataFrame:
     """How many answers could not be read, per model, method and benchmark: number and share in %.
@@ -22,17 +25,14 @@ def unread(table: pd.DataFrame) -> pd.DataFrame:
     return counts.assign(**{"unread, %": 100 * counts["unread"] / counts["records"]})
 
 
-def unread_examples(table: pd.DataFrame, *, per_reason: int = 3, tail: int = 160) -> pd.DataFrame:
-    """The first `per_reason` unread answers of every way in which thinking ended.
-
-    Of each text the last `tail` characters are shown.
-    """
+def unread_examples(table: pd.DataFrame, *, per_reason: int = 3) -> pd.DataFrame:
+    """The first `per_reason` unread answers of every way in which thinking ended."""
     lost = table[table["extracted"].isna() & (table["finish"] != "rejected")]
     some = lost.groupby(["finish", "kind"]).head(per_reason)
     some = some.sort_values(["finish", "kind"], kind="stable")
     shown = some[["finish", "benchmark", "problem_id", *RUN, "gold"]].copy()
-    shown["end of thinking"] = some["thinking"].str[-tail:]
-    shown["answer"] = some["answer"].str[-tail:]
+    shown["end of thinking"] = some["thinking"].str[-TAIL:]
+    shown["answer"] = some["answer"].str[-TAIL:]
     return shown.reset_index(drop=True)
 
 
@@ -68,9 +68,6 @@ def disputed(table: pd.DataFrame) -> pd.DataFrame:
     return grouped.rename("records").reset_index()
 
 
-STYLE = "body{font:15px sans-serif} td,th{text-align:left;vertical-align:top;white-space:pre-wrap}"
-
-
 def rules(table: pd.DataFrame) -> pd.DataFrame:
     """How often each rule of the reader found the answer, in % of what was read, and was right.
 
@@ -84,12 +81,12 @@ def rules(table: pd.DataFrame) -> pd.DataFrame:
     return counts[["rule", "records"]].assign(**{"records, %": share, "right, %": accuracy})
 
 
-def rule_examples(table: pd.DataFrame, *, per_rule: int = 3, tail: int = 160) -> pd.DataFrame:
-    """The first `per_rule` answers that each rule read, with the last `tail` characters of each."""
+def rule_examples(table: pd.DataFrame) -> pd.DataFrame:
+    """The first three answers that each rule read."""
     columns = ["read_by", "benchmark", "problem_id", *RUN, "answer", "extracted", "gold", "correct"]
     read = table.reindex(columns=columns).dropna(subset="read_by")
-    some = read.groupby("read_by").head(per_rule).sort_values("read_by", kind="stable")
-    shown = some.assign(answer=some["answer"].str[-tail:]).rename(columns={"read_by": "rule"})
+    some = read.groupby("read_by").head(3).sort_values("read_by", kind="stable")
+    shown = some.assign(answer=some["answer"].str[-TAIL:]).rename(columns={"read_by": "rule"})
     return shown.reset_index(drop=True)
 
 

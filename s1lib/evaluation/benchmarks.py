@@ -57,6 +57,7 @@ def load_benchmark(profile: Profile, benchmark: Benchmark) -> list[Problem]:
     graded = [entry for entry in tests if entry.answer or entry.choices]
     path, entry = entry_for(profile.resolve(benchmark.path), graded, own=COLUMNS)
 
+    # an id that came twice would count one problem as two in every paired comparison
     problems: dict[str, Problem] = {}
     places: dict[str, str] = {}
     for place, problem in _published(entry) if entry else _own(path, benchmark.kind):

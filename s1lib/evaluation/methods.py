@@ -1,4 +1,4 @@
-"""What is done with one problem: each method decodes it and returns the fields of its records.
+"""The methods of an evaluation: each decodes one problem and returns the fields of its records.
 
     method = Forcing(grid([16, 32], waits=[1, 2]), unlimited=60)
     rows = await method(Thinker(engine, chat), problem, seed=0)
@@ -36,11 +36,13 @@ if TYPE_CHECKING:
 
 
 class Method(Protocol):
-    """What an evaluation does with each problem.
+    """One way to answer a problem.
 
-    name: of its shards. problems: so many of each benchmark, the first ones; None is all of them.
-    Called with a greedy thinker; what samples draws from `seed`. A prompt that is too long for the
-    context has records like any other, see `long_prompts`.
+    name: of its shards.
+    problems: how many of each benchmark it is asked, from the first on. None is all of them.
+
+    It is called with a greedy thinker, and where it samples it draws from `seed`. A prompt that is
+    too long for the context has records like any other, see `long_prompts`.
     """
 
     name: str
@@ -141,7 +143,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class TokenConditional:
-    """ "Think for up to N tokens." for each limit, alone and with budget forcing (table 12)."""
+    """Prompts that say "Think for up to N tokens.", alone and with budget forcing (table 12)."""
 
     limits: tuple[int, ...]
     budget: Budget
@@ -159,7 +161,7 @@ class TokenConditional:
 
 @dataclass(frozen=True)
 class StepConditional:
-    """ "Think for up to N steps." for each limit, alone and with the limit forced (table 13).
+    """Prompts that say "Think for up to N steps.", alone and with the limit forced (table 13).
 
     The countdown is not counted as thinking.
     """

@@ -22,8 +22,9 @@ def methods_for(profile: Profile, model: str) -> list[Method]:
     """The methods that a model gets, as the paper gives them.
 
     The base model is asked with and without thinking, an ablation thinks to its natural stop, a
-    published set also gets Waits (Table 5), and s1 gets everything. A model trained for conditional
-    control gets that alone. Without one for classes s1 itself is asked, as in the paper.
+    published set or model also gets Waits (Table 5), and s1 gets everything, whoever trained it. A
+    model trained for conditional control gets that alone. Without one for classes s1 itself is
+    asked, as in the paper. A method whose list of settings is empty is left out.
     """
     settings = profile.evaluation
     natural = Budget(max_thinking=settings.max_thinking, answer_tokens=settings.answer_tokens)
@@ -35,7 +36,8 @@ def methods_for(profile: Profile, model: str) -> list[Method]:
     }
     if model in profile.sft.conditional:
         return [conditional[model]]
-    if model in [one.name for one in profile.sft.published]:
+    published = {*settings.models, *(one.name for one in profile.sft.published)}
+    if model in published - {"s1"}:
         return [Forcing(tuple(_points(settings, budgets=())), settings.max_thinking)]
     if model != "s1":
         direct = [Direct(profile.curation.attempt_tokens)] if model == "base" else []
@@ -54,7 +56,8 @@ def methods_for(profile: Profile, model: str) -> list[Method]:
     ]
     forcing = Forcing(tuple(dict.fromkeys(points)), settings.max_thinking)
 
-    asked = [] if "class" in profile.sft.conditional else [conditional["class"]]
+    ask = settings.ask_for_classes and "class" not in profile.sft.conditional
+    asked = [conditional["class"]] if ask else []
     return [forcing, *_sampling(settings, natural), *_tree_search(profile, natural), *asked]
 
 
@@ -69,21 +72,23 @@ def _points(settings: Evaluation, *, budgets: tuple[int, ...]) -> list[Budget]:
 
 def _sampling(settings: Evaluation, natural: Budget) -> list[Method]:
     """Votes and rejection, from the same samples where their temperatures agree."""
-    votes, caps, tries = max(settings.votes), settings.rejection_caps, settings.rejection_tries
+    votes, caps = max(settings.votes, default=0), settings.rejection_caps
+    tries, some = settings.rejection_tries, settings.sampled_problems
     vote, reject = settings.vote_temperature, settings.rejection_temperature
-    some = settings.sampled_problems
     if vote == reject:
-        return [Sampling(natural, vote, votes, caps, tries, some)]
-    return [
-        Sampling(natural, vote, votes=votes, problems=some),
-        Sampling(natural, reject, caps=caps, tries=tries, problems=some),
-    ]
+        methods = [Sampling(natural, vote, votes, caps, tries, some)]
+    else:
+        methods = [
+            Sampling(natural, vote, votes=votes, problems=some),
+            Sampling(natural, reject, caps=caps, tries=tries, problems=some),
+        ]
+    return [method for method in methods if method.votes or method.caps]
 
 
 def _tree_search(profile: Profile, natural: Budget) -> list[Method]:
-    """Tree search, where the profile names a reward model for it."""
+    """Tree search, where the profile names a reward model and widths for it."""
     settings = profile.evaluation
-    if not settings.reward:
+    if not (settings.reward and settings.tree_widths):
         return []
     reward = profile.resolve(settings.reward)
     return [

@@ -1,4 +1,4 @@
-"""What a record says of one trace.
+"""The fields of a record, which describe one trace.
 
 method, parameters, sample: which run it belongs to, and the number of the sample in it.
 prompt_tokens, thinking_tokens, forced_tokens, answer_tokens: delimiters are not counted.
@@ -9,7 +9,7 @@ thinking, answer: the texts, without delimiters.
 finish: why thinking ended: "natural", "forced", "context" (without an answer where the prompt alone
     was too long), or "rejected" (no sample fits the cap).
 waits_used: how often "Wait" was appended.
-steps_used: steps counted, in step-conditional control; null elsewhere.
+steps_used: steps counted, in step-conditional control alone, and else null.
 forced_spans: where in `thinking` the appended tokens stand, [start, end) in characters.
 
 `run.run_benchmark` adds what all records of a shard share, and the grade:

@@ -1,6 +1,7 @@
 """Decode, grade, record: one JSON line per sample, in shards that are never made twice.
 
-    model = EvaluatedModel("s1", profile.stage("02_sft") / "models" / "s1", profile.engine)
+    path = profile.model_path("s1")
+    model = EvaluatedModel("s1", path, profile.engine, profile.thinking_format("s1"))
     problems = {benchmark: load_benchmark(profile, benchmark)}
     rows = await evaluate(model, profile, problems, directory=out / "shards")
     write_records(out / "records", rows)
@@ -21,7 +22,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from s1lib.chat import ChatFormat
+from s1lib.chat import S1, ChatFormat, format_of
 from s1lib.engines import Engine, open_engine
 from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.long_prompts import EvaluationThinker, say_unanswered
@@ -32,7 +33,7 @@ from s1lib.keeping.files import write_jsonl
 from s1lib.keeping.hashes import hash_of, hash_of_model
 from s1lib.keeping.shards import METHODS_VERSION, shard_async
 from s1lib.keeping.side_by_side import side_by_side, workers
-from s1lib.profile import Benchmark, EngineSettings, Profile, split_revision
+from s1lib.profile import Benchmark, EngineSettings, Profile
 
 SHARD = 100  # problems of a shard
 
@@ -42,11 +43,13 @@ class EvaluatedModel:
     """A model under evaluation: its name in the records, its checkpoint, what decodes it.
 
     The engine is opened only when something must be decoded.
+    thinking_format: as in `Evaluation`.
     """
 
     name: str
     path: str | Path
     settings: EngineSettings
+    thinking_format: str = "auto"
 
     @cached_property
     def weights(self) -> str:
@@ -58,10 +61,10 @@ class EvaluatedModel:
 
     @cached_property
     def chat(self) -> ChatFormat:
-        from transformers import AutoTokenizer
+        from s1lib.engines.checkpoint import open_checkpoint  # transformers takes seconds to import
 
-        name, revision = split_revision(str(self.path))
-        return ChatFormat(AutoTokenizer.from_pretrained(name, revision=revision))
+        tokenizer = open_checkpoint(self.path).tokenizer
+        return ChatFormat(tokenizer, format_of(tokenizer, self.thinking_format))
 
     @cached_property
     def places(self) -> asyncio.Semaphore:
@@ -123,7 +126,7 @@ def decode(
 
 def _decode_one(task: tuple, log: Callable[[str], None]) -> None:
     name, path, profile, benchmark, problems, directory = task
-    model = EvaluatedModel(name, path, profile.engine)
+    model = EvaluatedModel(name, path, profile.engine, profile.thinking_format(name))
     asyncio.run(evaluate(model, profile, {benchmark: problems}, directory=directory, log=log))
 
 
@@ -141,15 +144,11 @@ async def run_benchmark(
 
     A shard that is finished under the same key (see `shard_key`) is read instead of decoded.
     """
+    about = {"benchmark": benchmark.name, "role": benchmark.role}
+    shared = {**about, "model": model.name, "seed": seed}
 
     async def part(start: int) -> list[dict]:
         some = problems[start : start + SHARD]
-        shared = {
-            "benchmark": benchmark.name,
-            "role": benchmark.role,
-            "model": model.name,
-            "seed": seed,
-        }
         name = f"{model.name}-{method.name}-{benchmark.name}-{start:05d}"
         key = shard_key(model, method, some, shared)
 
@@ -160,6 +159,7 @@ async def run_benchmark(
 
         return await shard_async(directory, name, key, make, log=log)
 
+    # All shards are under way at once: no slow problem of one holds up the next.
     shards = await _all(part(start) for start in range(0, len(problems), SHARD))
     return [row for rows in shards for row in rows]
 
@@ -170,13 +170,15 @@ def shard_key(
     """A key of all that decides a shard's records.
 
     That is the version of the code, the fields that the records share (the seed among them), the
-    model (`hash_of_model`), what decodes it, the method with its parameters, the problems, and the
-    ids of their prompts, which the chat template and the tokenizer decide.
+    model (`hash_of_model`), how it thinks, what decodes it, the method with its parameters, the
+    problems, and the ids of their prompts, which the chat template and the tokenizer decide.
     """
     decoding = (model.settings.kind, model.settings.dtype, model.settings.max_context)
     # With vLLM's batch invariance other problems in the batch no longer change the last digits.
     if model.settings.kind == "vllm" and os.environ.get("VLLM_BATCH_INVARIANT") == "1":
         decoding += ("batch invariant",)
+    if model.chat.format != S1:
+        decoding += (model.chat.format.name,)
     # Where a file lies (compare=False) decides nothing: moved outputs are not decoded again.
     parameters = {
         field.name: getattr(method, field.name)
@@ -212,7 +214,7 @@ async def _records(
 
 
 async def _all(work: Iterable) -> list:
-    """Results in order; the first error ends the rest and is raised as it is."""
+    """Results in order. The first error ends the rest and is raised as it is."""
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         return await asyncio.gather(*tasks)

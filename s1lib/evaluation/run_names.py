@@ -8,7 +8,7 @@ NATURAL = "natural stop"
 
 
 def run_name(method: str, parameters: Mapping) -> str:
-    """What was asked of the model, in words.
+    """The name of the run with these parameters.
 
     A forced conditional method has the name of the plain one.
     parameters: as in a record. Those that are absent or None were not set.

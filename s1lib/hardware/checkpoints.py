@@ -21,7 +21,7 @@ class CheckpointError(S1Error):
 
 
 def directory_of(model: Path | str) -> Path:
-    """Where the checkpoints of the training that writes `model` lie."""
+    """The directory of the checkpoints of the training that writes `model`."""
     model = Path(model)
     return model.with_name(f".{model.name}.checkpoints")
 
@@ -47,6 +47,7 @@ def claim(directory: Path, *, settings: Mapping[str, Any], data: str, write: boo
             write_text(kept, json.dumps({"settings": settings, "data": data}, indent=1) + "\n")
         return None
 
+    # What differs is named, since setting it back is one of two ways on.
     before = json.loads(kept.read_text(encoding="utf-8"))
     other = [
         f"{key} {before['settings'].get(key)} there, {value} here"

@@ -76,6 +76,8 @@ def launch(
         env={**environment(processes), **os.environ},
         start_new_session=True,  # so that the whole group can be stopped
     )
+
+    # The log is passed on as it comes, and its end is kept for the reason of a failure.
     said: deque[str] = deque(maxlen=2000)
     try:
         for line in process.stdout:
@@ -87,6 +89,8 @@ def launch(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait()
+
+    # The process that gave up says why, and torchrun's report below says only that it failed.
     if status:
         last_words = [line.removeprefix(ERROR) for line in said if line.startswith(ERROR)]
         if last_words:
@@ -113,7 +117,7 @@ def _reason(said: Sequence[str]) -> str:
 
 
 def command(processes: int, *, nodes: int = 1, node: int = 0, head: str = "localhost") -> list[str]:
-    """What starts this node's processes, to be followed by a module and its arguments."""
+    """The command that starts this node's processes, without the module and its arguments."""
     if not torch.cuda.is_available():  # here accelerate would start a single one
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         return [*launcher, "--nproc_per_node", str(processes)]
@@ -127,7 +131,7 @@ def command(processes: int, *, nodes: int = 1, node: int = 0, head: str = "local
 
 
 def environment(processes: int, *, nodes: int = 1) -> dict[str, str]:
-    """What the launchers leave at values that suit no offloading."""
+    """Variables that the launchers leave at values with which offloading is slow or fails."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = max(1, cores * nodes // processes)  # AdamW runs on the host
     settings = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}

@@ -21,7 +21,7 @@ from transformers import PretrainedConfig
 from s1lib.hardware.architectures import PlanError, architecture, parameter_count
 from s1lib.hardware.memory_trackers import GIB, Memory
 from s1lib.hardware.simulated_step import simulate
-from s1lib.hardware.training_time import TOKENS, UTILISATION, full_steps, training_hours
+from s1lib.hardware.training_time import TOKENS, full_steps, training_hours, utilisation
 from s1lib.profile import SFT, Profile
 
 GPU = 80e9  # bytes; what "80 GB" is at least: an H100 reports 79.6 GiB
@@ -67,6 +67,8 @@ class Plan:
             host = f"{memory.host * gpus / GIB:7.0f} GiB of host memory for all GPUs together"
             lines.append(f"  {'host':12} {host}")
 
+        low, high = utilisation(settings)
+        # What one optimiser step is made of, and how long all of them take.
         accumulation = settings.batch_size // (gpus * settings.micro_batch_size)
         return "\n".join(
             [
@@ -74,7 +76,7 @@ class Plan:
                 f"{self.steps} steps, {accumulation} micro-batch(es) each per GPU, "
                 f"{self.tokens / 1e6:.1f}M tokens",
                 f"{self.hours[0]:.1f} to {self.hours[1]:.1f} hours, an estimate: "
-                f"{UTILISATION[1]:.0%} or {UTILISATION[0]:.0%} of an H100's peak",
+                f"{high:.0%} or {low:.0%} of an H100's peak",
             ]
         )
 
@@ -109,7 +111,7 @@ class Plan:
         return "; or ".join(filter(None, (exact, other))) or last_resort
 
     def _if_fitting(self, config: PretrainedConfig, settings: SFT) -> str:
-        """What to change to get `settings`, in words, empty where they do not fit either."""
+        """The change that gives `settings`, in words, empty where they do not fit either."""
         memory, gpus = simulate(config, settings, length=self.length), settings.processes
         if memory.peak > self.limit:
             return ""
@@ -210,7 +212,7 @@ def check_memory(profile: Profile, *, longest: int, log: Callable[[str], None]) 
 
 
 def _refusal(profile: Profile, longest: int) -> str:
-    """What `check` says in the process that simulates, empty for a plan that fits."""
+    """The message of `check` in the process that simulates, empty for a plan that fits."""
     try:
         make_plan(profile, gpus=profile.sft.processes, length=longest).check(strict=False)
     except PlanError as error:
@@ -219,7 +221,7 @@ def _refusal(profile: Profile, longest: int) -> str:
 
 
 def _configuration(settings: SFT) -> str:
-    """What lies where and in which precision, as the plan's second line."""
+    """The plan's second line: what lies where, and in which precision."""
     arithmetic = "bf16" if settings.bf16 else "float32"
     states = "8-bit AdamW states" if settings.optim == "adamw_torch_8bit" else "AdamW states"
     host = ", those in host memory" if settings.offload else ""

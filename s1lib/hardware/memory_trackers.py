@@ -1,4 +1,4 @@
-"""What a simulated step takes at its highest moment, told apart by kind: torch's memory trackers.
+"""torch's memory trackers for a simulated step: its highest moment, told apart by kind.
 
 What `sft.offload` keeps in host memory is left out of the peak, and what of it passes through the
 GPU is added. As in the simulation, "cpu" plays the GPU and "meta" the host.
@@ -46,7 +46,7 @@ def local(tensor: torch.Tensor) -> torch.Tensor:
 
 
 class EightBitStates(torch.optim.Optimizer):
-    """What torchao's AdamW8bit keeps: two moments of a byte each and a scale per block.
+    """The states of torchao's AdamW8bit: two moments of a byte each and a scale per block.
 
     Its own step cannot run on fake tensors.
     """
@@ -93,7 +93,7 @@ class _Peak:
         model.base_model.norm.register_forward_hook(forward)
 
     def memory(self) -> Memory:
-        """What the step took, from `start` on."""
+        """The memory that the step took, from `start` on."""
         at, final = self.highest, self._now()
         states = (0, 0, 0) if self.offload else self._states(at)
         rest = at["Peak"] - sum(states) - at["Activation"]

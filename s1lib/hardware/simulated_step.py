@@ -120,9 +120,7 @@ def shard(model: PreTrainedModel, mesh: DeviceMesh, settings: SFT) -> None:
     logging.getLogger("accelerate").setLevel(logging.ERROR)
     precision = "bf16" if settings.bf16 else "no"
     plugin = FullyShardedDataParallelPlugin(
-        fsdp_version=2,
-        auto_wrap_policy="transformer_based_wrap",
-        reshard_after_forward=True,
+        fsdp_version=2, auto_wrap_policy="transformer_based_wrap", reshard_after_forward=True
     )
     plugin.set_mixed_precision(precision)
     accelerator = SimpleNamespace(  # what the preparation reads of a real one
@@ -154,7 +152,7 @@ def _materialise(model: PreTrainedModel) -> None:
 
 
 def _offloading(model: PreTrainedModel) -> torch.autograd.graph.saved_tensors_hooks:
-    """What trl's activation offloading does: all that is saved leaves the GPU, but no parameter."""
+    """trl's activation offloading: all that is saved leaves the GPU, but no parameter."""
     own = {local(parameter).untyped_storage()._cdata for parameter in model.parameters()}
     in_flight: deque[torch.Tensor] = deque(maxlen=IN_FLIGHT)
 

@@ -10,10 +10,8 @@ from s1lib.profile import SFT
 
 PEAK_FLOPS = 989e12  # one H100, bf16, dense
 # Share of the peak: the paper's run (26 minutes on 16), a well-tuned one.
-UTILISATION = (
-    0.20,
-    0.40,
-)
+UTILISATION = (0.20, 0.40)
+UNSHARDED = 0.10  # in one process on one GPU, measured with a 1.5B model on an H100
 HOST_BANDWIDTH = 300e9  # bytes/s of a two-socket node, assumed
 LINK_BANDWIDTH = 25e9  # bytes/s between a GPU and its host, assumed
 GPUS_OF_A_NODE = 8
@@ -28,11 +26,16 @@ def full_steps(examples: int, settings: SFT) -> int:
     return math.ceil(math.ceil(examples / settings.batch_size) * settings.epochs)
 
 
+def utilisation(settings: SFT) -> tuple[float, float]:
+    """Shares of the peak that a training reaches at the worst and at the best."""
+    return (UTILISATION[0] if settings.launched else UNSHARDED, UTILISATION[1])
+
+
 def training_hours(
     config: PretrainedConfig, settings: SFT, *, parameters: int, tokens: int, steps: int
 ) -> tuple[float, float]:
-    """Hours at a well-tuned share of the peak with all transfers hidden, and at the paper's."""
-    low, high = UTILISATION
+    """Hours at the best share of the peak with all transfers hidden, and at the worst."""
+    low, high = utilisation(settings)
     size = {"parameters": parameters, "tokens": tokens, "steps": steps}
     return (
         _hours(config, settings, **size, utilisation=high, hidden=True),

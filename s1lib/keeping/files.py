@@ -51,6 +51,8 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
             shutil.rmtree(leftover, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary
+
+        # Its files are on the disk before their directory has its name.
         for written in (*temporary.rglob("*"), temporary):
             _sync(written)
         shutil.rmtree(path, ignore_errors=True)
@@ -131,6 +133,8 @@ def iter_jsonl(path: Path | str, *, marked: bool = False) -> Iterator[dict]:
     if not path.exists():
         first = "run the notebook that writes it first (`make reproduce` runs all)"
         raise ArtifactError(f"{path} does not exist: {first}")
+
+    # Bytes are read and not text, since a copy may have been cut within a character.
     ended = False
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):

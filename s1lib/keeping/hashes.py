@@ -58,7 +58,7 @@ def hash_of_file(path: Path | str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """What JSON cannot say, in a form that it can: `json.dumps(..., default=plain)`."""
+    """A value as JSON can hold it, for `json.dumps(..., default=plain)`."""
     if dataclasses.is_dataclass(value):
         return dataclasses.asdict(value)
     return str(value)

@@ -38,6 +38,7 @@ def take_lock(path: Path, *, what: str, patience: float = 0.0) -> TextIO:
             "choose another place (make: OUTPUTS=…)"
         ) from None
 
+    # Whoever holds the lock has written into the file who it is.
     deadline = time.monotonic() + patience
     while not _locked(file):
         if time.monotonic() >= deadline:

@@ -36,7 +36,7 @@ def side_by_side(
     One worker is this process. Work and tasks must be picklable. What a task logs is printed when
     it is done. An interruption, or an error in one of them, ends those under way.
     """
-    if workers == 1:
+    if workers <= 1:
         for task in tasks:
             yield work(task, log)
         return

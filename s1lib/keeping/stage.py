@@ -31,7 +31,7 @@ class ParameterError(S1Error):
 
 
 def open_stage(profile: Profile, notebook: str) -> Path:
-    """Where `notebook` writes: a directory that is there, and that is this process's to write to.
+    """The directory that `notebook` writes to, made if need be and locked for this process.
 
     Raises ParameterError for a parameter that papermill passed and the notebook does not have, and
     LockError if another process runs the same notebook on the same outputs.

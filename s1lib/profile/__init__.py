@@ -4,9 +4,9 @@ profile = load_profile("toy")
 """
 
 from s1lib.profile.hub_ids import hub_references, is_hub_id, split_revision
+from s1lib.profile.profile import ROOT, Profile, ProfileError
 from s1lib.profile.settings import (
     CUT,
-    ROOT,
     SFT,
     Assistant,
     BaseModel,
@@ -14,12 +14,12 @@ from s1lib.profile.settings import (
     Curation,
     EngineSettings,
     Evaluation,
-    Profile,
+    Rehearsal,
     Scaling,
     TrainingSet,
     Universe,
 )
-from s1lib.profile.yaml_reader import ProfileError, known_profiles, load_profile, profile_files
+from s1lib.profile.yaml_reader import known_profiles, load_profile, profile_files
 
 __all__ = [
     "CUT",
@@ -33,6 +33,7 @@ __all__ = [
     "Evaluation",
     "Profile",
     "ProfileError",
+    "Rehearsal",
     "Scaling",
     "TrainingSet",
     "Universe",

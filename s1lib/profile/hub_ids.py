@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from s1lib.profile.settings import ROOT, Profile
+from s1lib.profile.profile import ROOT, Profile
 from s1lib.profile.yaml_reader import read_yaml
 
 # How the name of a table's file ends, which no hub id does.
@@ -33,7 +33,9 @@ def hub_references(profile: Profile) -> list[tuple[str, str, str | None]]:
     """
     curation, sft, evaluation = profile.curation, profile.sft, profile.evaluation
     asked = (curation.teacher, curation.classifier, curation.judge)
-    models = {*curation.models, sft.base, evaluation.reward}
+    models = {*curation.models, sft.base, *evaluation.models.values()}
+    if evaluation.tree_widths:
+        models.add(evaluation.reward)
     models |= {assistant.model for assistant in asked if assistant and not assistant.url}
     datasets = {*_tables_of(curation.pool), *curation.also_tests}
     datasets |= {published.path for published in sft.published}

@@ -8,10 +8,8 @@ a pinned revision such as `Qwen/Qwen2.5-32B-Instruct@5ede1c9`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
-ROOT = Path(__file__).resolve().parent.parent.parent  # of the repository
 CUT = "cut"  # the model that is trained on examples cut at `sft.cut_length`
 
 
@@ -75,7 +73,9 @@ class Curation:
     also_tests: tuple[str, ...] = ()
     across_sources: bool = False  # also against earlier sources, as the official scripts do
     quality: str = "s1lib"  # rules: "s1lib", or those of the "official" scripts alone
-    selection: str = "paper"  # Algorithm 1, or the three stages of the "official" notebook
+    # Algorithm 1, or the three stages of the "official" notebook. "published": the pool is a
+    # selected set already, and is taken as it is; the filters show what they would drop.
+    selection: Literal["paper", "official", "published"] = "paper"
     teacher: Assistant | None = None  # writes the traces that the pool lacks
     classifier: Assistant | None = None  # names the domains that the pool lacks
     judge: Assistant | None = None  # grades what a program cannot: proofs, prose
@@ -97,10 +97,12 @@ class SFT:
     """Notebook 02 (paper, appendix D): trl's own names where there is one."""
 
     base: str = "@00_toy_universe/base-large"
-    sets: tuple[str, ...] = ("s1", "random", "diverse", "longest", "full")
+    # Of notebook 01. "full" is not among them: on 59K examples it takes days.
+    sets: tuple[str, ...] = ("s1", "random", "diverse", "longest")
     # Models for conditional length control, trained on the s1 set: "token", "step", "class".
     conditional: tuple[str, ...] = ("token", "step")
-    published: tuple[TrainingSet, ...] = ()  # further models on published sets: s1.1, say
+    # Models on published sets, s1.1 say. One named s1 takes the place of notebook 01's s1.
+    published: tuple[TrainingSet, ...] = ()
     cut_length: int = 0  # tokens that model "cut" sees of an example (Table 8); 0 = no such model
     step_separator: str = "\n\n"  # between the steps of a trace
     epochs: float = 5.0
@@ -140,7 +142,7 @@ class SFT:
         """Everything that notebook 02 trains, in the order of its tables."""
         published = (one.name for one in self.published)
         cut = (CUT,) if self.cut_length else ()
-        return (*self.sets, *published, *cut, *self.conditional)
+        return tuple(dict.fromkeys([*self.sets, *published, *cut, *self.conditional]))
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,10 @@ class Evaluation:
     """Notebooks 03 and 04 (paper, sections 3 and 4)."""
 
     benchmarks: tuple[Benchmark, ...] = ()
+    # Models that nobody trains here, by the name that they have in tables: paths or hub ids.
+    models: dict[str, str] = field(default_factory=dict)
+    # Their format (docs/thinking_formats.md); "auto": each one's template tells.
+    thinking_format: Literal["auto", "s1", "think", "plain"] = "auto"
     max_thinking: int = 32000  # tokens; natural stop unless it comes first
     budgets: tuple[int, ...] = (500, 1000, 2000, 4000, 8000, 16000)  # tokens
     waits: tuple[int, ...] = (1, 2, 4, 6)
@@ -182,6 +188,8 @@ class Evaluation:
     string_waits: int = 2
     token_limits: tuple[int, ...] = (1024, 2048, 4096, 8192, 16384)  # token-conditional control
     step_limits: tuple[int, ...] = (16, 32, 64, 128, 256)  # step-conditional control
+    # Whether s1 is asked for short and for long thinking, where no model is trained for it.
+    ask_for_classes: bool = True
     answer_tokens: int = 512  # reserved for the answer
     # Of each benchmark, for votes, rejection, trees and conditional control; None = all.
     sampled_problems: int | None = None
@@ -204,41 +212,22 @@ class Scaling:
 
 
 @dataclass(frozen=True)
-class Profile:
-    """All settings of a run, and where it writes."""
+class Rehearsal:
+    """`make rehearse`: what stands in for models and data, and how small everything gets."""
 
-    name: str
-    description: str = ""
-    notebooks: tuple[str, ...] = (
-        "01_curation",
-        "02_sft",
-        "03_budget_forcing",
-        "04_evaluation",
-        "05_scaling_analysis",
-    )
-    threads: int = 0  # torch threads; 0 = every core
-    universe: Universe | None = None
-    curation: Curation = field(default_factory=Curation)
-    sft: SFT = field(default_factory=SFT)
-    engine: EngineSettings = field(default_factory=EngineSettings)
-    evaluation: Evaluation = field(default_factory=Evaluation)
-    scaling: Scaling = field(default_factory=Scaling)
-    outputs_root: str = ""  # set by S1_OUTPUTS or `make OUTPUTS=…`; not a key of the YAML
-
-    @property
-    def outputs(self) -> Path:
-        return Path(self.outputs_root or ROOT / "outputs") / self.name
-
-    def stage(self, notebook: str) -> Path:
-        """Where a notebook writes. Nothing is created."""
-        return self.outputs / notebook
-
-    def create_stage(self, notebook: str) -> Path:
-        """`stage`, with the folder made where there is none."""
-        path = self.stage(notebook)
-        path.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def resolve(self, reference: str) -> str:
-        """`@stage/file` -> its path under this profile's outputs, anything else as it is."""
-        return str(self.outputs / reference[1:]) if reference.startswith("@") else reference
+    # A directory, or a hub id with its revision; "" = SmolLM2-135M-Instruct of the package index.
+    model: str = ""
+    layers: int = 6  # that the trained and evaluated model keeps of it; 0 = all
+    # A folder of tables in the published columns, named as in sources.yaml and test_sets.yaml;
+    # "" = the profile's own data sets.
+    data: str = ""
+    questions: int = 32  # of each pool and published training set
+    selected: int = 16  # of them for a training set
+    problems: int = 3  # of each benchmark
+    attempt_tokens: int = 24  # per attempt of the difficulty filter
+    steps: int = 2  # of each training
+    cut_length: int = 1024  # tokens that model "cut" sees of an example
+    thinking_tokens: int = 96
+    answer_tokens: int = 12
+    samples: int = 2  # of votes and rejection, and of branches of a tree
+    context: int = 2048  # tokens of the engines, which the classifier's prompt fits in

@@ -19,14 +19,9 @@ from typing import Any
 
 import yaml
 
-from s1lib.errors import S1Error
-from s1lib.profile.settings import Profile
+from s1lib.profile.profile import Profile, ProfileError
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
-
-
-class ProfileError(S1Error):
-    """The profile cannot be used. The message says which key and what to write instead."""
 
 
 def known_profiles() -> list[str]:
@@ -37,13 +32,34 @@ def known_profiles() -> list[str]:
 def load_profile(name: str | None = None, *, outputs: str | Path | None = None) -> Profile:
     """Read the profile `name` ($PROFILE or toy by default), or that of a path to a YAML file.
 
-    Raises ProfileError for a file, a key or a value that is not known.
+    Raises ProfileError for a file, a key or a value that is not known, and for settings that
+    contradict each other.
     """
     name = name or os.environ.get("PROFILE") or "toy"
     values = _read(name)
-    values.setdefault("name", Path(name).stem)
+    values.setdefault("name", _path(name).stem)
     values["outputs_root"] = str(outputs or os.environ.get("S1_OUTPUTS") or "")
-    return _build(Profile, values, where="")
+    profile = _build(Profile, values, where="")
+    _check(profile)
+    return profile
+
+
+def _check(profile: Profile) -> None:
+    """Raises ProfileError for settings that no notebook could follow."""
+    if profile.continues:
+        _path(profile.continues)  # an unknown one is refused here
+    if twice := sorted({"base", *profile.sft.models} & set(profile.evaluation.models)):
+        raise ProfileError(
+            f"profile {profile.name}: evaluation.models names {twice[0]!r}, which is the base "
+            "model or one that sft trains: give it another name, or take it out of sft.sets and "
+            "sft.published"
+        )
+    for key in ("budgets", "waits"):
+        if not getattr(profile.evaluation, key):
+            raise ProfileError(
+                f"profile {profile.name}: evaluation.{key} is empty, and notebook 03 has nothing "
+                "to force: name at least one"
+            )
 
 
 def profile_files(name: str) -> list[Path]:
@@ -107,6 +123,8 @@ def _build(kind: type, values: Any, where: str) -> Any:
         raise ProfileError(
             f"profile key {where.rstrip('.')!r} must hold `key: value` lines, not {values!r}"
         )
+
+    # A misspelt key would leave its default in force without a word.
     hints = typing.get_type_hints(kind)
     for key in values:
         if key not in hints:
@@ -125,6 +143,8 @@ def _build(kind: type, values: Any, where: str) -> Any:
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """`value` as the type `hint`. Errors name its key, `where`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+
+    # Types that hold others: an optional value, a group of settings, a choice, a list.
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
@@ -140,6 +160,17 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list | tuple):
             raise ProfileError(f"profile key {where!r} must be a list, not {value!r}")
         return tuple(_convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ProfileError(
+                f"profile key {where!r} must hold `name: value` lines, not {value!r}"
+            )
+        return {
+            _convert(str, name, where): _convert(arguments[1], item, f"{where}.{name}")
+            for name, item in value.items()
+        }
+
+    # A whole number is a float too, and true is no number although Python has it so.
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint in (int, float, str, bool) and type(value) is not hint:

@@ -7,7 +7,7 @@
 |-----------------------------|----------------------------------------------------------------|
 | text                        | itself, and every cell of a CSV is text: `1.10`, `007`, `NA`   |
 | null, NaN, empty list       | absent                                                         |
-| whole number, boolean       | its digits, all of them; `True` or `False`                     |
+| whole number, boolean       | all its digits, and `True` or `False`                          |
 | other number                | as JSON spells it, else its shortest form: `0.1`, `42.0`       |
 | list of one                 | what is in it, as s1K keeps its traces                         |
 | list of several             | refused: the entry says which one, `{column[0]}`, or all of    |

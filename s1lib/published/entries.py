@@ -52,6 +52,7 @@ class Entry:
     count: int | None = None
     published_as: tuple[str, ...] = ()
     verified: bool = True
+    gated: bool = False
 
     @property
     def fields(self) -> set[str]:
@@ -68,7 +69,7 @@ class Entry:
         return {column_and_item(name)[0] for name in {*self.fields, *self.where}}
 
     def miscount(self, found: int) -> str:
-        """What is wrong with `found` rows, or nothing: a guessed layout may read another split."""
+        """A complaint about `found` rows, or nothing. A guessed layout may read another split."""
         if self.count in (None, found):
             return ""
         return f"holds {found:,} problems and should hold {self.count:,}"

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from s1lib.errors import S1Error
 from s1lib.profile import is_hub_id, split_revision
 
+SECONDS = 20.0  # that a hub has to answer a question about a repository
+
 
 class HubError(S1Error):
     """A repository is neither in the hub's cache nor within reach."""
+
+
+class NoHubError(HubError):
+    """There is no hub within reach of this machine, whatever is asked for."""
 
 
 class GatedError(HubError):
@@ -23,7 +30,7 @@ class GatedError(HubError):
 
 
 def local_copy(kind: str, reference: str, files: str = "**/*") -> Path:
-    """Where a data set or model lies on this machine.
+    """The path of a data set or model on this machine.
 
     kind: "dataset" or "model". reference: a path, which is returned as it is, or a hub id
     ("owner/name@revision"), which becomes its folder in the hub's cache. files: the only ones to
@@ -58,13 +65,38 @@ def download(kind: str, name: str, revision: str | None) -> Path:
     return _snapshot(kind, name, revision)
 
 
+def in_cache(kind: str, name: str, revision: str | None) -> bool:
+    """Whether the local cache has a repository in this revision."""
+    with contextlib.suppress(HubError):
+        return bool(_snapshot(kind, name, revision, local_files_only=True))
+    return False
+
+
+def ask_for(kind: str, name: str, revision: str | None) -> None:
+    """Raises GatedError, NoHubError, or HubError for what the hub does not know."""
+    from huggingface_hub import HfApi
+
+    with _explained(kind, name):
+        hub = HfApi()
+        hub.repo_info(name, revision=revision, repo_type=kind, timeout=SECONDS)
+        hub.auth_check(name, repo_type=kind)
+
+
 def _snapshot(kind: str, name: str, revision: str | None, **options: Any) -> Path:
-    from httpx2 import HTTPError  # what huggingface_hub speaks
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError
+
+    with _explained(kind, name):
+        return Path(snapshot_download(name, revision=revision, repo_type=kind, **options))
+
+
+@contextlib.contextmanager
+def _explained(kind: str, name: str) -> Iterator[None]:
+    """What the hub's library raises, as HubError with one line."""
+    from httpx2 import HTTPError, TransportError  # what huggingface_hub speaks
+    from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled
 
     try:
-        return Path(snapshot_download(name, revision=revision, repo_type=kind, **options))
+        yield
     except GatedRepoError:
         page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
         raise GatedError(
@@ -76,4 +108,6 @@ def _snapshot(kind: str, name: str, revision: str | None, **options: Any) -> Pat
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise HubError(f"cannot fetch the {kind} {name}: {reason}") from None
+        unreachable = isinstance(error, TransportError | OfflineModeIsEnabled)
+        refusal = NoHubError if unreachable else HubError
+        raise refusal(f"cannot fetch the {kind} {name}: {reason}") from None

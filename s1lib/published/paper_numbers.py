@@ -18,7 +18,7 @@ class UnknownReferenceError(S1Error):
 
 
 def names() -> list[str]:
-    """What `load` knows."""
+    """The names that `load` knows."""
     return sorted(path.stem for path in PAPER.glob("*.csv"))
 
 

@@ -51,14 +51,18 @@ def answered(entry: Entry) -> Iterator[Question]:
     when an option is null or the answer to a choice is no letter.
     """
     for place, texts, question in questions(entry):
-        answer, kind = fill(entry.answer, texts), entry.kind
-        if entry.choices and question:
-            question, answer = _with_choices(question, texts, entry, place)
-        elif kind == "choice" and answer:
-            answer = gold_letter(answer, f"{entry.at}, {place}")
-        if not kind:
-            answer, kind = reference_answer(answer)
-        yield Question(place, texts, question, answer, kind)
+        yield _answered(entry, place, texts, question)
+
+
+def question_of(entry: Entry, row: Row, place: str) -> Question:
+    """The question of one row that stands at `place`, as `answered` reads it.
+
+    Raises TableError as well for a row without a column of the entry.
+    """
+    where = f"{entry.at}, {place}"
+    if missing := sorted(entry.columns - set(row)):
+        raise TableError(f"{where}: column {missing[0]!r} is missing")
+    return _answered(entry, place, *_asked(entry, row, where))
 
 
 def questions(entry: Entry) -> Iterator[tuple[str, Texts, str]]:
@@ -68,11 +72,7 @@ def questions(entry: Entry) -> Iterator[tuple[str, Texts, str]]:
         every = list(rows)
         rows = iter(random.Random(0).sample(every, min(entry.limit, len(every))))
     for place, row in rows:
-        texts = {name: _text(row, name, f"{entry.at}, {place}") for name in entry.fields}
-        question = fill(entry.question, texts)
-        for pattern, replacement in entry.clean.items():
-            question = re.sub(pattern, replacement, question)
-        yield place, texts, question.strip()
+        yield place, *_asked(entry, row, f"{entry.at}, {place}")
 
 
 def question_id(question: str) -> str:
@@ -110,8 +110,28 @@ def gold_letter(answer: str, where: str) -> str:
 
 
 def fill(text: str, texts: Texts) -> str:
-    """`text` with every {column} filled in; what is absent is empty."""
+    """`text` with every {column} filled in, where what is absent is empty."""
     return BRACES.sub(lambda found: texts[found[1]] or "", text).strip()
+
+
+def _asked(entry: Entry, row: Row, where: str) -> tuple[Texts, str]:
+    """What the entry reads of a row, and the question in it."""
+    texts = {name: _text(row, name, where) for name in entry.fields}
+    question = fill(entry.question, texts)
+    for pattern, replacement in entry.clean.items():
+        question = re.sub(pattern, replacement, question)
+    return texts, question.strip()
+
+
+def _answered(entry: Entry, place: str, texts: Texts, question: str) -> Question:
+    answer, kind = fill(entry.answer, texts), entry.kind
+    if entry.choices and question:
+        question, answer = _with_choices(question, texts, entry, place)
+    elif kind == "choice" and answer:
+        answer = gold_letter(answer, f"{entry.at}, {place}")
+    if not kind:
+        answer, kind = reference_answer(answer)
+    return Question(place, texts, question, answer, kind)
 
 
 def _kept(entry: Entry) -> Iterator[tuple[str, Row]]:
@@ -158,7 +178,7 @@ def _text(row: Row, name: str, place: str) -> str | None:
 
 
 def _cell(row: Row, name: str, place: str) -> Any:
-    """What a row holds in a column, as one item of its list or under one key of its dict."""
+    """A row's value in a column, or one item of its list, or under one key of its dict."""
     column, item = column_and_item(name)
     value = row[column]
     if item is None:

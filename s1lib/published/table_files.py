@@ -4,7 +4,7 @@
         ...  # place: "train-0.parquet, row 7"
 
 A table is one file or a folder of them, which is what the hub hands out. Values stay what the file
-holds; `s1lib.published.cells` says which text they are.
+holds, and `s1lib.published.cells` says which text they are.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def read_rows(
 ) -> Iterator[tuple[str, Row]]:
     """Yield (place, row) for every row of a table.
 
-    columns: what is needed, so that parquet files are not read whole. Every cell of a CSV is text;
-    an empty one is null, unless it is quoted. Raises TableError that names the file and the place.
+    columns: what is needed, so that parquet files are not read whole. Every cell of a CSV is text,
+    and an empty one is null unless it is quoted. Raises TableError that names file and place.
     """
     for file in table_files(path, files):
         name = f"{file.name}, " if Path(path).is_dir() else ""
@@ -131,6 +131,8 @@ def _json_lines(file: Path) -> Iterator[tuple[str, Any]]:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
+
+            # A damaged line is named by its own number, which editors know.
             place = f"line {number}"
             try:
                 yield place, _parsed(line.decode("utf-8-sig"))

@@ -58,7 +58,7 @@ def flattens(bench: Bench) -> Effect:
 
 
 def strings(bench: Bench, other: str, *, waits: int) -> Effect:
-    """ "Wait" against another string, appended equally often (Table 4)."""
+    """The string "Wait" against another one, appended equally often (Table 4)."""
     return difference(bench, bench.waits(other, waits), bench.waits("Wait", waits))
 
 
@@ -93,6 +93,8 @@ def equal_tokens(bench: Bench, *, waits: int, votes: Sequence[int]) -> Effect:
         raise Missing("no votes in this profile")
     voting = bench.first(bench.records.find(method="majority"), "majority vote")
     accuracy, tokens = vote_curve(bench, voting, votes)
+
+    # paired: only problems that were both waited for and voted on
     correct, spent = (bench.column(sequential, value) for value in ("correct", "total_tokens"))
     both = accuracy.index.intersection(correct.index)
     if both.empty:

@@ -1,4 +1,4 @@
-"""What is measured on one benchmark: differences and slopes with their paired bootstrap draws.
+"""Differences and slopes on one benchmark, with their paired bootstrap draws.
 
 Accuracies in %, differences in points. `Missing` says why the records do not give an effect.
 """
@@ -95,7 +95,7 @@ class Bench:
         return set(problems["run"][problems["benchmark"] == self.name])
 
     def having(self, runs: Sequence[int]) -> list[int]:
-        """Those of `runs` that this benchmark has, in their order."""
+        """The runs among `runs` that this benchmark has, in their order."""
         return [run for run in runs if run in self.present]
 
     def first(self, runs: Sequence[int], what: str) -> int:
@@ -170,7 +170,7 @@ def controlled(bench: Bench, method: str) -> Effect:
 
 
 def forced_answers(bench: Bench, run: int) -> Effect:
-    """What "Final Answer:" adds at a budget: answers right although the thinking was cut.
+    """Accuracy that "Final Answer:" adds at a budget: right answers although thinking was cut.
 
     A trace that is merely truncated has an answer only where its thinking ended in time.
     """

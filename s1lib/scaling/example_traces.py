@@ -18,6 +18,8 @@ from s1lib.drawing.plots import YELLOW, not_available
 WIDTH, LINES = 78, 44  # characters and lines of a drawn trace
 LINE = 1.35  # line height in font sizes
 ADVANCE = 0.602  # width of a character of DejaVu Sans Mono, in font sizes
+TEXT = {"family": "monospace"}
+FORCED = {"bbox": {"facecolor": YELLOW, "edgecolor": "none", "pad": 1}, "fontweight": "bold"}
 PIECE = ["text", "part", "forced"]
 
 
@@ -44,6 +46,7 @@ def mended(rows: Sequence[dict], *, waits: int = 1) -> pd.DataFrame:
     As `pieces`, with the problem and its answers in `attrs`. Empty when there is none. It is chosen
     for what a Wait can do, as the paper's Figure 3 is: the transitions table says how often.
     """
+    # each problem's natural stop and its traces with Waits, by the number of Waits
     traces: dict[str, dict[int, dict]] = {}
     for row in rows:
         asked = row["parameters"]
@@ -57,6 +60,7 @@ def mended(rows: Sequence[dict], *, waits: int = 1) -> pd.DataFrame:
     both = [(before, after) for before, after in both if not before["correct"] and after["correct"]]
     if not both:
         return pd.DataFrame(columns=PIECE)
+
     before, after = min(both, key=lambda pair: (pair[1]["thinking_tokens"], pair[1]["problem_id"]))
     shown = pieces(after)
     shown.attrs = {
@@ -94,10 +98,6 @@ def annotated(data: pd.DataFrame, ax: Axes, *, fontsize: float = 8) -> Axes:
                 _write(ax, line, row, column, fontsize, **TEXT, **(FORCED if piece.forced else {}))
                 column += len(line)
     return ax
-
-
-TEXT = {"family": "monospace"}
-FORCED = {"bbox": {"facecolor": YELLOW, "edgecolor": "none", "pad": 1}, "fontweight": "bold"}
 
 
 def _lines(text: str, column: int) -> list[str]:

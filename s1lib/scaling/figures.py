@@ -138,9 +138,8 @@ def methods(data: pd.DataFrame, ax: Axes) -> Axes:
 
 def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
     """Figure 6: accuracy against average thinking tokens of the accepted trace, caps at points."""
-    data = data[data["thinking_tokens"] > 0].astype(
-        {"accuracy": float, "low": float, "high": float}
-    )
+    numbers = dict.fromkeys(("accuracy", "low", "high"), float)
+    data = data[data["thinking_tokens"] > 0].astype(numbers)
     if data.empty:
         return not_available(ax, "no rejection sampling, or nothing accepted")
     x, y = "thinking_tokens", "accuracy"
@@ -167,6 +166,8 @@ def differences(data: pd.DataFrame, ax: Axes, *, name: str) -> Axes:
     data = data.dropna(subset="difference").reset_index(drop=True)
     if data.empty:
         return not_available(ax, "nothing to compare")
+
+    # the first row of the table on top, the paper's value just below this run's
     rows = np.arange(len(data))[::-1]
     errors = [data["difference"] - data["low"], data["high"] - data["difference"]]
     ours = {"fmt": "o", "color": BLUE, "capsize": 3, "label": "this run"}
@@ -201,6 +202,7 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
         x, align = ((7, "left"), (-7, "right"))[turn % 2]
         note(ax, point.model, point.examples, point.accuracy, offset=(x, 0), ha=align)
 
+    # a logarithmic axis that has a place for the base model's 0
     sizes = sorted(set(data["examples"]))
     smallest = min([size for size in sizes if size] or [1])
     ax.set_xscale("symlog", linthresh=max(1, smallest))
@@ -212,7 +214,7 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def transitions(data: pd.DataFrame, ax: Axes) -> Axes:
-    """What each further Wait does: answers mended (up), spoilt (down, hatched), the balance."""
+    """Answers that each further Wait mends (up) and spoils (down, hatched), and the balance."""
     data = data.dropna(subset="step")
     if data.empty:
         return not_available(ax, "fewer than two numbers of Waits")

@@ -45,8 +45,8 @@ def truncation_table(
     return pd.DataFrame(rows, columns=["benchmark", "budget", *measured, "note"])
 
 
-def transitions_table(records: Records, *, wait: str = "Wait") -> pd.DataFrame:
-    """What each Wait does to the grades, from each number of Waits to the next.
+def transitions_table(records: Records) -> pd.DataFrame:
+    """Changes of the grades from each number of Waits to the next.
 
     changed_wrong: answers that changed from one wrong value to another.
     net: what the step gains in points, with the exact McNemar p over all samples.
@@ -54,9 +54,9 @@ def transitions_table(records: Records, *, wait: str = "Wait") -> pd.DataFrame:
     rows = []
     for benchmark, samples in records.samples.groupby("benchmark", observed=True):
         present = set(samples["run"])
-        runs = [run for run in [*records.natural(), *records.waits(wait)] if run in present]
+        runs = [run for run in [*records.natural(), *records.waits()] if run in present]
         if len(runs) < 2:
-            note = f"fewer than two numbers of {wait}s"
+            note = "fewer than two numbers of Waits"
             rows.append({"benchmark": benchmark, "n": 0, "note": note})
         for before, after in pairwise(runs):
             names = (f"W{records.runs['waits'][run]:.0f}" for run in (before, after))
@@ -73,6 +73,7 @@ def _transition(samples: pd.DataFrame, before: int, after: int) -> dict:
     first, second = (part[[*key, "correct", "extracted"]] for part in parts)
     both = first.merge(second, on=key, suffixes=("", "_after"))
 
+    # an answer that could not be read equals another that could not
     was, now = both["correct"].astype(bool), both["correct_after"].astype(bool)
     changed = both["extracted"].fillna("") != both["extracted_after"].fillna("")
     masks = (~was & now, was & ~now, was & now, ~was & ~now)
@@ -110,6 +111,7 @@ def _pairs(bench: Bench, names: pd.Series, alpha: float) -> list[pd.DataFrame]:
         return []
     accuracy, draws = correct.mean(axis=0), bench.weights(len(correct)) @ correct
 
+    # one table a run: a row for each of some thousand pairs would take longer than the figures
     parts = []
     for place, run in enumerate(runs[:-1]):
         rest = slice(place + 1, None)
@@ -137,6 +139,8 @@ def detectable_table(
         n = int(problems[bench.name])
         low, high = wilson(n / 2, n, alpha=alpha)
         row = {"benchmark": bench.name, "problems": n, "half_width": 50 * (high - low), "note": ""}
+
+        # how often two runs disagree is only known where both are among the records
         try:
             both = bench.frame([bench.natural(), bench.waits("Wait", waits)]).to_numpy()
             discordant = 100 * np.mean(both[:, 0] != both[:, 1])
@@ -149,5 +153,6 @@ def detectable_table(
         except Missing as reason:
             row["note"] = str(reason)
         rows.append(row)
+
     columns = ["benchmark", "problems", "half_width", "discordant", "detectable", "note"]
     return pd.DataFrame(rows, columns=columns)

@@ -17,9 +17,8 @@ SAME = 0.0015  # doublings (0.1 %): runs closer than this in tokens have no slop
 NEAR = 0.015  # doublings (1 %): a budget this near the natural stop does not cut it
 
 
-@lru_cache(
-    maxsize=4
-)  # the sizes of a profile's benchmarks: every table resamples the same problems
+# Every table resamples the same problems, and the benchmarks of a profile have few sizes.
+@lru_cache(maxsize=4)
 def bootstrap_weights(n: int, *, resamples: int = 10_000, seed: int = 0) -> np.ndarray:
     """How much each of n problems counts in each resample with replacement: [resamples, n].
 

@@ -1,4 +1,4 @@
-"""What the figures plot, as tidy tables: this run's points and the paper's in the same columns.
+"""The points of the figures as tidy tables: this run's and the paper's in the same columns.
 
 Accuracies and their limits in %, tokens per problem. Intervals are Wilson's over problems.
 """
@@ -14,7 +14,7 @@ from s1lib.drawing.intervals import wilson
 from s1lib.published.paper_numbers import load
 from s1lib.scaling import effects
 from s1lib.scaling.effects import Bench, Missing
-from s1lib.scaling.records import MAIN, TRIES, Records
+from s1lib.scaling.records import TRIES, Records
 from s1lib.scaling.table_cells import PAPER, THIS
 from s1lib.scaling.vote_curve import vote_curve
 
@@ -53,17 +53,17 @@ def _wilson(
     return 100 * low, 100 * high
 
 
-def scaling_points(records: Records, *, model: str = MAIN, alpha: float = 0.05) -> pd.DataFrame:
+def scaling_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
     """Figures 1 and 4a: budgets up to the natural stop, Waits from there, the paper's points."""
-    ours = _forcing(records, model, alpha)[CURVE]
+    ours = _forcing(records, alpha)[CURVE]
     return pd.concat([ours, paper_points()], ignore_index=True)
 
 
-def _forcing(records: Records, model: str, alpha: float) -> pd.DataFrame:
-    """The runs of budget forcing in the order of the curve, series "budgets" and "waits"."""
-    budgets, waits = records.budgets(model), records.waits(model=model)
+def _forcing(records: Records, alpha: float) -> pd.DataFrame:
+    """The runs of s1's budget forcing in the order of the curve, series "budgets" and "waits"."""
+    budgets, waits = records.budgets(), records.waits()
     names = {run: f"{limit:.0f}" for run, limit in records.runs["limit"][budgets].items()}
-    names |= dict.fromkeys(records.natural(model), "natural stop")
+    names |= dict.fromkeys(records.natural(), "natural stop")
     names |= {run: f"W{number:.0f}" for run, number in records.runs["waits"][waits].items()}
 
     table = run_points(records, alpha=alpha).set_index("run")
@@ -87,8 +87,9 @@ def parallel_points(records: Records, votes: Sequence[int], *, alpha: float = 0.
     Total tokens are those of thinking and answers of all samples. A vote's accuracy is the mean
     over all subsets of k samples, and its interval is that of so many problems.
     """
-    rows = [_forcing(records, MAIN, alpha).assign(series="budget forcing")[TOTAL]]
+    rows = [_forcing(records, alpha).assign(series="budget forcing")[TOTAL]]
 
+    # a point per k, where every problem has as many samples
     for benchmark in records.benchmarks.itertuples():
         for run in records.runs.index[records.runs["method"] == "majority"]:
             try:
@@ -102,6 +103,7 @@ def parallel_points(records: Records, votes: Sequence[int], *, alpha: float = 0.
             part["low"], part["high"] = _wilson(part["accuracy"], part["n"], alpha)
             rows.append(part.assign(label=[f"k={k}" for k in part.index])[TOTAL])
 
+    # a point per width of the tree
     table = run_points(records, alpha=alpha)
     trees = table[table["method"] == "tree_search"].sort_values("total_tokens", kind="stable")
     labels = trees["label"].str.replace("width ", "w=")
@@ -146,20 +148,19 @@ def rejection_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
         for run in runs:
             label = records.runs["label"][run]
             about = {"benchmark": bench.name, "role": benchmark.role, "label": label}
-            columns = ["correct", "thinking_tokens", "accepted", TRIES]
             own = records.problems.query("benchmark == @bench.name and run == @run")
-            own = own.set_index("problem_id")[columns]
+            own = own.set_index("problem_id")
             # a rejection has no thinking of its own
             own["thinking_tokens"] = own["thinking_tokens"].where(own["accepted"] > 0)
-            for series, only in (
-                ("fits every cap", accepted),
-                ("all, rejected = wrong", own.index),
-            ):
+
+            readings = {"fits every cap": accepted, "all, rejected = wrong": own.index}
+            for series, only in readings.items():
                 kept = own.reindex(only)
                 point = {name: kept[name].mean() for name in ("thinking_tokens", TRIES)}
                 point |= {"accuracy": 100 * kept["correct"].mean(), "n": len(only)}
                 rows.append({**about, "series": series, **point})
 
+    # Wilson's interval needs numbers also where there is no run at all
     ours = pd.DataFrame(rows, columns=[*CURVE, TRIES]).assign(source=THIS)
     measured = ours[["accuracy", "n"]].astype(float)
     ours["low"], ours["high"] = _wilson(measured["accuracy"], measured["n"], alpha)

@@ -79,7 +79,7 @@ def equal_tokens(role: str) -> float:
 
 
 def strings(role: str, *, other: str) -> float:
-    """ "Wait" minus another string, twice each (Table 4)."""
+    """The string "Wait" minus another one, appended twice each (Table 4)."""
     wait, another = (
         published("table4", benchmark=role, waits=2, string=string) for string in ("Wait", other)
     )

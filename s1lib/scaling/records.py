@@ -15,7 +15,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +30,8 @@ from s1lib.profile import Profile
 WHICH = ["benchmark", "role", "kind", "problem_id", "model", "method", "parameters"]
 GRADE = ["seed", "sample", "finish", "extracted", "correct"]
 SPENT = ["thinking_tokens", "answer_tokens", "decoded_tokens", "steps_used"]
+FIELDS = [*WHICH, *GRADE, *SPENT]
 TRIES = "spent_thinking_tokens"  # of all tries of rejection sampling, absent in other records
-FIELDS = itemgetter(*WHICH, *GRADE, *SPENT)
 
 NUMBERS = ["max_thinking", "min_thinking", "waits", "temperature", "cap", "steps", "width"]
 TOKENS_PER_STEP = 100  # how the paper turns a limit of steps into one of tokens (Table 3)
@@ -45,41 +44,39 @@ class RecordError(S1Error):
 
 
 def load_records(profile: Profile) -> Records:
-    """The records of a finished notebook 04.
+    """The records of a finished notebook 04, see `records_in`."""
+    return records_in(profile.outputs)
+
+
+def records_in(outputs: Path) -> Records:
+    """The records of a finished notebook 04 in a profile's outputs.
 
     Raises ArtifactError where a file is missing or cut, RecordError where a field is missing or
     two records contradict each other.
     """
-    directory = profile.outputs / "04_evaluation" / "records"
+    directory = outputs / "04_evaluation" / "records"
     paths = sorted(directory.glob("*.jsonl"))
     if not paths:
         what = "run notebook 04_evaluation first (`make reproduce` runs all)"
         raise ArtifactError(f"{directory} holds no records: {what}")
-    return _records(row for path in paths for row in _read(path))
+    return records_from(row for path in paths for row in _read(path))
 
 
-def _read(path: Path) -> Iterable[tuple]:
+def _read(path: Path) -> Iterable[dict]:
     for number, row in enumerate(iter_jsonl(path), start=1):
-        try:
-            yield _fields(row)
-        except KeyError as field:
+        if absent := next((name for name in FIELDS if name not in row), None):
             raise RecordError(
-                f"{path}, line {number}: no field {field} (an older version's?); "
+                f"{path}, line {number}: no field {absent!r} (an older version's?); "
                 "delete it and run notebook 04 again"
-            ) from None
-
-
-def _fields(row: dict) -> tuple:
-    return (*FIELDS(row), row.get(TRIES))
+            )
+        yield row
 
 
 def records_from(rows: Iterable[dict]) -> Records:
-    """Records from rows in memory, in any order. One that is there twice counts once."""
-    return _records(map(_fields, rows))
-
-
-def _records(rows: Iterable[tuple]) -> Records:
-    samples = pd.DataFrame.from_records(list(rows), columns=[*WHICH, *GRADE, *SPENT, TRIES])
+    """Records from rows in any order. One that is there twice counts once."""
+    columns = [*FIELDS, TRIES]
+    values = [tuple(map(row.get, columns)) for row in rows]
+    samples = pd.DataFrame.from_records(values, columns=columns)
     if samples.empty:
         raise RecordError("there are no records: run notebook 04_evaluation again")
     samples["problem_id"] = samples["problem_id"].astype(str)
@@ -92,8 +89,8 @@ def _records(rows: Iterable[tuple]) -> Records:
     key = ["benchmark", "run", "problem_id", "seed", "sample"]
     samples = samples.sort_values(key, kind="stable").reset_index(drop=True)
 
-    # the natural stop belongs to several sweeps, so that a record may be there twice, but not as
-    # right in one place and as wrong in another
+    # the natural stop belongs to several sweeps, so that a record may be there twice, but never
+    # right in one place and wrong in another
     twice = samples.duplicated(key)
     conflict = twice & (samples["correct"] != samples["correct"].shift())
     if conflict.any():
@@ -108,11 +105,13 @@ def _records(rows: Iterable[tuple]) -> Records:
 
 def _number_runs(samples: pd.DataFrame) -> pd.DataFrame:
     """Replace the column `parameters` by `run`, a number, and describe each run in a row."""
+    # one spelling of the same parameters makes one run of them
     parameters = samples.pop("parameters")
     texts = parameters.map(repr)  # far fewer than records, and quicker to compare than dictionaries
     first = texts.drop_duplicates().index
     spelled = {texts[row]: json.dumps(_one_spelling(parameters[row])) for row in first}
 
+    # numbered in the order of their names, so that the order of the files does not matter
     key = samples["model"] + "\t" + samples["method"] + "\t" + texts.map(spelled)
     names = sorted(key.unique())
     samples["run"] = key.map({name: number for number, name in enumerate(names)}).astype("int64")

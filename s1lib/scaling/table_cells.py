@@ -1,4 +1,4 @@
-"""What the tables share: the cells of an effect, and this run's rows above the paper's."""
+"""Parts of several tables: the cells of an effect, and this run's rows above the paper's."""
 
 from __future__ import annotations
 

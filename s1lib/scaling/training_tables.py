@@ -1,4 +1,4 @@
-"""What the training data do: Tables 2, 6 and 8, and accuracy by number of examples (Figure 2)."""
+"""The training data: Tables 2, 6 and 8, and accuracy by number of examples (Figure 2)."""
 
 from __future__ import annotations
 
@@ -81,12 +81,15 @@ def lengths_table(records: Records, trainings: pd.DataFrame) -> pd.DataFrame:
     table is the paper's alone.
     """
     columns = ["sequence_length", "cut_percent", "benchmark", "accuracy", "thinking_tokens"]
+
+    # s1 and the model of cut traces, each with the length that it was trained at
     sizes = trainings.rename(columns={"limit": "sequence_length"})
     sizes = sizes[["model", "sequence_length", "cut", "examples"]]
     ours = points.run_points(records).merge(sizes, on="model")
     ours = ours[ours["run"].isin([*records.natural(CUT), *records.natural()])]
     if CUT not in set(ours["model"]):
         ours = ours[:0]
+
     ours = ours.assign(cut_percent=100 * ours["cut"] / ours["examples"])
     ours = ours.sort_values("sequence_length", kind="stable")
     return stacked(ours, load("table8"), columns)

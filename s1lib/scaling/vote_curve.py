@@ -21,6 +21,7 @@ def vote_curve(bench: Bench, run: int, votes: Sequence[int]) -> tuple[pd.DataFra
 
     A k is left out where some problem has fewer samples. Raises Missing when none is left.
     """
+    # the answers of each problem, each with its grade
     samples = bench.records.samples
     samples = samples[(samples["run"] == run) & (samples["benchmark"] == bench.name)]
     given: dict[str, list[Answer]] = defaultdict(list)
@@ -28,6 +29,7 @@ def vote_curve(bench: Bench, run: int, votes: Sequence[int]) -> tuple[pd.DataFra
     for problem, answer, right in read:
         given[problem].append((None if pd.isna(answer) else answer, bool(right)))
 
+    # the curve of a problem has an entry for every k up to the number of its samples
     fewest = min(map(len, given.values()), default=0)
     votes = [k for k in votes if k <= fewest]
     if not votes:
@@ -40,7 +42,7 @@ def vote_curve(bench: Bench, run: int, votes: Sequence[int]) -> tuple[pd.DataFra
 
 
 def _pattern(answers: list[Answer]) -> Pattern:
-    """What a vote depends on. An answer that could not be read is neither right nor wrong."""
+    """The counts that a vote depends on. An answer that was not read is neither right nor wrong."""
     right = dict(answers)
     counts = Counter(answer for answer, _ in answers)
     pattern = [(n, None if answer is None else right[answer]) for answer, n in counts.items()]

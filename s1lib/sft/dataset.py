@@ -39,12 +39,15 @@ def training_set(
     lengths = [len(chat.encode(row["prompt"] + row["completion"])) for row in rows]
     sized = list(zip(samples, rows, lengths, strict=True))
 
+    # A trace without its end teaches something else, so cutting must be asked for.
     long = [f"{sample.id} ({length})" for sample, _, length in sized if length > max_length]
     if long and (too_long == "refuse" or (too_long == "drop" and len(long) == len(samples))):
         raise SFTDataError(
             f"{_some(long)} longer than sft.max_length = {max_length} tokens: "
             "raise it, or set sft.too_long to drop them; nothing is cut"
         )
+
+    # Of a prompt that fills the limit no token would be left with a loss.
     prompts = {
         sample.id: len(chat.encode(row["prompt"]))
         for sample, row, length in sized
@@ -112,13 +115,7 @@ class LengthBatches(Sampler[int]):
     """
 
     def __init__(
-        self,
-        lengths: Sequence[int],
-        batch_size: int,
-        *,
-        seed: int,
-        pool: int = 8,
-        epoch: int = 0,
+        self, lengths: Sequence[int], batch_size: int, *, seed: int, pool: int = 8, epoch: int = 0
     ) -> None:
         self.lengths, self.batch_size, self.pool = lengths, batch_size, pool
         self.rng = random.Random(seed)
@@ -141,6 +138,6 @@ class LengthBatches(Sampler[int]):
 
 
 def _some(names: Sequence[str], shown: int = 10) -> str:
-    """ "2 samples (a, b)", the names cut after `shown`."""
+    """Their number and the first `shown` of them: "2 samples (a, b)"."""
     listed = ", ".join(names[:shown]) + (", …" if len(names) > shown else "")
     return f"{len(names)} sample{'s' * (len(names) > 1)} ({listed})"

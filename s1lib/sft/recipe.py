@@ -25,9 +25,8 @@ from s1lib.hardware.training_time import full_steps
 from s1lib.profile import SFT
 from s1lib.sft.dataset import LengthBatches
 
-RECIPE = (
-    1  # part of every model's key: raise it with a change here that changes what a model learns
-)
+# Part of every model's key: raise it with a change here that changes what a model learns.
+RECIPE = 1
 NO_PART_OF_THE_RESULT = {
     # What shows in the key otherwise: the base model by its weights, the data by itself.
     *("base", "sets", "published", "cut_length", "too_long", "conditional", "step_separator"),
@@ -58,6 +57,8 @@ def check_recipe(settings: SFT, tokenizer: PreTrainedTokenizerBase) -> None:
             f"sft.base ends a text with {tokenizer.eos_token} and has no token {IM_END}, which "
             "ends an s1 answer: set sft.base to a model that has it, such as Qwen2.5's"
         )
+
+    # Every optimiser step is the mean over one whole batch.
     processes = settings.processes
     if settings.batch_size % (settings.micro_batch_size * processes):
         raise TrainingError(
@@ -65,6 +66,8 @@ def check_recipe(settings: SFT, tokenizer: PreTrainedTokenizerBase) -> None:
             f"sft.micro_batch_size = {settings.micro_batch_size}"
             + (f" on {processes} processes" if processes > 1 else "")
         )
+
+    # What cannot be had on this machine is refused before a 32B model is read.
     if settings.lora_rank and settings.launched:
         raise TrainingError(
             "sft.lora_rank is for one GPU: set sft.processes: 1 and sft.offload: false, "
@@ -91,6 +94,7 @@ def build_trainer(
     """
     disable_progress_bars()
     logging.getLogger("trl").setLevel(logging.ERROR)
+
     if settings.lora_rank:
         model = with_adapters(model, settings.lora_rank)
     trainer = Trainer(
@@ -101,6 +105,8 @@ def build_trainer(
         callbacks=list(callbacks),
     )
     trainer.remove_callback(PrinterCallback)
+
+    # trl would cut silently at `max_length`, and another tokenizer would give other ids.
     prepared = [len(ids) for ids in trainer.train_dataset["input_ids"]]
     if prepared != list(data["length"]):
         raise TrainingError(
@@ -113,14 +119,15 @@ def build_trainer(
 def _config(data: Dataset, settings: SFT, work: Path | str, *, cuda: bool) -> SFTConfig:
     # To transformers any `max_steps` but -1 replaces the epochs, also one that is larger.
     capped = 0 <= settings.max_steps < full_steps(len(data), settings)
+    accumulation = settings.batch_size // (settings.micro_batch_size * world_size())
+
     config = SFTConfig(
         output_dir=str(work),
         # The paper's recipe.
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps if capped else -1,
         per_device_train_batch_size=settings.micro_batch_size,
-        gradient_accumulation_steps=settings.batch_size
-        // (settings.micro_batch_size * world_size()),
+        gradient_accumulation_steps=accumulation,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=settings.warmup,  # below 1: a share of the steps

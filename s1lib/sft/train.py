@@ -68,12 +68,7 @@ class Job:
 
 
 def train(
-    samples: Sequence[Sample],
-    *,
-    profile: Profile,
-    name: str,
-    out: Path | str,
-    log: Log = print,
+    samples: Sequence[Sample], *, profile: Profile, name: str, out: Path | str, log: Log = print
 ) -> dict[str, Any]:
     """Fine-tune the profile's base model on `samples`, write it to `out`, return its record.
 
@@ -209,7 +204,7 @@ def _train_here(job: Job, log: Log) -> None:
 
 
 def _last_checkpoint(job: Job) -> Path | None:
-    """Where a killed run of this training goes on. Raises CheckpointError for another's."""
+    """The checkpoint of a killed run of this training. Raises CheckpointError for another's."""
     machine = {key: getattr(job.settings, key) for key in ("processes", "micro_batch_size")}
     settings = {**recipe_of(job.settings), **machine, "base weights": job.base_hash}
     place = directory_of(job.out)

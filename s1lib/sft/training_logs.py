@@ -1,4 +1,4 @@
-"""What notebook 02 shows: one table of trainings, the curves of figure 9."""
+"""Tables and figures of notebook 02: the trainings, and the curves of figure 9."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from datasets import Dataset
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from s1lib.drawing.plots import not_available
 from s1lib.keeping.files import read_jsonl
 
 CURVES = {"loss": "training loss", "grad_norm": "gradient norm", "learning_rate": "learning rate"}
@@ -19,18 +20,10 @@ CURVES = {"loss": "training loss", "grad_norm": "gradient norm", "learning_rate"
 
 def trainings(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """One row per model, limit in tokens and final loss as the mean of the last tenth."""
-    columns = {
-        "name": "model",
-        "examples": "examples",
-        "limit": "limit",
-        "cut": "cut",
-        "steps": "steps",
-        "tokens": "tokens",
-        "minutes": "minutes",
-        "final_loss": "final loss",
-    }
     rows = [{**record, "limit": record["settings"]["max_length"]} for record in records]
-    return pd.DataFrame([{shown: record[key] for key, shown in columns.items()} for record in rows])
+    columns = ["name", "examples", "limit", "cut", "steps", "tokens", "minutes", "final_loss"]
+    shown = {"name": "model", "final_loss": "final loss"}
+    return pd.DataFrame(rows, columns=columns).rename(columns=shown)
 
 
 def lengths(data: Mapping[str, Dataset], *, limits: Mapping[str, int]) -> pd.DataFrame:
@@ -40,14 +33,15 @@ def lengths(data: Mapping[str, Dataset], *, limits: Mapping[str, int]) -> pd.Dat
         tokens = pd.Series(list(examples["length"]))
         size = {"mean tokens": tokens.mean(), "longest": tokens.max(), "limit": limits[name]}
         rows.append({"set": name, "examples": len(tokens), **size})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["set", "examples", "mean tokens", "longest", "limit"])
 
 
 def training_logs(models: Mapping[str, Path | str]) -> pd.DataFrame:
     """log.jsonl of every model directory, one row per step, the model's name in column `model`."""
     logs = {name: read_jsonl(Path(path) / "log.jsonl") for name, path in models.items()}
+    none = pd.DataFrame(columns=["step", *CURVES, "model"])
     tables = [pd.DataFrame(rows).assign(model=name) for name, rows in logs.items()]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True) if tables else none
 
 
 def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window: int = 1) -> Axes:
@@ -55,6 +49,8 @@ def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window
 
     Each point is the mean of the last `window` steps. Loss and gradient norm are on a log axis.
     """
+    if data.empty:
+        return not_available(ax, "nothing is trained in this profile")
     groups = data.groupby("model")[column]
     means = groups.transform(lambda values: values.rolling(window, min_periods=1).mean())
     smooth = data.assign(value=means)
@@ -69,19 +65,28 @@ def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window
     return ax
 
 
-def beside_the_paper(record: Mapping[str, Any], published: Mapping[str, float]) -> pd.DataFrame:
+def beside_the_paper(
+    record: Mapping[str, Any] | None, published: Mapping[str, float]
+) -> pd.DataFrame:
     """The paper's training of s1-32B beside one of this run, values as text.
 
-    The paper's numbers are those of appendix D, and `published` those of figure9.csv.
+    The paper's numbers are those of appendix D, and `published` those of figure9.csv. A record of
+    None is for a model that was not trained here.
     """
-    rows = {
-        "examples": (1000, record["examples"]),
-        "training steps": (published["last training step"], record["steps"]),
-        "epochs": (5, record["epochs"]),
-        "sequences per step": (16, record["settings"]["batch_size"]),
-        "learning rate": (1e-5, record["settings"]["learning_rate"]),
-        "mean training loss": (published["mean training loss"], record["loss"]),
-        "minutes": (26, record["minutes"]),
+    paper = {
+        "examples": 1000,
+        "training steps": published["last training step"],
+        "epochs": 5,
+        "sequences per step": 16,
+        "learning rate": 1e-5,
+        "mean training loss": published["mean training loss"],
+        "minutes": 26,
     }
-    texts = [(name, f"{paper:.4g}", f"{here:.4g}") for name, (paper, here) in rows.items()]
-    return pd.DataFrame(texts, columns=["", "paper: s1-32B", "this run"])
+    here = dict.fromkeys(paper, "not trained here")
+    if record:
+        settings = record["settings"]
+        trained = [record["examples"], record["steps"], record["epochs"], settings["batch_size"]]
+        trained += [settings["learning_rate"], record["loss"], record["minutes"]]
+        here = {name: f"{value:.4g}" for name, value in zip(paper, trained, strict=True)}
+    rows = [(name, f"{value:.4g}", here[name]) for name, value in paper.items()]
+    return pd.DataFrame(rows, columns=["", "paper: s1-32B", "this run"])

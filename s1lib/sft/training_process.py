@@ -1,4 +1,4 @@
-"""What every process of a launched training runs.
+"""The program of every process of a launched training.
 
     accelerate launch --config_file s1lib/profiles/accelerate/fsdp2.yaml --num_processes 8 \
         -m s1lib.sft.training_process --profile h100 --set s1

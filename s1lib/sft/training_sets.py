@@ -1,4 +1,4 @@
-"""What each model of notebook 02 is trained on: the profile's one list, `profile.sft.models`.
+"""The training set of each model of the profile's one list, `profile.sft.models`.
 
     samples = samples_of("s1", profile, chat)
     samples = conditional_set("token", samples, chat, separator="\n\n")
@@ -24,16 +24,18 @@ KINDS = ("token", "step", "class")  # of conditional length control
 def samples_of(name: str, profile: Profile, chat: ChatFormat) -> list[Sample]:
     """The samples of one model: a set of notebook 01, a published one, or a conditional one.
 
-    "cut" is trained on those of s1, which the trainer then cuts (`sft.cut_length`).
+    "cut" is trained on those of s1, which the trainer then cuts (`sft.cut_length`). What s1 is
+    trained on is shown in notebook 02 even where its weights are published ones.
     """
+    if name == CUT:
+        return samples_of("s1", profile, chat)
+    if name in KINDS:
+        samples = samples_of("s1", profile, chat)
+        return conditional_set(name, samples, chat, separator=profile.sft.step_separator)
     published = {one.name: one.path for one in profile.sft.published}
     if name in published:
         return open_pool(profile.resolve(published[name]))
-    own = "s1" if name in (CUT, *KINDS) else name
-    samples = load_pool(profile.outputs / "01_curation" / "sets" / f"{own}.jsonl")
-    if name not in KINDS:
-        return samples
-    return conditional_set(name, samples, chat, separator=profile.sft.step_separator)
+    return load_pool(profile.outputs / "01_curation" / "sets" / f"{name}.jsonl")
 
 
 def conditional_set(
@@ -72,6 +74,5 @@ def _classes(lengths: dict[str, int]) -> dict[str, str]:
     order = sorted(lengths, key=lambda name: (lengths[name], name))
     third = len(order) // 3
     short, long = order[:third], order[len(order) - third :]
-    return (
-        dict.fromkeys(order, "none") | dict.fromkeys(short, "short") | dict.fromkeys(long, "long")
-    )
+    extremes = dict.fromkeys(short, "short") | dict.fromkeys(long, "long")
+    return dict.fromkeys(order, "none") | extremes

@@ -12,7 +12,6 @@ import re
 from functools import cache
 from pathlib import Path
 
-DPI = 120
 # Formulas as nbconvert leaves them for MathJax, which is not here: displayed, then inline. What
 # stands in code and tags is stepped over.
 _SKIPPED = r"(<pre.*?</pre>|<code.*?</code>|<[^>]*>)"

@@ -18,9 +18,7 @@ LIMITS = ("max_thinking", "steps", "cap", "width")
 LENGTHS = ("short", "none", "long")
 
 
-def benchmarks(
-    rows: Iterable[dict], questions: Mapping[tuple[str, str], str], *, problems: int = PROBLEMS
-) -> Iterator[dict]:
+def benchmarks(rows: Iterable[dict], questions: Mapping[tuple[str, str], str]) -> Iterator[dict]:
     """One JSON-able object per benchmark, in the order of the paper's tables.
 
     Only the first sample of each run is shown. questions: by benchmark and problem id.
@@ -29,7 +27,7 @@ def benchmarks(
     for row in rows:
         of = grouped.setdefault(row["benchmark"], {})
         identifier = str(row["problem_id"])
-        if row["sample"] == 0 and (identifier in of or len(of) < problems):
+        if row["sample"] == 0 and (identifier in of or len(of) < PROBLEMS):
             of.setdefault(identifier, []).append(row)
 
     roles = {name: next(iter(of.values()))[0]["role"] for name, of in grouped.items() if of}
@@ -52,7 +50,7 @@ def _problem(identifier: str, rows: list[dict], question: str) -> dict:
 
 
 def _longest(texts: Iterable[str]) -> list[str]:
-    """Those that are no prefix of another.
+    """The texts that are no prefix of another.
 
     In sorted order a prefix stands right before a text that it begins.
     """
@@ -85,7 +83,7 @@ def series(rows: Iterable[dict]) -> dict[str, list[dict]]:
 
 
 def _place(row: dict) -> tuple:
-    """Where a record is sorted: by model, method and what was asked for."""
+    """The sort key of a record: model, method and what was asked for."""
     asked = row["parameters"]
     limits = [asked[name] for name in LIMITS if asked.get(name) is not None]
     length = LENGTHS.index(asked.get("length", "none"))

@@ -12,16 +12,16 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Literal
 
-from s1lib.chat import END_OF_TEXT, IM_END, IM_START, WAIT, ChatFormat, split_trace
+from s1lib.chat import END_OF_TEXT, IM_END, IM_START, WAIT, ChatFormat
 from s1lib.errors import S1Error
 
 
 class BudgetError(S1Error):
-    """A budget cannot be kept, and the message says what to change; raised before decoding."""
+    """A budget cannot be kept. It is raised before decoding and says what to change."""
 
 
 class PromptTooLong(BudgetError):
-    """A prompt leaves no room in the engine's context; an evaluation goes on without its answer."""
+    """A prompt leaves no room in the context. An evaluation goes on without its answer."""
 
     def __init__(self, message: str, prompt_ids: list[int]) -> None:
         super().__init__(message)
@@ -32,10 +32,10 @@ class PromptTooLong(BudgetError):
 class Budget:
     """How long to think, in tokens.
 
-    max_thinking: cap on all thinking, forced tokens included; None is what the context leaves.
+    max_thinking: cap on all thinking, forced tokens included. None is what the context leaves.
     min_thinking: thinking that ends earlier is extended, as often as it takes.
     waits: how often the end is suppressed, however long the thinking (the paper's N x "Wait").
-    wait: appended each time; "" suppresses the end without a word.
+    wait: appended each time, where "" suppresses the end without a word.
     answer_tokens: kept free for the answer, whatever the cap.
     strict_s1: follow the rules of the official evaluation, see `forcing.think_strict`.
     """
@@ -77,9 +77,9 @@ def reserved_tokens(chat: ChatFormat, prompt: Sequence[int], budget: Budget) -> 
 class Trace:
     """One problem, thought through and answered, as token ids.
 
-    prompt_ids: end in the ids of `<|im_start|>think`.
+    prompt_ids: end where the thinking begins, in s1's format in the ids of `<|im_start|>think`.
     forced: for each of thinking_ids, whether it was appended instead of sampled.
-    closing_ids: appended to end the thinking; after a forced stop they hold "Final Answer:" too.
+    closing_ids: appended to end the thinking, with "Final Answer:" after a forced stop.
     finish: why thinking ended: "natural", "forced" (by the cap) or "context" (no room for more).
     decoded_tokens: what the engine sampled for this trace, delimiters included.
     """
@@ -95,7 +95,7 @@ class Trace:
 
     @property
     def thinking_tokens(self) -> int:
-        """Sampled and forced tokens; the delimiters are not counted."""
+        """Sampled and forced tokens, without the delimiters."""
         return len(self.thinking_ids)
 
     @property
@@ -103,8 +103,8 @@ class Trace:
         return sum(self.forced)
 
     def texts(self, chat: ChatFormat) -> tuple[str, str]:
-        """(thinking, answer) without delimiters; after a forced stop with its "Final Answer:"."""
-        return split_trace(chat.decode([*self.thinking_ids, *self.closing_ids, *self.answer_ids]))
+        """(thinking, answer) without delimiters, with the "Final Answer:" of a forced stop."""
+        return chat.split(self.thinking_ids, [*self.closing_ids, *self.answer_ids])
 
     def spans(self, chat: ChatFormat) -> list[tuple[str, bool]]:
         """The assistant's turn as (text, appended?) pieces, for display."""

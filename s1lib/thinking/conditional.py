@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from s1lib.chat import IM_START, ChatFormat, length_control
+from s1lib.chat import IM_START, S1, ChatFormat, length_control
 from s1lib.engines.protocol import TokenIds
 from s1lib.thinking.budget import Budget, BudgetError, Trace
 from s1lib.thinking.forcing import forced_stop
@@ -63,6 +63,11 @@ async def step_conditional(
     """
     if limit < 1:
         raise BudgetError(f"a limit of {limit} steps: at least 1 is needed")
+    if thinker.chat.format != S1:
+        raise BudgetError(
+            f"steps are counted in s1's format alone, and this model thinks in "
+            f"{thinker.chat.format.name!r}: leave step-conditional control out"
+        )
     counting = replace(thinker, chat=StepChat(thinker.chat.tokenizer))
     thought = await counting.think(length_control.step_limit(question, limit), budget)
     free = await counting.answer(thought, budget)
@@ -71,6 +76,7 @@ async def step_conditional(
     if end is None:
         return free, replace(free, decoded_tokens=0)
 
+    # The forced trace is the free one up to there, so that only its answer is decoded.
     ids = thought.thinking_ids[:end]
     cut = replace(
         thought,
@@ -84,7 +90,7 @@ async def step_conditional(
 
 
 def _end_of_step(chat: ChatFormat, ids: list[int], limit: int) -> int | None:
-    """Where step `limit` + 1 begins; None when there are no more than `limit`."""
+    """The position at which step `limit` + 1 begins, or None when there are no more steps."""
     start = list(chat.encode(IM_START))
     begins = [place for place in range(len(ids)) if ids[place : place + len(start)] == start]
     return begins[limit] if len(begins) > limit else None

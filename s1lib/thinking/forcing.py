@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 
 def closing_ids(chat: ChatFormat, thinking: list[int], *, natural: bool) -> list[int]:
-    """What ends `thinking`: its delimiter alone after a natural stop, else `forced_stop`."""
-    return list(chat.answer_start) if natural else forced_stop(chat, thinking)
+    """The ids that end `thinking`: its delimiter alone after a natural stop, else `forced_stop`.
+
+    Without delimiters it is `forced_stop` always: the model has ended its turn, and is asked.
+    """
+    return list(chat.answer_start) if natural and chat.answer_start else forced_stop(chat, thinking)
 
 
 def forced_stop(chat: ChatFormat, thinking: list[int]) -> list[int]:
@@ -99,6 +102,7 @@ async def think_strict(
     stops = thinker.chat.thinking_stops
     at_least = 1 if budget.waits else budget.min_thinking
 
+    # One generation more than there are Waits, whatever the tokens so far.
     while True:
         part = Completion(finish="length")
         if cap:
@@ -112,6 +116,7 @@ async def think_strict(
         ids, forced = ids + part.ids, forced + [False] * len(part.ids)
         decoded += part.decoded_tokens
 
+        # Where the context is full there is nothing to continue.
         full = len(prompt) + len(ids) + len(wait) >= thinker.engine.max_context
         if part.finish == "length" or waits == budget.waits or full:
             break

@@ -20,9 +20,9 @@ from s1lib.thinking.thinker import Thinker
 
 @dataclass(frozen=True)
 class Outcome:
-    """What rejection sampling came to.
+    """The result of rejection sampling.
 
-    trace: the first one within the cap; None when all were rejected.
+    trace: the first one within the cap, or None when all were rejected.
     thinking_tokens, decoded_tokens: of all tries, the rejected ones included.
     """
 
@@ -37,17 +37,12 @@ class Outcome:
 
 
 async def rejection_sample(
-    thinker: Thinker,
-    question: str | TokenIds,
-    cap: int,
-    *,
-    tries: int,
-    answer_tokens: int = 512,
+    thinker: Thinker, question: str | TokenIds, cap: int, *, tries: int, answer_tokens: int = 512
 ) -> Outcome:
     """Think afresh until the model itself ends its thinking within `cap` tokens, then answer.
 
-    tries: at most so many. Each is given up as soon as it exceeds the cap; try i is sample i of
-    `sample_traces` with the same thinker.
+    tries: how many at most. Try i is sample i of `sample_traces` with the same thinker, and is
+        given up as soon as it exceeds the cap.
     """
     if cap < 0 or tries < 1:
         raise BudgetError(f"cap is {cap} tokens and tries {tries}: at least 0 and 1 are needed")
@@ -70,7 +65,7 @@ def fits(trace: Trace, cap: int) -> bool:
 
 
 def first_within(caps: Sequence[int], traces: Sequence[Trace]) -> dict[int, Outcome]:
-    """What `rejection_sample` would have returned for each cap, from one problem's samples.
+    """The outcome of `rejection_sample` at each cap, from one problem's samples.
 
     Each outcome's tokens are those of sampling for that cap alone, where a try is given up one
     token after the cap (decoded ones are one more for every further token of the delimiters).
@@ -82,11 +77,7 @@ def first_within(caps: Sequence[int], traces: Sequence[Trace]) -> dict[int, Outc
         if place is None:
             outcomes[cap] = Outcome(None, len(traces), rejected, rejected)
         else:
-            accepted = traces[place]
-            outcomes[cap] = Outcome(
-                accepted,
-                place + 1,
-                rejected + accepted.thinking_tokens,
-                rejected + accepted.decoded_tokens,
-            )
+            trace = traces[place]
+            spent = rejected + trace.thinking_tokens, rejected + trace.decoded_tokens
+            outcomes[cap] = Outcome(trace, place + 1, *spent)
     return outcomes

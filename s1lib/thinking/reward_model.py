@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from s1lib.chat.template import render
 from s1lib.engines.protocol import EngineError, one_line
 from s1lib.profile import split_revision
 
@@ -26,7 +27,7 @@ RIGHT, WRONG = "+", "-"
 
 
 class RewardModel:
-    """Scores in [0, 1]; the paths of one call are one batch, and calls take turns."""
+    """Scores in [0, 1]. The paths of one call are one batch, and calls take turns."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model, self.tokenizer = model.eval(), tokenizer
@@ -64,7 +65,10 @@ class RewardModel:
         return cls(model, tokenizer)
 
     async def scores(self, question: str, paths: Sequence[Sequence[str]]) -> list[float]:
-        """One score for each path, of its last step; a path is its steps as texts, at least one."""
+        """One score for each path, which is that of its last step.
+
+        paths: the steps of each as texts, at least one.
+        """
         if not paths:
             return []
         return await asyncio.to_thread(self._scores, question, paths)
@@ -97,6 +101,4 @@ class RewardModel:
             messages.append({"role": "user", "content": step})
             messages.append({"role": "assistant", "content": RIGHT})
         messages[0]["content"] = f"{question}\n{steps[0]}"
-        return self.tokenizer.apply_chat_template(
-            messages[:-1], tokenize=False, add_generation_prompt=True
-        )
+        return render(self.tokenizer, messages[:-1], prompt=True)

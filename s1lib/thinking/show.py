@@ -31,7 +31,7 @@ def show_trace(trace: Trace, chat: ChatFormat) -> HTML:
 
 
 def tabulate(sweeps: Sequence[dict[Budget, Trace]], chat: ChatFormat) -> pd.DataFrame:
-    """One row per problem (numbered) and point of its sweep; `answer` is the text to grade."""
+    """One row per problem (numbered) and point of its sweep, with the answer text to grade."""
     return pd.DataFrame(
         {
             "problem": number,
@@ -60,16 +60,8 @@ def draw_sweep(points: pd.DataFrame, ax: Axes) -> Axes:
         around = None
         if "low" in some:
             around = [some["accuracy"] - some["low"], some["high"] - some["accuracy"]]
-        ax.errorbar(
-            some["thinking_tokens"],
-            some["accuracy"],
-            yerr=around,
-            color=colour,
-            marker=marker,
-            capsize=2,
-            elinewidth=0.9,
-            label=label,
-        )
+        style = {"color": colour, "marker": marker, "capsize": 2, "elinewidth": 0.9}
+        ax.errorbar(some["thinking_tokens"], some["accuracy"], yerr=around, label=label, **style)
 
     # Their labels stand above and below the line in turn, so that they do not meet.
     for place, point in enumerate(points[points["waits"] > 0].itertuples()):

@@ -44,7 +44,7 @@ def grid(
 async def sweep(
     thinker: Thinker, question: str | TokenIds, points: Sequence[Budget]
 ) -> dict[Budget, Trace]:
-    """The trace of every point, in the order of `points`; any budgets will do.
+    """The trace of every point, in the order of `points`, which may be any budgets.
 
     A trace's decoded_tokens are those it needed beyond the points before it, so that they add up
     to what was decoded.
@@ -52,6 +52,7 @@ async def sweep(
     try:
         async with asyncio.TaskGroup() as tasks:
             requests: dict[Request, _Shared] = {}
+
             # One for all: an engine of several replicas keeps in it where the problem began.
             context = copy_context()
             branches = {
@@ -66,6 +67,7 @@ async def sweep(
     except BaseExceptionGroup as errors:
         # One problem, one error: the one that a single `force` would have raised.
         raise errors.exceptions[0] from None
+
     return {
         point: replace(run.result(), decoded_tokens=branches[point].pay())
         for point, run in runs.items()
@@ -136,7 +138,7 @@ class _Branch:
 
 
 def _first(completion: Completion, max_tokens: int) -> Completion:
-    """What the same request would have returned with a smaller max_tokens."""
+    """The completion that the same request would have had with a smaller max_tokens."""
     if completion.decoded_tokens <= max_tokens:
         return completion
     return Completion([*completion.ids, *(completion.stop or ())][:max_tokens], "length")

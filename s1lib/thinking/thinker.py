@@ -1,4 +1,4 @@
-"""What every test-time method works with: a model that thinks within a budget, then answers.
+"""A model that thinks within a budget and then answers, on which every method stands.
 
 thinker = Thinker(engine, ChatFormat(engine.tokenizer))
 trace = await thinker.force("How many r in raspberry?", Budget(max_thinking=512, waits=2))
@@ -22,7 +22,7 @@ class Thinker:
     """An engine, the chat format of its tokenizer, and how tokens are drawn.
 
     temperature: 0 is greedy.
-    seed: of one problem; each of its requests gets a seed of its own from it.
+    seed: of one problem, from which each of its requests gets a seed of its own.
     """
 
     engine: Engine
@@ -33,7 +33,7 @@ class Thinker:
     async def force(self, question: str | TokenIds, budget: Budget) -> Trace:
         """Budget forcing: think within `budget`, then answer.
 
-        question: its text, or prompt ids that end in `<|im_start|>think`.
+        question: its text, or prompt ids that end where the thinking begins.
         Raises BudgetError, before anything is decoded, for a budget that cannot be kept, and its
         kind PromptTooLong for a prompt that leaves no room for the answer.
         """
@@ -87,7 +87,10 @@ class Thinker:
         stop: Sequence[TokenIds],
         min_tokens: int = 0,
     ) -> Completion:
-        """Continue `ids`; `part` tells this request's seed from those of the problem's others."""
+        """Continue `ids` with this thinker's temperature.
+
+        part: what tells this request's seed from those of the same problem's others.
+        """
         request = Request(
             ids,
             max_tokens=max_tokens,
@@ -110,4 +113,11 @@ class Thinker:
                 f"the wait string {budget.wait!r} holds a special token of this tokenizer: "
                 "leave it out"
             )
+        text = self.chat.decode(wait)
+        for end in map(self.chat.decode, map(list, self.chat.thinking_stops)):
+            if end in text:
+                raise BudgetError(
+                    f"the wait string {budget.wait!r} contains {end!r}, "
+                    "which would end the thinking: leave it out"
+                )
         return wait

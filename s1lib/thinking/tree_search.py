@@ -31,14 +31,14 @@ BALANCE = 0.1  # REBASE's balance temperature
 
 
 class Reward(Protocol):
-    """What judges partial solutions, e.g. `s1lib.thinking.reward_model.RewardModel`."""
+    """A judge of partial solutions, e.g. `s1lib.thinking.reward_model.RewardModel`."""
 
     async def scores(self, question: str, paths: Sequence[Sequence[str]]) -> list[float]: ...
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A finished search; tokens are those of the whole tree, each counted once.
+    """A finished search, with the tokens of the whole tree, each counted once.
 
     leaves: complete traces with the reward of their last step.
     thinking_tokens, answer_tokens: without the delimiters, as in a `Trace`.
@@ -104,7 +104,7 @@ async def rebase(
         leaves += [node for node, _ in judged if node.finish]
         rewards += [score for node, score in judged if node.finish]
 
-        # What is left of the width is shared out among those that go on.
+        # The rest of the width is shared out among the traces that go on.
         alive = [(node, score) for node, score in judged if not node.finish]
         scores = [score for _, score in alive]
         shares = allocate(scores, width - len(leaves), balance=balance)
@@ -114,6 +114,7 @@ async def rebase(
     answered = [search.answer(node, index) for index, node in enumerate(leaves)]
     traces = await asyncio.gather(*answered)
     decoded += sum(trace.decoded_tokens for trace in traces)
+
     # In a thread, because comparing answers may take its time.
     best = traces[await asyncio.to_thread(_best, thinker.chat, traces, rewards, kind)]
     return Tree(
@@ -143,7 +144,7 @@ def allocate(scores: Sequence[float], count: int, *, balance: float = BALANCE) -
 
 @dataclass(frozen=True)
 class _Search:
-    """What all steps of one search share."""
+    """The parts that all steps of one search share."""
 
     thinker: Thinker
     prompt: list[int]
@@ -177,7 +178,7 @@ class _Search:
 def _prepared(
     thinker: Thinker, question: str, width: int, budget: Budget, separator: str, balance: float
 ) -> _Search:
-    """The search, once it is certain that it can work; raises BudgetError otherwise."""
+    """The parts of a search. Raises BudgetError where it cannot work."""
     chat, temperature, context = thinker.chat, thinker.temperature, thinker.engine.max_context
     if width < 1 or temperature <= 0 or balance <= 0:
         raise BudgetError(
@@ -190,6 +191,8 @@ def _prepared(
             f"a prompt of {len(prompt)} tokens leaves no room to think in a context of {context}",
             prompt,
         )
+
+    # A separator that the tokenizer spells otherwise would never be met among the ids.
     if not separator or chat.decode(chat.encode(separator)) != separator:
         raise BudgetError(
             f"{separator!r} cannot end a step: this tokenizer has no ids for it; "
@@ -200,7 +203,7 @@ def _prepared(
 
 
 def _best(chat: ChatFormat, traces: Sequence[Trace], rewards: Sequence[float], kind: str) -> int:
-    """Where the best trace of the winning answer stands.
+    """The position of the best trace of the winning answer.
 
     An answer weighs as much as its traces' rewards together, however they spell it. One that
     cannot be read never wins, unless no trace has another.

@@ -6,7 +6,7 @@
 
 The paper votes with the first k of 64 samples, so that its curve hangs on their order. Ours is the
 mean over *all* subsets of size k, computed exactly. The tie rules: `majority` gives a tie to the
-answer seen first, as the official code does; `expected_accuracy` gives each of them its fair share.
+answer seen first, as the official code does, and `expected_accuracy` gives each its fair share.
 Equal answers are one candidate: 1/2, 0.5 and \\frac{1}{2} are three votes for one value
 (`grading.answer_classes`). A sample without an answer (None) never wins.
 """
@@ -36,7 +36,7 @@ async def sample_traces(
 
 
 def majority(answers: Sequence[str | None]) -> str | None:
-    """The most frequent answer, ties to the first seen; None when no sample has an answer.
+    """The most frequent answer, ties to the first seen, or None when no sample has an answer.
 
     It is spelled as the first of its samples spells it.
     """
@@ -52,8 +52,8 @@ def expected_accuracy(answers: Sequence[str | None], correct: Sequence[bool]) ->
     """Chance that a vote among k of these n samples is right, for k = 1 … n, as shape [n].
 
     answers: extracted answers of one problem.
-    correct: the grade of each. Raises ValueError where one text has two grades; where two spellings
-        of one value have, they are two candidates.
+    correct: the grade of each. Two spellings of one value that are graded differently are two
+        candidates. Raises ValueError where one text has two grades.
 
     It is the mean over all subsets of size k, so k = 1 gives the plain mean of `correct`. Good for
     up to about 1,000 samples, as binomials are kept as floats.

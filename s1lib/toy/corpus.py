@@ -1,4 +1,4 @@
-"""What the toy's base models read: documents that teach arithmetic, look-up by label, re-solving.
+"""Documents for the toy's base models: they teach arithmetic, look-up by label, re-solving.
 
 A document is a list of segments (text, trained?). What was drawn at random, such as a question or
 the values of a drill, is shown but left out of the loss, as nothing can be learnt from predicting

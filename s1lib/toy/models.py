@@ -38,6 +38,8 @@ def base_model(
     key = hash_of(settings, seed, context, _code())
     if record := _finished(directory, key, log):
         return record
+
+    # The record is written last, and the directory appears with it or not at all.
     with atomic_directory(directory) as work:
         tokenizer = build_tokenizer()
         trained = pretrain(
@@ -48,6 +50,7 @@ def base_model(
             log=lambda line: log(f"{directory.name}: {line}"),
             processes=min(2, torch.get_num_threads()),
         )
+
         trained.model.save_pretrained(work)
         tokenizer.save_pretrained(work)
         record = {
@@ -74,6 +77,7 @@ def reward_model(
     key = hash_of(tokens, seed, context, hash_of_model(str(base)), _code())
     if record := _finished(directory, key, log):
         return record
+
     start = time.perf_counter()
     with atomic_directory(directory) as work:
         shares = train_reward(
@@ -91,7 +95,7 @@ def reward_model(
 
 
 def _finished(directory: Path, key: str, log: Log) -> dict[str, Any] | None:
-    """training.json of a model that was trained from just this, None otherwise."""
+    """training.json of a model that was trained from just this, or None."""
     try:
         record = json.loads((directory / "training.json").read_text())
     except (OSError, ValueError):  # there is none, or only a part of it

@@ -126,7 +126,7 @@ def pretrain(
 
 
 def _train(*arguments: Any) -> Pretrained:
-    """What every process of the group does."""
+    """The training as every process of the group runs it."""
     return _Training(*arguments).run()
 
 

@@ -70,6 +70,7 @@ def process_group(
     for other in others:
         other.start()
 
+    # Two processes of two threads each would be slower on two cores than one process alone.
     torch.set_num_threads(1)
     try:
         yield groups[0]

@@ -69,6 +69,8 @@ def train_reward(
             log(f"{seen / 1e6:.2f}M tokens, loss {loss.item() / count:.3f}")
         if seen >= tokens:
             break
+
+    # The template is what tells a process reward model from any other checkpoint.
     model.eval()
     tokenizer.chat_template = TEMPLATE
     model.save_pretrained(out)

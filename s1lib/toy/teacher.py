@@ -145,7 +145,7 @@ class Solution:
 
     @property
     def answer(self) -> str:
-        """What the trace ends with, right or wrong: the last letter where no option agrees."""
+        """The result of the trace, right or wrong, or the last letter where no option agrees."""
         result = self.values[-1]
         if not self.problem.options:
             return two(result)

@@ -48,6 +48,8 @@ def draw_benchmarks(settings: Universe) -> dict[str, list[ToyProblem]]:
             f"universe.max_steps is {most}: the hard benchmark needs {least} at least, "
             f"and there are {len(LABELS)} labels"
         )
+
+    # A generator of its own for each, so that one benchmark does not depend on another's size.
     drawn = {}
     for name, (_, fewest, choice) in BENCHMARKS.items():
         rng = random.Random(f"benchmark-{name}-{settings.seed}")
@@ -98,6 +100,7 @@ def make_pool(settings: Universe, benchmarks: dict[str, list[ToyProblem]]) -> li
     problems += rng.sample(problems[copies:], twins)
     rng.shuffle(problems)
 
+    # An id is a hash with the place in it, so that even a repeated question has its own.
     rows = []
     for index, problem in enumerate(problems):
         row = _break(rng, _row(rng, problem, settings.slip_rate), settings.broken_rate)

@@ -1,0 +1,244 @@
+"""What a run reads, decodes and trains, one row per notebook and model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from s1lib.curation.sources import SOURCES, open_pool
+from s1lib.evaluation.benchmarks import load_benchmark
+from s1lib.evaluation.methods import Forcing, TreeSearch
+from s1lib.evaluation.model_methods import methods_for
+from s1lib.hardware.architectures import PlanError, architecture
+from s1lib.hardware.training_time import full_steps, training_hours
+from s1lib.planning import lengths
+from s1lib.planning.speeds import Decoding, Hours, model_size, reading_hours
+from s1lib.profile import Assistant, Benchmark, EngineSettings, Profile, is_hub_id, split_revision
+from s1lib.published.entries import TEST_SETS, named, section
+from s1lib.published.paper_numbers import load
+
+SHOWN = 100  # problems that notebook 03 decodes
+SIZES = {"AIME24": 30, "AIME25": 30, "MATH500": 500, "GPQA-Diamond": 198}
+
+
+@dataclass(frozen=True)
+class Work:
+    """One row of the plan.
+
+    read, decoded: tokens into and out of the model. A training reads what it is trained on.
+    """
+
+    notebook: str
+    model: str
+    what: str
+    read: float
+    decoded: float
+    hours: Hours
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The GPUs of the plan, with their memory in bytes."""
+
+    gpus: int
+    gpu: float
+
+    def hours(self, reference: str, engine: EngineSettings, **tokens: float) -> Hours:
+        """Hours of decoding with a model, see `Decoding.hours` for the tokens."""
+        return Decoding(model_size(reference), engine, self.gpus, self.gpu).hours(**tokens)
+
+
+def workload(profile: Profile, machine: Machine) -> list[Work]:
+    """Everything of the profile's notebooks that takes a GPU, in their order.
+
+    Raises PlanError for a pool or a model whose size is not known before it is fetched.
+    """
+    parts = {
+        "01_curation": _curation,
+        "02_sft": _training,
+        "03_budget_forcing": _forcing,
+        "04_evaluation": _evaluation,
+    }
+    return [
+        work
+        for notebook, part in parts.items()
+        if notebook in profile.notebooks
+        for work in part(profile, machine)
+    ]
+
+
+def _curation(profile: Profile, machine: Machine) -> Iterator[Work]:
+    """The teacher, the classifier, the attempts of both models, the judge."""
+    settings, size = profile.curation, pool_size(profile.curation.pool, profile)
+    if settings.teacher and settings.pool.endswith((".yaml", ".yml")):
+        yield _asked(profile, machine, settings.teacher, "traces of", size, lengths.TRACE)
+    if settings.classifier:
+        yield _asked(profile, machine, settings.classifier, "domains of", size, lengths.DOMAIN)
+
+    attempt = lengths.PROMPT, min(lengths.DIRECT, settings.attempt_tokens)
+    for reference in settings.models:
+        model = Assistant(
+            model=reference,
+            max_tokens=settings.attempt_tokens,
+            concurrency=profile.engine.max_rows,
+        )
+        yield _asked(profile, machine, model, "attempts at", size, attempt)
+
+    # The judge also sees the teacher's answers, to about half of the questions.
+    if settings.judge:
+        verdicts = round(size * lengths.JUDGED * (len(settings.models) + 0.5))
+        yield _asked(profile, machine, settings.judge, "verdicts on", verdicts, lengths.VERDICT)
+
+
+def _asked(
+    profile: Profile,
+    machine: Machine,
+    asked: Assistant,
+    what: str,
+    count: int,
+    each: tuple[int, int],
+) -> Work:
+    """A language model that curation asks, `each` being the tokens in and out of one question.
+
+    An endpoint takes none of this machine's hours.
+    """
+    read, decoded, hours = count * each[0], count * each[1], (0.0, 0.0)
+    if not asked.url:
+        rows = min(profile.engine.max_rows, asked.concurrency)
+        engine = dataclasses.replace(profile.engine, max_rows=rows)
+        tokens = {"read": read, "decoded": decoded, "length": sum(each)}
+        model = profile.resolve(asked.model)
+        hours = machine.hours(model, engine, **tokens, longest=asked.max_tokens)
+    name = short_name(asked.model) + (" (endpoint)" if asked.url else "")
+    return Work("01_curation", name, f"{what} {count:,}", read, decoded, hours)
+
+
+def _training(profile: Profile, machine: Machine) -> Iterator[Work]:
+    """Every model of notebook 02, on all GPUs."""
+    settings = dataclasses.replace(profile.sft, processes=machine.gpus)
+    base = profile.resolve(settings.base)
+    for name in settings.models:
+        examples = _examples(profile, name)
+        every = full_steps(examples, settings)
+        steps = min(every, settings.max_steps) if settings.max_steps >= 0 else every
+        sample = min(lengths.sample_tokens(name), settings.limit_of(name))
+        tokens = round(examples * settings.epochs * sample * steps / max(1, every))
+        parameters = model_size(base).parameters
+        size = {"parameters": parameters, "tokens": tokens, "steps": steps}
+        hours = training_hours(architecture(base), settings, **size)
+        what = f"trained on {examples:,} examples, {steps:,} steps"
+        yield Work("02_sft", name, what, tokens, 0, hours)
+
+
+def _examples(profile: Profile, name: str) -> int:
+    """How many examples the training set of a model has: a published one, or notebook 01's."""
+    curation = profile.curation
+    path = {one.name: one.path for one in profile.sft.published}.get(name, "")
+    if path and not path.startswith("@01_curation"):
+        return pool_size(path, profile)
+    made = Path(path).stem or name  # published again under another name, or a set itself
+    whole = pool_size(curation.pool, profile)
+    if made == "full":
+        return min(whole, curation.full_size or whole)
+    as_it_is = made == "s1" and curation.selection == "published"
+    return whole if as_it_is else min(whole, curation.target)
+
+
+def _forcing(profile: Profile, machine: Machine) -> Iterator[Work]:
+    """The sweep of notebook 03, in one pass and point by point."""
+    benchmark = profile.evaluation.benchmarks[0]
+    count = min(SHOWN, problem_count(profile, benchmark))
+    natural = lengths.natural_thinking(benchmark.role, "s1")
+    decoded = sum(
+        count * (lengths.decoded_tokens(one, natural) + lengths.separate_tokens(one, natural))
+        for one in methods_for(profile, "s1")
+        if isinstance(one, Forcing)
+    )
+    what = f"the sweep on {count} problems, twice"
+    yield _decoded(profile, machine, "03_budget_forcing", "s1", what, count, natural, decoded)
+
+
+def _evaluation(profile: Profile, machine: Machine) -> Iterator[Work]:
+    """Every model with its methods on every benchmark, and the reward model of tree search."""
+    sizes = {one: problem_count(profile, one) for one in profile.evaluation.benchmarks}
+    problems = sum(sizes.values())
+    for model in profile.model_paths:
+        methods = methods_for(profile, model)
+        naturals = {one: lengths.natural_thinking(one.role, model) for one in sizes}
+
+        # How many problems each method is asked, and the thinking tokens of one of them.
+        asked = [
+            (method, min(size, method.problems or size), naturals[benchmark])
+            for benchmark, size in sizes.items()
+            for method in methods
+        ]
+        decoded = sum(n * lengths.decoded_tokens(method, long) for method, n, long in asked)
+        mean = sum(size * naturals[benchmark] for benchmark, size in sizes.items()) / problems
+        what = ", ".join(method.name.replace("_", " ") for method in methods)
+        yield _decoded(profile, machine, "04_evaluation", model, what, problems, mean, decoded)
+
+        searches = [one for one in asked if isinstance(one[0], TreeSearch)]
+        if searches:
+            read = sum(n * lengths.judged_tokens(method, long) for method, n, long in searches)
+            reward = profile.evaluation.reward
+            hours = reading_hours(model_size(profile.resolve(reward)), read)
+            what = "rewards of tree search, on one GPU"
+            yield Work("04_evaluation", short_name(reward), what, read, 0, hours)
+
+
+def _decoded(
+    profile: Profile,
+    machine: Machine,
+    notebook: str,
+    model: str,
+    what: str,
+    problems: int,
+    thinking: float,
+    decoded: float,
+) -> Work:
+    """A row of an evaluated model, in traces of `thinking` tokens on average.
+
+    What notebook 02 trains has the size of its base.
+    """
+    read = problems * lengths.PROMPT
+    hours = machine.hours(
+        profile.resolve(profile.evaluation.models.get(model, profile.sft.base)),
+        profile.engine,
+        read=read,
+        decoded=decoded,
+        length=lengths.PROMPT + thinking + lengths.ANSWER,
+        longest=profile.evaluation.max_thinking,
+    )
+    return Work(notebook, model, what, read, decoded, hours)
+
+
+def pool_size(reference: str, profile: Profile) -> int:
+    """How many questions a pool has: by its entry where it lies on a hub, else by counting."""
+    if reference.endswith((".yaml", ".yml")):
+        total = load("table7").query("dataset == 'total'")
+        return int(total["questions"].item())
+    if not is_hub_id(reference):
+        return len(open_pool(profile.resolve(reference), log=lambda line: None))
+    entry = named(reference, section(SOURCES, "pools").values())
+    if entry is None or entry.count is None:
+        raise PlanError(
+            f"how many questions {reference} has is not known before it is fetched: "
+            "run `make fetch`, then name the folder in the profile"
+        )
+    return entry.count
+
+
+def problem_count(profile: Profile, benchmark: Benchmark) -> int:
+    """How many problems of a benchmark are asked."""
+    if is_hub_id(benchmark.path):
+        entry = named(benchmark.path, section(TEST_SETS, "test_sets").values())
+        known = (entry and entry.count) or SIZES.get(benchmark.role, SIZES["MATH500"])
+        return min(known, benchmark.limit or known)
+    return len(load_benchmark(profile, benchmark))
+
+
+def short_name(reference: str) -> str:
+    """A model's name without its owner and revision."""
+    return split_revision(reference)[0].rpartition("/")[2]
