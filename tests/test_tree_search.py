@@ -1,6 +1,7 @@
 """Tree search (REBASE): the width goes by reward, every path is answered, all tokens count."""
 
 import asyncio
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -225,6 +226,12 @@ def test_a_score_is_the_share_of_plus_after_the_last_step_in_any_batch(reward):
         logits = reward.model(ids).logits[0, -1][reward.verdicts]
         assert score == pytest.approx(torch.softmax(logits, 0)[0].item(), abs=1e-5)
     assert asyncio.run(reward.scores("Q", [])) == []
+
+
+def test_a_published_reward_model_reads_question_and_first_step_joined_by_a_space(reward):
+    plain = copy(reward.tokenizer)
+    plain.chat_template = "{% for message in messages %}[{{ message.content }}]{% endfor %}"
+    assert RewardModel(reward.model, plain).text("Q", ["one", "two"]) == "[Q one][+][two]"
 
 
 def test_a_checkpoint_that_is_not_there_is_one_line(tmp_path):

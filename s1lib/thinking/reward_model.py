@@ -100,5 +100,8 @@ class RewardModel:
         for step in steps:
             messages.append({"role": "user", "content": step})
             messages.append({"role": "assistant", "content": RIGHT})
-        messages[0]["content"] = f"{question}\n{steps[0]}"
+        # A space joins them, as in the data that the published reward models were trained on. A
+        # template of another kind, the toy's, finds both parts beside it.
+        parts = {"content": f"{question} {steps[0]}", "question": question, "step": steps[0]}
+        messages[0] |= parts
         return render(self.tokenizer, messages[:-1], prompt=True)

@@ -22,7 +22,9 @@ from s1lib.toy.problems import LABELS, draw_problem
 from s1lib.toy.teacher import WAIT, is_right, solve
 
 TEMPLATE = (
-    "{% for message in messages %}{{ message.content }}"
+    "{% for message in messages %}"
+    "{% if message.question is defined %}{{ message.question ~ '\n' ~ message.step }}"
+    "{% else %}{{ message.content }}{% endif %}"
     "{% if message.role == 'assistant' %}{{ '\n' }}{% endif %}{% endfor %}"
 )
 SLIP_RATE = 0.2
