@@ -72,6 +72,7 @@ def small(place):
     return reproduce(place, "small", sft=sets, evaluation=NOTHING_SAMPLED)
 
 
+@pytest.mark.chain
 def test_s1_alone_without_samples_runs_to_the_claims(place, small):
     rows = records(place, "small")
     assert set(rows["model"]) == {"base", "s1"}
@@ -82,6 +83,7 @@ def test_s1_alone_without_samples_runs_to_the_claims(place, small):
     assert set(found.index[found == "n/a"]) == {c for c in found.index if c.startswith(missing)}
 
 
+@pytest.mark.chain
 def test_what_was_left_out_is_said_to_be_not_run_in_this_profile(place, small):
     tables = place / "small" / "05_scaling_analysis"
     for name in ("table12_token_conditional", "table13_step_conditional"):
@@ -104,6 +106,7 @@ def whole(place, small):
     return printed
 
 
+@pytest.mark.chain
 def test_a_profile_that_continues_another_trains_no_model_again(place, whole):
     assert "s1: trained before" in whole and "random: trained before" not in whole
     models = [place / name / "02_sft" / "models" / "s1" for name in ("small", "whole")]
@@ -111,6 +114,7 @@ def test_a_profile_that_continues_another_trains_no_model_again(place, whole):
     assert one.samefile(other)  # no second copy on the disk
 
 
+@pytest.mark.chain
 def test_a_profile_that_continues_another_decodes_no_shard_again(place, whole):
     decoded = [path.name for path in (place / "small/04_evaluation/shards").glob("[!.]*.jsonl")]
     assert len(decoded) == 9 and not [name for name in decoded if f"{name[:-18]}: " in whole]
@@ -137,6 +141,7 @@ def weights(place, small):
     )
 
 
+@pytest.mark.chain
 def test_published_weights_are_evaluated_as_if_they_were_trained_here(place, weights):
     rows, earlier = records(place, "weights"), records(place, "small")
     assert set(rows["model"]) == {"base", "s1", "other"}
@@ -149,6 +154,7 @@ def test_published_weights_are_evaluated_as_if_they_were_trained_here(place, wei
     assert forced[columns].to_dict("list") == before[columns].to_dict("list")
 
 
+@pytest.mark.chain
 def test_published_weights_are_not_trained_and_a_published_set_is_taken_whole(place, weights):
     assert not (place / "weights" / "02_sft" / "models").exists()
     pool = (place / "weights" / "00_toy_universe" / "pool.jsonl").read_text().splitlines()
@@ -156,6 +162,7 @@ def test_published_weights_are_not_trained_and_a_published_set_is_taken_whole(pl
     assert [json.loads(row)["id"] for row in s1] == [json.loads(row)["id"] for row in pool]
 
 
+@pytest.mark.chain
 def test_other_published_models_get_the_natural_stop_and_waits(place, weights):
     other = records(place, "weights").query("model == 'other'")
     assert set(other["method"]) == {"budget_forcing"}

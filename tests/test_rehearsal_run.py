@@ -9,7 +9,10 @@ from test_rehearsal import own_cache, tiny_chatml_dir  # noqa: F401
 from s1lib.profile import load_profile
 from s1lib.rehearsal.rehearse import RehearsalError, rehearse
 
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason="shared/data is not here")
+pytestmark = [
+    pytest.mark.chain,
+    pytest.mark.skipif(not DATA.exists(), reason="shared/data is not here"),
+]
 
 
 @pytest.fixture
