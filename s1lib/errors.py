@@ -13,9 +13,9 @@ class S1Error(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """The lines that IPython prints instead of a traceback."""
-        return one_line(type(self).__name__, str(self))
+        return notebook_lines(type(self).__name__, str(self))
 
 
-def one_line(name: str, message: str) -> list[str]:
+def notebook_lines(name: str, message: str) -> list[str]:
     """How a notebook shows an S1Error: `name` is its class."""
     return [f"{name}: {message}"]

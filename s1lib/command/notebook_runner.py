@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from s1lib.errors import S1Error, one_line
+from s1lib.errors import S1Error, notebook_lines
 from s1lib.keeping.manifests import INPUTS
 from s1lib.keeping.stage import PARAMETERS
 from s1lib.profile import ROOT, Profile, hub_references
@@ -185,7 +185,7 @@ def _message(error: Exception) -> str:
         return "no space left on the disk: free some and run again; finished work is kept"
     if error.ename == "KeyboardInterrupt":
         raise KeyboardInterrupt
-    if error.traceback == one_line(error.ename, error.evalue):  # an S1Error
+    if error.traceback == notebook_lines(error.ename, error.evalue):  # an S1Error
         return error.evalue
     lines = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).splitlines()
     return "\n".join([f"{error.ename} in cell {error.exec_count}", *lines[-15:]])
