@@ -16,8 +16,9 @@ from s1lib.drawing.plots import save_table
 from s1lib.keeping.files import ArtifactError
 from s1lib.profile import ROOT, Profile
 from s1lib.site import trace_viewer
-from s1lib.site.build import build, read_markdown, title
+from s1lib.site.build import build
 from s1lib.site.notebook_page import body
+from s1lib.site.stage_results import read_markdown, title
 
 TAKE_OVER = "document.title='taken'"
 HOSTILE = f'</script><script>{TAKE_OVER}</script><img src=x onerror="{TAKE_OVER}">\U0001f600 '
