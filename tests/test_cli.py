@@ -16,6 +16,7 @@ from s1lib.command.cli import main
 from s1lib.command.reproduce import package_files
 from s1lib.profile import load_profile
 from s1lib.published import hub
+from s1lib.site.build import DOCUMENTS
 
 place = headless.place  # a fixture
 
@@ -200,7 +201,9 @@ def test_pages_are_rendered_from_finished_notebooks_alone(place, capsys):
     assert main(["html", *command[2:]]) == 0
     page = place.executed.parent.parent / "html" / "01_curation.html"
     assert "read me" in page.read_text()
-    assert {path.name for path in page.parent.iterdir()} == {"01_curation.html", "index.html"}
+    documents = {f"{name}.html" for name in DOCUMENTS if (ROOT / "docs" / f"{name}.md").exists()}
+    written = {path.name for path in page.parent.iterdir()}
+    assert written == {"01_curation.html", "index.html"} | documents
 
 
 def test_a_notebook_depends_on_its_own_package_and_on_no_later_one():
