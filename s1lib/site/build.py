@@ -119,8 +119,13 @@ def _write(environment: Environment, template: str, path: Path, **values: object
 def _texts(path: Path) -> str:
     """What a page of `s1lib.evaluation.audit` holds, whose cells are texts of models."""
     soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-    parts = soup.find_all(["h1", "p", "table"], recursive=False)
-    return f'<div class="texts">{"".join(str(part) for part in parts)}</div>'
+    names = [head.get_text() for head in soup.find_all("th")]
+    for row in soup.select("tbody tr"):
+        for name, cell in zip(names, row.find_all("td"), strict=True):
+            cell["data-name"] = name
+    for table in soup.find_all("table"):
+        table["class"] = "texts cards"
+    return "".join(str(part) for part in soup.find_all(["h1", "p", "table"], recursive=False))
 
 
 def _viewer(environment: Environment, profile: Profile, site: Path) -> str:
