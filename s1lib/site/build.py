@@ -93,13 +93,15 @@ def _write_pages(
         shown = readable(body, pages=pages, narrow=narrow, fold=fold)
         _write(environment, "notebook.html", site / name, title=title, shown=shown, **around)
 
+    # a notebook leads to its neighbours and its solutions, solutions lead back
     order = [None, *sources.notebooks, None]
-    for before, path, after in zip(order, sources.notebooks, order[2:], strict=False):
+    for before, path, after in zip(order[:-2], sources.notebooks, order[2:], strict=True):
         around = {"before": before, "after": after, "solved": pages.get(f"solutions/{path.name}")}
         write(pages[path.name], path.stem, notebook_page.body(path), **around)
     for path in sources.solutions:
         title, tasks = f"{path.stem}: solutions", pages.get(path.name)
         write(path.stem + SOLVED, title, notebook_page.body(path), tasks=tasks)
+
     for path in sources.documents:
         write(pages[path.name], path.stem, notebook_page.body(path))
     for path in (path for stage in stages for path in stage.pages):
