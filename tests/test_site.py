@@ -215,11 +215,17 @@ def test_a_long_log_shows_its_first_lines_and_hides_none_for_good(site):
 
 
 def test_a_long_table_folds_where_it_is_an_aside_alone():
-    rows = pd.DataFrame({"n": range(LONG + 1)}).to_html()
+    rows = pd.DataFrame({"n": range(LONG + 1)}).to_html(index=False)
     folded = readable(rows, pages={}, narrow={})
     assert folded.count('<tr class="more">') == LONG + 1 - SHOWN
     assert folded.count('class="wide"') == 1 and f"all {LONG + 1} rows" in folded
-    assert "more" not in readable(rows, pages={}, narrow={}, fold=False)
+    cards = readable(rows, pages={}, narrow={}, cards=True)
+    assert "more" not in cards and cards.count('data-name="n"') == LONG + 1
+
+
+def test_a_bar_in_the_code_of_a_table_is_shown_as_on_github(site):
+    page = (site / "official_rules.html").read_text()
+    assert "&lt;|im_start|&gt;think" in page and "\\|" not in page
 
 
 def test_a_phone_takes_the_narrow_version_of_a_figure(site):

@@ -89,8 +89,8 @@ def _write_pages(
     narrow = {words: file for stage in stages for words, file in stage.narrow.items()}
     pages = sources.pages
 
-    def write(name: str, title: str, body: str, *, fold: bool = True, **around: object) -> None:
-        shown = readable(body, pages=pages, narrow=narrow, fold=fold)
+    def write(name: str, title: str, body: str, *, cards: bool = False, **around: object) -> None:
+        shown = readable(body, pages=pages, narrow=narrow, cards=cards)
         _write(environment, "notebook.html", site / name, title=title, shown=shown, **around)
 
     # a notebook leads to its neighbours and its solutions, solutions lead back
@@ -103,9 +103,9 @@ def _write_pages(
         write(path.stem + SOLVED, title, notebook_page.body(path), tasks=tasks)
 
     for path in sources.documents:
-        write(pages[path.name], path.stem, notebook_page.body(path))
+        write(pages[path.name], path.stem, notebook_page.body(path), cards=True)
     for path in (path for stage in stages for path in stage.pages):
-        write(path.name, path.stem, _texts(path), fold=False)
+        write(path.name, path.stem, _texts(path), cards=True)
 
 
 def _executed(folder: Path) -> list[Path]:
@@ -121,12 +121,6 @@ def _write(environment: Environment, template: str, path: Path, **values: object
 def _texts(path: Path) -> str:
     """What a page of `s1lib.evaluation.audit` holds, whose cells are texts of models."""
     soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-    names = [head.get_text() for head in soup.find_all("th")]
-    for row in soup.select("tbody tr"):
-        for name, cell in zip(names, row.find_all("td"), strict=True):
-            cell["data-name"] = name
-    for table in soup.find_all("table"):
-        table["class"] = "texts cards"
     return "".join(str(part) for part in soup.find_all(["h1", "p", "table"], recursive=False))
 
 

@@ -13,20 +13,27 @@ LABELS = {"by-hand": "by hand", "exercise": "exercise: start here"}  # by the ta
 
 
 def readable(
-    body: str, *, pages: Mapping[str, str], narrow: Mapping[str, str], fold: bool = True
+    body: str, *, pages: Mapping[str, str], narrow: Mapping[str, str], cards: bool = False
 ) -> str:
     """`body` with all that helps a reader.
 
     pages: the page of the site by the name of its source, as "glossary.md", "05_scaling.ipynb" or
     "solutions/05_scaling.ipynb". narrow: a figure's version for a phone by the figure's alt text.
+    cards: the tables hold sentences. A phone shows each row as a card, and none is folded.
     """
     soup = BeautifulSoup(body, "html.parser")
     _list_sections(soup)
     _label_cells(soup)
     _describe_images(soup, narrow)
     _link_pages(soup, pages)
+    for code in soup.select("td code"):
+        code.string = code.get_text().replace("\\|", "|")  # as GitHub reads it in a table
     for table in soup.find_all("table"):
-        _wrap_table(soup, table, fold=fold)
+        wide = table.wrap(soup.new_tag("div", attrs={"class": "wide", "tabindex": "0"}))
+        if cards:
+            _make_cards(table)
+        else:
+            _fold_table(soup, table, wide)
     for log in soup.select(".output_area pre"):
         _fold_log(soup, log)
     return str(soup)
@@ -80,11 +87,18 @@ def _link_pages(soup: BeautifulSoup, pages: Mapping[str, str]) -> None:
             link.unwrap()
 
 
-def _wrap_table(soup: BeautifulSoup, table: Tag, *, fold: bool) -> None:
-    """Let a wide table scroll by itself, and fold a long one after its first rows."""
-    wide = table.wrap(soup.new_tag("div", attrs={"class": "wide", "tabindex": "0"}))
+def _make_cards(table: Tag) -> None:
+    """Have each cell carry the name of its column, which the head no longer shows on a phone."""
+    table["class"] = "cards"
+    names = [head.get_text() for head in table.select("thead th")]
+    for row in table.select("tbody tr"):
+        for name, cell in zip(names, row.find_all("td"), strict=False):
+            cell["data-name"] = name
+
+
+def _fold_table(soup: BeautifulSoup, table: Tag, wide: Tag) -> None:
     rows = table.select("tbody tr")
-    if fold and len(rows) > LONG:
+    if len(rows) > LONG:
         for row in rows[SHOWN:]:
             row["class"] = "more"
         _fold(soup, wide, f"all {len(rows)} rows")
