@@ -26,8 +26,7 @@ from s1lib.site.reading_aids import readable
 from s1lib.site.stage_results import Stage, collect
 
 VERDICTS = {"holds": "yes", "does not hold": "no", "inconclusive": "open"}
-BESIDE = ("course", "glossary")  # of the documents, those in the navigation of every page
-DOCUMENTS = (*BESIDE, "official_rules", "deviations", "answers")  # of docs/, what a student reads
+BESIDE = ("course", "glossary")  # of docs/, what is in the navigation of every page
 SOLVED = "_solutions.html"  # ends the name of the page with a notebook's solutions
 
 
@@ -51,11 +50,11 @@ def build(profile: Profile) -> Path:
 
     Raises ArtifactError when no notebook has been executed yet, or a file the site reads is cut.
     """
-    documents = [ROOT / "docs" / f"{name}.md" for name in DOCUMENTS]
+    documents = (ROOT / "docs").glob("*.md")
     sources = Sources(
         notebooks=_executed(profile.outputs / "notebooks"),
         solutions=_executed(profile.outputs / "solutions"),
-        documents=[path for path in documents if path.exists()],
+        documents=sorted(documents, key=lambda path: (path.stem not in BESIDE, path.stem)),
     )
     if not sources.notebooks:
         raise ArtifactError(
