@@ -1,6 +1,10 @@
 """What several tests share.
 
 One thread, properties without a clock, and a tiny Qwen2 with the toy's tokenizer on disk.
+
+Some tests read published data that is not in the repository: MATH-500, AIME 2024 and 2025, and
+Qwen's byte-pair ranks. They look for it in `../shared/data` beside the checkout (math500.jsonl,
+aime24.jsonl, aime25.jsonl, qwen.tiktoken) and are skipped where it is not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The packages of s1lib import each other as docs/architecture.md draws it."""
 
 import ast
+import re
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -62,3 +63,12 @@ def test_no_two_files_share_a_name_and_none_is_long():
     names = sorted(path.name for path in files)
     assert not [one for one, other in pairwise(names) if one == other]
     assert all(len(path.read_text(encoding="utf-8").splitlines()) <= 250 for path in files)
+
+
+def test_every_official_rule_that_a_comment_names_stands_in_the_document():
+    document = (PACKAGE.parent / "docs" / "official_rules.md").read_text(encoding="utf-8")
+    stated = set(re.findall(r"(?m)^\| ([A-Z]\d+) \|", document))
+    files = [p for p in PACKAGE.rglob("*") if p.suffix in (".py", ".yaml")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    named = re.findall(r"official_rules\.md, ([A-Z]\d+)(?:\s+to ([A-Z]\d+))?", text)
+    assert named and {rule for pair in named for rule in pair if rule} <= stated

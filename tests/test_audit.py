@@ -85,3 +85,8 @@ def test_the_accuracy_of_rejection_has_the_tokens_of_all_tries(table):
     assert (shown["spent_thinking_tokens"]["rejection"] >= 500).all()
     assert shown["spent_thinking_tokens"].drop("rejection").isna().all()
     assert "spent_thinking_tokens" not in accuracy.by_run(table)
+
+
+def test_a_page_keeps_the_lines_of_a_text():
+    page = audit.page(pd.DataFrame({"answer": ["<b>\nAnswer: 1"]}), title="unread")
+    assert "&lt;b&gt;\nAnswer: 1" in page

@@ -200,7 +200,9 @@ def test_pages_are_rendered_from_finished_notebooks_alone(place, capsys):
     assert main(["html", *command[2:]]) == 0
     page = place.executed.parent.parent / "html" / "01_curation.html"
     assert "read me" in page.read_text()
-    assert {path.name for path in page.parent.iterdir()} == {"01_curation.html", "index.html"}
+    documents = {f"{path.stem}.html" for path in (ROOT / "docs").glob("*.md")}
+    written = {path.name for path in page.parent.iterdir()}
+    assert written == {"01_curation.html", "index.html"} | documents
 
 
 def test_a_notebook_depends_on_its_own_package_and_on_no_later_one():

@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from s1lib.drawing.alt_text import alt_text
 from s1lib.drawing.table_text import NOT_AVAILABLE, as_text, latex, markdown
 from s1lib.keeping.files import atomic_path, write_text
 
@@ -149,12 +150,17 @@ def not_available(ax: Axes, reason: str) -> Axes:
 def save_figure(fig: Figure, path_stem: Path | str, data: pd.DataFrame) -> Figure:
     """Write `path_stem`.png, .pdf and .csv, which holds `data`, what is plotted.
 
-    Each is written atomically, and the same figure gives the same bytes.
+    Each is written atomically, and the same figure gives the same bytes. The PNG and what a
+    notebook shows of the figure carry its `alt_text`.
     """
     stem = Path(path_stem)
     fig.draw_without_rendering()
     fig.set_layout_engine("none")  # laid out once: the layout costs as much as the drawing
-    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
+
+    alt = alt_text(fig)
+    fig._repr_mimebundle_ = lambda **_: ({}, {"image/png": {"alt": alt}})  # Jupyter asks for it
+    png = {"Software": None, "Description": alt}
+    for suffix, metadata in ((".png", png), (".pdf", {"CreationDate": None})):
         with atomic_path(stem.with_name(stem.name + suffix)) as temporary:
             fig.savefig(temporary, metadata=metadata)
     write_text(stem.with_name(stem.name + ".csv"), data.to_csv(index=False))

@@ -96,5 +96,6 @@ def page(examples: pd.DataFrame, *, title: str, empty: str = "There is none.") -
     head = f"<!doctype html><meta charset=utf-8><title>{title}</title><style>{STYLE}</style>"
     body = f"<p>{html.escape(empty)}</p>"
     if len(examples):
-        body = examples.to_html(index=False, escape=True, border=0)
+        as_written = [str] * examples.shape[1]  # without it pandas spells a newline as two signs
+        body = examples.to_html(index=False, escape=True, border=0, formatters=as_written)
     return f"{head}<h1>{title}</h1>{body}\n"

@@ -3,57 +3,46 @@
     build(load_profile("toy"))      # -> outputs/toy/html/index.html
 
 The folder is whole in itself: it opens from the file system and needs no network. What a model
-wrote reaches a page through jinja2's escaping or as text that a script sets, never as HTML.
+wrote reaches a page through escaping or as text that a script sets, never as HTML.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bs4 import BeautifulSoup
 from jinja2 import Environment, PackageLoader
 
 from s1lib.evaluation.benchmarks import load_benchmark
 from s1lib.keeping.files import ArtifactError, atomic_directory, iter_jsonl
-from s1lib.profile import Profile
+from s1lib.profile import ROOT, Profile
 from s1lib.published.hub import HubError
 from s1lib.published.table_files import TableError
 from s1lib.site import notebook_page, trace_viewer
+from s1lib.site.reading_aids import readable
+from s1lib.site.stage_results import Stage, collect
 
-COPIED = (".png", ".pdf", ".csv", ".md", ".tex")
-LARGEST = 2 << 20  # bytes; a larger data file is left where it is
 VERDICTS = {"holds": "yes", "does not hold": "no", "inconclusive": "open"}
-_PIPE = re.compile(r"(?<!\\)\|")
+BESIDE = ("course", "glossary")  # of docs/, what is in the navigation of every page
+SOLVED = "_solutions.html"  # ends the name of the page with a notebook's solutions
 
 
 @dataclass(frozen=True)
-class Result:
-    """One figure or table of a stage."""
+class Sources:
+    """What becomes a page: executed notebooks, their executed solutions, and documents."""
 
-    name: str
-    title: str
-    files: dict[str, str]  # path relative to the site by suffix without its dot
-    table: Table | None = None
+    notebooks: list[Path]
+    solutions: list[Path]
+    documents: list[Path]
 
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as a notebook showed them."""
-
-    columns: list[str]
-    rows: list[list[str]]
-
-
-@dataclass(frozen=True)
-class Stage:
-    name: str
-    title: str
-    page: str  # the executed notebook, "" when there is none
-    results: list[Result]
+    @property
+    def pages(self) -> dict[str, str]:
+        """The page of each by the name under which the others link to it."""
+        found = {path.name: f"{path.stem}.html" for path in (*self.notebooks, *self.documents)}
+        return found | {f"solutions/{path.name}": path.stem + SOLVED for path in self.solutions}
 
 
 def build(profile: Profile) -> Path:
@@ -61,32 +50,66 @@ def build(profile: Profile) -> Path:
 
     Raises ArtifactError when no notebook has been executed yet, or a file the site reads is cut.
     """
-    notebooks = profile.outputs / "notebooks"
-    sources = sorted(path for path in notebooks.glob("*.ipynb") if path.suffixes == [".ipynb"])
-    if not sources:
+    documents = (ROOT / "docs").glob("*.md")
+    sources = Sources(
+        notebooks=_executed(profile.outputs / "notebooks"),
+        solutions=_executed(profile.outputs / "solutions"),
+        documents=sorted(documents, key=lambda path: (path.stem not in BESIDE, path.stem)),
+    )
+    if not sources.notebooks:
         raise ArtifactError(
-            f"no executed notebook in {notebooks}: "
+            f"no executed notebook in {profile.outputs / 'notebooks'}: "
             f"run `make reproduce PROFILE={profile.name}` first"
         )
     blocks = {"trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(loader=PackageLoader("s1lib.site"), autoescape=True, **blocks)
-    environment.globals.update(code_style=notebook_page.style(), verdicts=VERDICTS)
-    pages = [(path.stem, f"{path.stem}.html") for path in sources]
-    environment.globals.update(profile=profile, nav=pages)
+    beside = [path for path in sources.documents if path.stem in BESIDE]
+    nav = [(path.stem, sources.pages[path.name]) for path in (*sources.notebooks, *beside)]
+    environment.globals.update(profile=profile, nav=nav, code_style=notebook_page.style())
 
     with atomic_directory(profile.outputs / "html") as site:
         # the viewer first: it adds itself to the navigation of every page
         viewer = _viewer(environment, profile, site)
-        for path in sources:
-            body, target = notebook_page.body(path), site / f"{path.stem}.html"
-            _write(environment, "notebook.html", target, title=path.stem, body=body)
+        stages = [collect(profile.outputs, path.stem, site) for path in sources.notebooks]
+        _write_pages(environment, sources, stages, site)
 
-        stages = [_stage(profile.outputs, path.stem, site) for path in sources]
         results = [result for stage in stages for result in stage.results]
         claims = next((result.table for result in results if result.name == "claims"), None)
-        shown = {"title": "claims, figures, tables", "stages": stages, "claims": claims}
-        _write(environment, "index.html", site / "index.html", viewer=viewer, **shown)
+        index = {"title": "claims, figures, tables", "stages": stages, "claims": claims}
+        index |= {"viewer": viewer, "verdicts": VERDICTS, "sources": sources}
+        _write(environment, "index.html", site / "index.html", **index)
     return profile.outputs / "html" / "index.html"
+
+
+def _write_pages(
+    environment: Environment, sources: Sources, stages: list[Stage], site: Path
+) -> None:
+    """Write the page of every notebook, solution, document and HTML file of a stage."""
+    narrow = {words: file for stage in stages for words, file in stage.narrow.items()}
+    pages = sources.pages
+
+    def write(name: str, title: str, body: str, *, cards: bool = False, **around: object) -> None:
+        shown = readable(body, pages=pages, narrow=narrow, cards=cards)
+        _write(environment, "notebook.html", site / name, title=title, shown=shown, **around)
+
+    # a notebook leads to its neighbours and its solutions, solutions lead back
+    order = [None, *sources.notebooks, None]
+    for before, path, after in zip(order[:-2], sources.notebooks, order[2:], strict=True):
+        around = {"before": before, "after": after, "solved": pages.get(f"solutions/{path.name}")}
+        write(pages[path.name], path.stem, notebook_page.body(path), **around)
+    for path in sources.solutions:
+        title, tasks = f"{path.stem}: solutions", pages.get(path.name)
+        write(path.stem + SOLVED, title, notebook_page.body(path), tasks=tasks)
+
+    for path in sources.documents:
+        write(pages[path.name], path.stem, notebook_page.body(path), cards=True)
+    for path in (path for stage in stages for path in stage.pages):
+        write(path.name, path.stem, _texts(path), cards=True)
+
+
+def _executed(folder: Path) -> list[Path]:
+    """The finished notebooks of a folder. A failed one has a second suffix."""
+    return sorted(path for path in folder.glob("*.ipynb") if path.suffixes == [".ipynb"])
 
 
 def _write(environment: Environment, template: str, path: Path, **values: object) -> None:
@@ -94,53 +117,10 @@ def _write(environment: Environment, template: str, path: Path, **values: object
     path.write_text(text, encoding="utf-8")
 
 
-def _stage(outputs: Path, name: str, site: Path) -> Stage:
-    """Copy what the stage left beside its manifest and describe it.
-
-    Figures come before tables, both in the order of the paper.
-    """
-    found: dict[str, dict[str, Path]] = {}
-    for path in sorted((outputs / name).glob("*.*")):
-        if path.suffix in COPIED and path.stat().st_size <= LARGEST:
-            found.setdefault(path.name.removesuffix(path.suffix), {})[path.suffix[1:]] = path
-    results = [
-        _result(stem, files, name, site)
-        for stem, files in found.items()
-        if {"png", "md"} & set(files)
-    ]
-    results.sort(key=lambda result: ("png" not in result.files, _order(result.name)))
-    words = re.sub(r"^\d+_", "", name).replace("_", " ")
-    return Stage(name, words, f"{name}.html", results)
-
-
-def _result(stem: str, files: dict[str, Path], stage: str, site: Path) -> Result:
-    folder = site / "files" / stage
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in files.values():
-        shutil.copyfile(path, folder / path.name)
-    links = {suffix: f"files/{stage}/{path.name}" for suffix, path in files.items()}
-    table = read_markdown(files["md"].read_text(encoding="utf-8")) if "md" in files else None
-    return Result(stem, title(stem), links, table)
-
-
-def title(stem: str) -> str:
-    """A file's name in words, as "Figure 4b: sequential parallel"."""
-    stem = stem.removesuffix("_figure")
-    found = re.fullmatch(r"(figure|table)(\d+[a-z]?)_(.+)", stem)
-    words = f"{found[1].capitalize()} {found[2]}: {found[3]}" if found else stem.capitalize()
-    return words.replace("_", " ")
-
-
-def _order(stem: str) -> tuple:
-    number = re.match(r"(?:figure|table)(\d+)", stem)
-    return (int(number[1]) if number else 99, stem)
-
-
-def read_markdown(text: str) -> Table:
-    """A table that `s1lib.drawing.table_text.markdown` wrote."""
-    rows = [_PIPE.split(line)[1:-1] for line in text.splitlines()]
-    rows = [[cell.strip().replace("\\|", "|") for cell in row] for row in rows]
-    return Table(rows[0], rows[2:]) if len(rows) > 1 else Table([], [])
+def _texts(path: Path) -> str:
+    """What a page of `s1lib.evaluation.audit` holds, whose cells are texts of models."""
+    soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    return "".join(str(part) for part in soup.find_all(["h1", "p", "table"], recursive=False))
 
 
 def _viewer(environment: Environment, profile: Profile, site: Path) -> str:
@@ -158,8 +138,9 @@ def _viewer(environment: Environment, profile: Profile, site: Path) -> str:
         text = f"received({number},{json.dumps(benchmark, separators=(',', ':'))})\n"
         (site / "traces" / f"{number}.js").write_text(text, encoding="ascii")
     names = [f"{benchmark['name']} ({benchmark['role']})" for benchmark in benchmarks]
+    shown = {"names": names, "opening": trace_viewer.opening(benchmarks)}
     environment.globals["nav"].append(("traces", "traces.html"))
-    _write(environment, "viewer.html", site / "traces.html", title="traces", names=names)
+    _write(environment, "viewer.html", site / "traces.html", title="traces", **shown)
     return "traces.html"
 
 

@@ -1,4 +1,4 @@
-"""An executed notebook as the body of a page, with its formulas as pictures.
+"""An executed notebook or a document as the body of a page, with its formulas as pictures.
 
 The cells are nbconvert's, without its scripts and style sheets.
 """
@@ -21,17 +21,23 @@ _MARKDOWN = re.compile(rf"(?s){_CELL}")
 
 
 def body(path: Path) -> str:
-    """HTML of the cells of one executed notebook.
+    """HTML of the cells of one executed notebook, or of a Markdown file.
 
-    The cell of injected parameters is shown like any other.
+    The cell of injected parameters is shown like any other. What one cell prints is one text.
     """
     import nbformat
     from nbconvert import HTMLExporter
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+    from nbformat.v4 import new_markdown_cell, new_notebook
 
-    cells = nbformat.read(path, as_version=4)
+    if path.suffix == ".md":
+        cells = new_notebook(cells=[new_markdown_cell(path.read_text(encoding="utf-8"))])
+    else:
+        cells = nbformat.read(path, as_version=4)
     for cell in cells.cells:
         cell.metadata.pop("papermill", None)
     exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True)
+    exporter.register_preprocessor(CoalesceStreamsPreprocessor, enabled=True)
     text, _ = exporter.from_notebook_node(cells)
     return _MARKDOWN.sub(lambda found: found[1] + _MATH.sub(_formula, found[2]) + found[3], text)
 

@@ -7,7 +7,7 @@ JavaScript counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from s1lib.drawing.plots import ROLES
@@ -45,8 +45,44 @@ def _problem(identifier: str, rows: list[dict], question: str) -> dict:
         {"name": name, "points": [_point(row, texts) for row in some]}
         for name, some in series(rows).items()
     ]
-    gold = rows[0]["gold"]
-    return {"id": identifier, "question": question, "gold": gold, "texts": texts, "series": named}
+    shown = {"id": identifier, "question": question, "gold": rows[0]["gold"], "texts": texts}
+    return shown | {"series": named} | _waited(named)
+
+
+def _waited(named: list[dict]) -> dict:
+    """Which series has the most Waits, as `waits`, and what they did to the grade, as `outcome`.
+
+    Of equal ones it is the main model's. Without any Wait, -1 and "".
+    """
+    strings = [number for number, each in enumerate(named) if each["name"].endswith("”")]
+    if not strings:
+        return {"waits": -1, "outcome": ""}
+
+    longest = max(strings, key=lambda number: len(named[number]["points"]))
+    right = [point["correct"] for point in named[longest]["points"]]
+    if len(set(right)) == 1:
+        outcome = "always right" if right[0] else "never right"
+    else:
+        outcome = "broken" if right[0] else "mended"
+    return {"waits": longest, "outcome": outcome}
+
+
+def opening(shown: Sequence[dict]) -> list[int]:
+    """Where the viewer opens: the numbers of a benchmark, problem, series and point.
+
+    It is the shortest right trace of a problem that a Wait mended, of the first benchmark that has
+    one, else the very first trace.
+    """
+    for number, benchmark in enumerate(shown):
+        found = []
+        for place, problem in enumerate(benchmark["problems"]):
+            if problem["outcome"] == "mended":
+                points = problem["series"][problem["waits"]]["points"]
+                right = [point["correct"] for point in points].index(True)
+                found.append((points[right]["length"], place, problem["waits"], right))
+        if found:
+            return [number, *min(found)[1:]]
+    return [0, 0, 0, 0]
 
 
 def _longest(texts: Iterable[str]) -> list[str]:
