@@ -263,7 +263,7 @@ def test_one_prompt_longer_than_the_context_is_a_record_and_the_others_are_kept(
         async def scores(self, question, paths):
             return [0.5] * len(paths)
 
-    monkeypatch.setattr("s1lib.evaluation.methods._reward_model", lambda reference: Equal())
+    monkeypatch.setattr("s1lib.evaluation.methods.reward_model", lambda reference: Equal())
     some, said = problems(10), []
     some[3] = replace(some[3], question="a" * 600)
     engine = ScriptedEngine(traces(5), max_context=400)
@@ -374,7 +374,7 @@ def test_outputs_that_were_moved_are_not_decoded_again(tmp_path, monkeypatch):
         method = TreeSearch((1, 2), NATURAL, 1.0, str(reward), weights, "\n")
         return run(method, engine, problems(2), home / "04_evaluation" / "shards")
 
-    monkeypatch.setattr("s1lib.evaluation.methods._reward_model", lambda reference: Equal())
+    monkeypatch.setattr("s1lib.evaluation.methods.reward_model", lambda reference: Equal())
     (tmp_path / "outputs" / "00_toy_universe" / "models" / "reward").mkdir(parents=True)
     (tmp_path / "outputs" / "00_toy_universe" / "models" / "reward" / "config.json").write_text(
         "{}"

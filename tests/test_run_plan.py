@@ -221,7 +221,7 @@ def test_a_pool_and_a_benchmark_on_this_machine_are_counted(tmp_path):
         profile.evaluation.benchmarks[0], path=str(tmp_path / "own.jsonl")
     )
     plan = plan_run(changed(profile, "evaluation", benchmarks=(benchmark,)), gpus=1, gpu=H100)
-    assert "the sweep on 7 problems, twice" in plan.text()
+    assert "the sweep on 7 problems, and on 7 point by point" in plan.text()
 
 
 def test_the_command_prints_the_run_and_then_the_memory(monkeypatch, capsys):

@@ -241,7 +241,7 @@ def test_a_checkpoint_that_is_not_there_is_one_line(tmp_path):
 
 
 def test_a_record_of_a_search_counts_the_tokens_of_the_whole_tree(monkeypatch):
-    monkeypatch.setattr("s1lib.evaluation.methods._reward_model", lambda reference: Likes())
+    monkeypatch.setattr("s1lib.evaluation.methods.reward_model", lambda reference: Likes())
     engine = ScriptedEngine(random_traces(CHAT, 9))
     method = TreeSearch((1, 3), BUDGET, 1.0, "nowhere", "w0", "\n")
     rows = asyncio.run(method(Thinker(engine, CHAT), Problem("p", "Q", "7", "math"), seed=0))

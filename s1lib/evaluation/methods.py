@@ -217,7 +217,7 @@ class TreeSearch:
     name: str = "tree_search"
 
     async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]:
-        rows, reward = [], _reward_model(self.reward)
+        rows, reward = [], reward_model(self.reward)
         for width in self.widths:
             own = derive_seed(seed, problem.id, width)
             searcher = replace(thinker, temperature=self.temperature, seed=own)
@@ -235,7 +235,8 @@ class TreeSearch:
 
 
 @lru_cache(maxsize=1)
-def _reward_model(reference: str) -> RewardModel:
+def reward_model(reference: str) -> RewardModel:
+    """The reward model of a tree search, opened once and kept."""
     # Here because it imports torch, which only decoding needs.
     from s1lib.thinking.reward_model import RewardModel
 

@@ -19,7 +19,8 @@ from s1lib.profile import Assistant, Benchmark, EngineSettings, Profile, is_hub_
 from s1lib.published.entries import TEST_SETS, named, section
 from s1lib.published.paper_numbers import load
 
-SHOWN = 100  # problems that notebook 03 decodes
+SHOWN = 100  # problems that notebook 03 decodes in one pass
+COMPARED = 10  # of which it also decodes as separate runs
 SIZES = {"AIME24": 30, "AIME25": 30, "MATH500": 500, "GPQA-Diamond": 198}
 
 
@@ -147,16 +148,18 @@ def _examples(profile: Profile, name: str) -> int:
 
 
 def _forcing(profile: Profile, machine: Machine) -> Iterator[Work]:
-    """The sweep of notebook 03, in one pass and point by point."""
+    """The sweep of notebook 03, in one pass and, on a few problems, point by point."""
     benchmark = profile.evaluation.benchmarks[0]
-    count = min(SHOWN, problem_count(profile, benchmark))
+    problems = problem_count(profile, benchmark)
+    count, compared = min(SHOWN, problems), min(COMPARED, problems)
     natural = lengths.natural_thinking(benchmark.role, "s1")
     decoded = sum(
-        count * (lengths.decoded_tokens(one, natural) + lengths.separate_tokens(one, natural))
+        (count + compared) * lengths.decoded_tokens(one, natural)
+        + compared * lengths.separate_tokens(one, natural)
         for one in methods_for(profile, "s1")
         if isinstance(one, Forcing)
     )
-    what = f"the sweep on {count} problems, twice"
+    what = f"the sweep on {count} problems, and on {compared} point by point"
     yield _decoded(profile, machine, "03_budget_forcing", "s1", what, count, natural, decoded)
 
 
