@@ -19,7 +19,7 @@ from s1lib.hardware.plain_attention import PLAIN_ATTENTION
 from s1lib.keeping.files import read_jsonl
 from s1lib.profile import SFT, Profile, TrainingSet, load_profile
 from s1lib.sft.dataset import LengthBatches, SFTDataError, training_set
-from s1lib.sft.loss_mask import loss_mask, mask_html
+from s1lib.sft.loss_mask import loss_mask, mask_html, trainer_batch
 from s1lib.sft.recipe import build_trainer
 from s1lib.sft.train import read_training, train, train_all
 from s1lib.sft.training_logs import training_logs, trainings
@@ -177,6 +177,18 @@ def test_the_loss_is_on_the_trace_and_answer_alone_end_of_turn_included(tokenize
     assert "".join(text for text, trained in mask if not trained) == example["prompt"]
     assert "".join(text for text, trained in mask if trained) == example["completion"]
     assert mask[-1] == (IM_END, True)
+
+
+def test_a_batch_is_padded_and_its_labels_are_the_completions_alone(tokenizer, profile):
+    chat, examples = ChatFormat(tokenizer), SAMPLES[:2]
+    batch = trainer_batch(examples, tokenizer, profile.sft)
+    ids, labels = batch["input_ids"], batch["labels"]
+    texts = {chat.decode(row[row != -100].tolist()) for row in labels}
+    rows = [chat.example(one.question, one.trace, one.attempt) for one in examples]
+    assert texts == {row["completion"] for row in rows}
+    lengths = [len(chat.encode(row["prompt"] + row["completion"])) for row in rows]
+    assert ids.shape == labels.shape == (2, max(lengths)) and min(lengths) < max(lengths)
+    assert (labels[batch["attention_mask"] == 0] == -100).all()
 
 
 @pytest.mark.parametrize("name", ("gpu", "h100", "h100x16"))

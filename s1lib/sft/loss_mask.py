@@ -5,8 +5,10 @@ from __future__ import annotations
 import html
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from s1lib.chat import ChatFormat
@@ -16,6 +18,7 @@ from s1lib.sft.dataset import training_set
 from s1lib.sft.recipe import build_trainer, check_recipe
 
 TRAINED, CONTEXT = "#cde8d8", "#eeeeee"
+NO_LOSS = -100  # transformers' label of a token without loss
 
 
 def loss_mask(sample: Sample, tokenizer: Any, settings: SFT) -> list[tuple[str, bool]]:
@@ -25,21 +28,37 @@ def loss_mask(sample: Sample, tokenizer: Any, settings: SFT) -> list[tuple[str, 
     trains.
     """
     check_recipe(settings, tokenizer)
-    chat = ChatFormat(tokenizer)
+    batch, chat = trainer_batch([sample], tokenizer, settings), ChatFormat(tokenizer)
+    pairs = zip(batch["input_ids"][0].tolist(), batch["labels"][0].tolist(), strict=True)
+    return [(chat.decode([token]), label != NO_LOSS) for token, label in pairs]
+
+
+def trainer_batch(samples: Sequence[Sample], tokenizer: Any, settings: SFT) -> dict[str, Tensor]:
+    """The one batch that SFTTrainer makes of these samples, in order of their length.
+
+    Its input_ids, attention_mask and labels are of shape [samples, longest of them in tokens].
+    """
+    size = {"batch_size": len(samples), "micro_batch_size": len(samples)}
+    data = training_set(samples, ChatFormat(tokenizer), max_length=settings.max_length)
 
     # The trainer wants a model, and any will do: the batch does not depend on it.
-    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
-    heads = {"num_attention_heads": 1, "num_key_value_heads": 1}
-    model = Qwen2ForCausalLM(Qwen2Config(vocab_size=len(tokenizer), **sizes, **heads))
-
     with tempfile.TemporaryDirectory() as work:
-        data = training_set([sample], chat, max_length=settings.max_length)
-        trainer = build_trainer(model, tokenizer, data, settings, work, cpu=True)
-        batch = next(iter(trainer.get_train_dataloader()))
+        one_batch = replace(settings, **size)
+        trainer = build_trainer(random_model(tokenizer), tokenizer, data, one_batch, work, cpu=True)
+        return next(iter(trainer.get_train_dataloader()))
 
-    # Transformers gives the label -100 to tokens without loss.
-    pairs = zip(batch["input_ids"][0].tolist(), batch["labels"][0].tolist(), strict=True)
-    return [(chat.decode([token]), label != -100) for token, label in pairs]
+
+def random_model(tokenizer: Any, *, hidden_size: int = 8, layers: int = 1) -> Qwen2ForCausalLM:
+    """A small Qwen2 with random weights and the tokenizer's vocabulary."""
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden_size,
+        intermediate_size=hidden_size,
+        num_hidden_layers=layers,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+    )
+    return Qwen2ForCausalLM(config)
 
 
 def mask_html(mask: Sequence[tuple[str, bool]]) -> str:

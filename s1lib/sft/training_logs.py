@@ -14,6 +14,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from s1lib.drawing.plots import not_available
 from s1lib.keeping.files import read_jsonl
+from s1lib.published.paper_numbers import load
 
 CURVES = {"loss": "training loss", "grad_norm": "gradient norm", "learning_rate": "learning rate"}
 
@@ -73,12 +74,13 @@ def beside_the_paper(
     The paper's numbers are those of appendix D, and `published` those of figure9.csv. A record of
     None is for a model that was not trained here.
     """
+    recipe = load("appendix_d").set_index("setting")["value"]
     paper = {
         "examples": 1000,
         "training steps": published["last training step"],
-        "epochs": 5,
-        "sequences per step": 16,
-        "learning rate": 1e-5,
+        "epochs": recipe["epochs"],
+        "sequences per step": recipe["batch_size"],
+        "learning rate": recipe["learning_rate"],
         "mean training loss": published["mean training loss"],
         "minutes": 26,
     }
