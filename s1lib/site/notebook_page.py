@@ -11,6 +11,10 @@ import io
 import re
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 # Formulas as nbconvert leaves them for MathJax, which is not here: displayed, then inline. What
 # stands in code and tags is stepped over.
@@ -26,9 +30,14 @@ def body(path: Path) -> str:
     The cell of injected parameters is shown like any other.
     """
     import nbformat
+
+    return body_of(nbformat.read(path, as_version=4))
+
+
+def body_of(cells: NotebookNode) -> str:
+    """`body` of a notebook in memory."""
     from nbconvert import HTMLExporter
 
-    cells = nbformat.read(path, as_version=4)
     for cell in cells.cells:
         cell.metadata.pop("papermill", None)
     exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True)
