@@ -134,8 +134,11 @@ def unpack(profile: Profile, archives: Path = ARCHIVES) -> None:
         name = member.name.removeprefix(f"{profile.name}/")
         return tarfile.data_filter(member.replace(name=name, deep=False), place)
 
-    with atomic_directory(profile.outputs) as work, tarfile.open(archive) as tar:
-        tar.extractall(work, filter=inside)
+    try:
+        with atomic_directory(profile.outputs) as work, tarfile.open(archive) as tar:
+            tar.extractall(work, filter=inside)
+    except tarfile.TarError as error:
+        raise ReleaseError(f"{archive} is no released run: {error}") from None
 
 
 def _archive(profile: Profile, archives: Path) -> Path:
