@@ -158,14 +158,12 @@ def _ablations(profile: Profile) -> list[Path]:
 
 def _description(profile: Profile, ablations: list[Path]) -> str:
     """released.json: which code made the run, where, when, and what the archive lacks."""
-    describe = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
-    told = subprocess.run([*describe, "--exclude=*"], capture_output=True, text=True)
     last = require_manifest(profile.stage(profile.notebooks[-1]))
     weights = [str((path / WEIGHTS).relative_to(profile.outputs)) for path in ablations]
     about = {
         "profile": profile.name,
         "version": __version__,
-        "commit": told.stdout.strip() or "unknown",
+        "commit": _commit(),
         "finished": last["finished"],
         "machine": f"{platform.platform()}, {os.cpu_count()} cores",
         "versions": last["versions"],
@@ -175,6 +173,16 @@ def _description(profile: Profile, ablations: list[Path]) -> str:
         },
     }
     return json.dumps(about, indent=1) + "\n"
+
+
+def _commit() -> str:
+    """The commit of this code, with "-dirty" behind it where files have changed since."""
+    describe = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        told = subprocess.run([*describe, "--exclude=*"], capture_output=True, text=True)
+    except FileNotFoundError:  # no git on this machine
+        return "unknown"
+    return told.stdout.strip() or "unknown"
 
 
 def _files(profile: Profile) -> Iterator[Path]:
