@@ -32,7 +32,7 @@ ENV :=
 endif
 S1 := $(PY) -m s1lib
 
-.PHONY: help reproduce smoke test test-vllm lab html bench bench-vllm fetch rehearse clean
+.PHONY: help reproduce smoke test test-vllm lab course solutions release-run html slides bench bench-vllm fetch rehearse clean
 .DEFAULT_GOAL := help
 
 help:
@@ -41,7 +41,11 @@ help:
 	@echo "make test-vllm   the engine tests on vLLM itself, on the CPU; installs it into .venv-vllm"
 	@echo "make smoke       reproduce on the smoke profile: everything tiny, numbers mean nothing"
 	@echo "make lab         open the notebooks in JupyterLab"
+	@echo "make course      open the notebooks on a released run: 03 to 05 show results within seconds, nothing is trained"
+	@echo "make solutions   the solutions of the exercises, executed on the finished run, into $(OUTPUTS)/$(PROFILE)/solutions"
 	@echo "make html        claims, figures, tables, notebooks and traces as one static site, under $(OUTPUTS)/$(PROFILE)/html"
+	@echo "make slides      slides of every executed notebook, one file each, under $(OUTPUTS)/$(PROFILE)/slides"
+	@echo "make release-run pack the finished run into outputs/released, for make course"
 	@echo "make bench       speed, seeds and kills, as printed tables (BENCH=engine for one of them)"
 	@echo "make bench-vllm  TorchEngine beside vLLM on the CPU, in .venv-vllm"
 	@echo "make rehearse    check all that would stop PROFILE=h100 (any), and run it small, with stand-ins (DATA=DIR MODEL=DIR|ID)"
@@ -85,8 +89,28 @@ test-vllm: .venv-vllm/.installed
 lab: $(ENV)
 	$(PY) -m jupyterlab notebooks
 
+# The released run of outputs/released, unpacked where there is no run yet.
+course: $(ENV)
+	@$(S1) course --profile $(PROFILE) --outputs "$(OUTPUTS)"
+	S1_OUTPUTS="$(abspath $(OUTPUTS))" $(PY) -m jupyterlab notebooks
+
+release-run: $(ENV)
+	@$(S1) release --profile $(PROFILE) --outputs "$(OUTPUTS)"
+
+solutions: $(ENV)
+	@$(S1) solutions --profile $(PROFILE) --outputs "$(OUTPUTS)"
+
 html: $(ENV)
 	@$(S1) html --profile $(PROFILE) --outputs $(OUTPUTS)
+
+# reveal.js is the part of this package that slides need: a folder of its own, 5 MB.
+REVEAL := .reveal/sphinx_revealjs/_static/revealjs
+
+slides: $(ENV) $(REVEAL)/dist/reveal.js
+	@$(S1) slides --profile $(PROFILE) --outputs "$(OUTPUTS)" --reveal $(REVEAL)
+
+$(REVEAL)/dist/reveal.js:
+	$(PY) -m pip install --quiet --no-deps --target .reveal sphinx-revealjs==3.2.1
 
 bench: $(ENV)
 	@$(PY) -m tests.bench $(BENCH)

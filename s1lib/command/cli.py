@@ -6,6 +6,7 @@
     s1 think "How many r in raspberry?" --model PATH_OR_ID --max-thinking 512 --waits 2
     s1 plan --profile h100 --gpus 8
     s1 compare h100 /data/simplescaling-results
+    s1 course                                             s1 solutions
 
 Whatever a user can cause ends in one line on stderr and exit status 1, Ctrl-C in one line and 130.
 """
@@ -23,8 +24,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from s1lib.command import compare, plan, think
+from s1lib.command import compare, plan, released_run, think
 from s1lib.command.reproduce import reproduce, run
+from s1lib.command.solutions import run_solutions
 from s1lib.errors import S1Error
 from s1lib.profile import Profile, hub_references, known_profiles, load_profile
 from s1lib.published import hub
@@ -69,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
         ("reproduce", _reproduce, "every notebook of the profile that is not up to date, in order"),
         ("html", _html, "claims, figures, tables, notebooks and traces as a static site"),
         (
+            "slides",
+            _slides,
+            "the executed notebooks' cells that are tagged as slides, with reveal.js",
+        ),
+        ("solutions", _solutions, "the solutions of the exercises, executed on the finished run"),
+        (
             "fetch",
             _fetch,
             "download what the profile names on a hub, for machines without a network",
@@ -88,12 +96,15 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--outputs", default=None, help=place)
 
     commands.choices["run"].add_argument("notebook", help="notebooks/NN_name.ipynb")
+    reveal = "a folder with the dist of reveal.js (`make slides` brings one)"
+    commands.choices["slides"].add_argument("--reveal", type=Path, required=True, help=reveal)
     rehearse = commands.choices["rehearse"].add_argument
     rehearse("--model", help="the stand-in: a directory or a hub id (default: SmolLM2-135M)")
     rehearse("--data", metavar="DIR", help="tables in the published columns, instead of a hub's")
     plan.add_arguments(commands.choices["plan"])
     think.add_to(commands)
     compare.add_to(commands)
+    released_run.add_to(commands)
     commands.add_parser("profiles", help="list the profiles").set_defaults(command=_profiles)
     return parser
 
@@ -111,6 +122,18 @@ def _html(options: argparse.Namespace) -> None:
     from s1lib.site.build import build
 
     print(build(_profile(options)))
+
+
+def _slides(options: argparse.Namespace) -> None:
+    from s1lib.site.slides import write_slides
+
+    for path in write_slides(_profile(options), options.reveal):
+        print(path)
+
+
+def _solutions(options: argparse.Namespace) -> None:
+    profile = _profile(options)
+    run_solutions(profile, options.profile or profile.name)
 
 
 def _reproduce(options: argparse.Namespace) -> None:

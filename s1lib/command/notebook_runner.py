@@ -44,9 +44,8 @@ def run_notebook(notebook: str | Path, *, profile: Profile, profile_name: str) -
     """
     # Everything that can be wrong before the first cell.
     notebook = Path(notebook)
-    _check_parameters(notebook)
     executed = profile.outputs / "notebooks" / notebook.name
-    _check_space(executed.parent)
+    check(notebook, executed)
 
     # The stage is incomplete from here on.
     manifest = profile.stage(notebook.stem) / "manifest.json"
@@ -55,9 +54,7 @@ def run_notebook(notebook: str | Path, *, profile: Profile, profile_name: str) -
 
     start = time.perf_counter()
     print(f"{notebook.stem}: started (profile {profile.name})", flush=True)
-    _set_environment(profile)
-    values = {"profile_name": profile_name, "outputs": str(profile.outputs.parent.resolve())}
-    _execute(notebook, executed, values)
+    execute(notebook, executed, profile=profile, profile_name=profile_name)
     if not manifest.exists():
         raise NotebookError(
             f"{notebook.stem}: ran to its end but wrote no manifest: its last cell must be "
@@ -65,6 +62,12 @@ def run_notebook(notebook: str | Path, *, profile: Profile, profile_name: str) -
         )
     print(f"{notebook.stem}: done in {time.perf_counter() - start:.0f} s", flush=True)
     return executed
+
+
+def check(notebook: Path, executed: Path) -> None:
+    """Raises NotebookError for all that can be wrong before the first cell of `notebook`."""
+    _check_parameters(notebook)
+    _check_space(executed.parent)
 
 
 def _check_parameters(notebook: Path) -> None:
@@ -115,10 +118,16 @@ def _set_environment(profile: Profile) -> None:
         environment["HF_HUB_OFFLINE"] = "1"
 
 
-def _execute(notebook: Path, executed: Path, values: dict[str, str]) -> None:
-    """Run every cell under another name, and rename: to `executed`, or to *.failed.ipynb."""
+def execute(notebook: Path, executed: Path, *, profile: Profile, profile_name: str) -> None:
+    """Run every cell under another name, and rename: to `executed`, or to *.failed.ipynb.
+
+    Raises NotebookError as `run_notebook` does.
+    """
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
+
+    _set_environment(profile)
+    values = {"profile_name": profile_name, "outputs": str(profile.outputs.parent.resolve())}
 
     # Only the rename makes it a result, so that a kill leaves none behind.
     running, failed = (executed.with_suffix(f".{state}.ipynb") for state in ("running", "failed"))

@@ -43,13 +43,13 @@ def reproduce(profile: Profile, profile_name: str) -> None:
     the same outputs.
     """
     notebooks = [ROOT / "notebooks" / f"{name}.ipynb" for name in profile.notebooks]
-    if all(_is_up_to_date(notebook, profile, profile_name) for notebook in notebooks):
+    if all(is_up_to_date(notebook, profile, profile_name) for notebook in notebooks):
         return  # and nothing is touched, not even a lock
     with _only_run(profile):
         if ahead := announcement(profile):
             print(ahead, flush=True)
         for notebook in notebooks:
-            if not _is_up_to_date(notebook, profile, profile_name):
+            if not is_up_to_date(notebook, profile, profile_name):
                 _run(notebook, profile, profile_name)
 
 
@@ -83,7 +83,8 @@ def _only_run(profile: Profile) -> TextIO:
     return take_lock(profile.outputs / ".locks" / "run", what=str(profile.outputs))
 
 
-def _is_up_to_date(notebook: Path, profile: Profile, profile_name: str) -> bool:
+def is_up_to_date(notebook: Path, profile: Profile, profile_name: str) -> bool:
+    """Whether `notebook` was executed with all that it depends on as it is now."""
     stage = profile.stage(notebook.stem)
     kept = stage / INPUTS
     if not (kept.exists() and (stage / "manifest.json").exists()):

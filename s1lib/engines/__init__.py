@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s1lib.engines.protocol import Completion, Engine, EngineError, Request
+from s1lib.keeping.hashes import left_out
 
 if TYPE_CHECKING:
     from s1lib.profile import EngineSettings
@@ -20,6 +21,12 @@ def open_engine(
 
     Raises EngineError when the checkpoint is unusable or the engine cannot start.
     """
+    if missing := left_out(model):
+        raise EngineError(
+            f"{model} came with a released run, without {', '.join(missing)}: what was decoded "
+            "with it is there to read; to decode more, delete this folder and run 02_sft again"
+        )
+
     # Each import brings in a large library, which only its own engine needs.
     if settings.kind == "torch":
         from s1lib.engines.torch_engine import TorchEngine

@@ -36,6 +36,7 @@ MODEL_FILES = (
 )
 # What a trainer leaves there, which they do not read.
 TRAINER_FILES = ("training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.pt", "scaler.pt")
+LEFT_OUT = "left_out.json"  # in a model's directory: hashes of files that a release came without
 LARGE = 16 << 20  # bytes; smaller files are hashed each time
 SETTLED = 2.0  # seconds without a change after which a file's times can be relied upon
 
@@ -69,14 +70,29 @@ def hash_of_model(reference: str) -> str:
 
     Weights of 65 GB take minutes to hash, so the hash of a large file is kept in
     $XDG_CACHE_HOME/s1lib (~/.cache/s1lib) until the file's size or times change. A hub id counts
-    with the commit that the local hub cache holds for it, or as it is written if there is none.
+    with the commit that the local hub cache holds for it, or as it is written if there is none. A
+    file that a released run came without counts with the hash that the release gives.
     """
     directory = Path(reference)
     if not directory.is_dir():
         return hash_of(_with_commit(reference))
     names = {path.name for pattern in MODEL_FILES for path in directory.glob(pattern)}
     files = [directory / name for name in sorted(names.difference(TRAINER_FILES))]
-    return hash_of([(path.name, _hash_kept(path)) for path in files if path.is_file()])
+    hashes = {path.name: _hash_kept(path) for path in files if path.is_file()}
+    return hash_of(sorted({**hashes, **left_out(directory)}.items()))
+
+
+def left_out(directory: Path | str) -> dict[str, str]:
+    """Hashes, by name, of the files of a model that a released run came without.
+
+    With them a model has the key that it has with its weights, so that what was decoded with it
+    still counts as finished. A file that is there after all counts as it is.
+    """
+    note = Path(directory) / LEFT_OUT
+    if not note.exists():
+        return {}
+    hashes = json.loads(note.read_text(encoding="utf-8"))
+    return {name: known for name, known in hashes.items() if not note.with_name(name).exists()}
 
 
 def _with_commit(reference: str) -> str:

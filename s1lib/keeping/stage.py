@@ -18,6 +18,7 @@ from s1lib.errors import S1Error
 from s1lib.keeping.files import remove_leftovers
 from s1lib.keeping.locks import take_lock
 from s1lib.keeping.manifests import INPUTS
+from s1lib.keeping.released import which_run
 from s1lib.profile import Profile
 
 PARAMETERS = ("profile_name", "outputs")  # of every notebook
@@ -33,6 +34,7 @@ class ParameterError(S1Error):
 def open_stage(profile: Profile, notebook: str) -> Path:
     """The directory that `notebook` writes to, made if need be and locked for this process.
 
+    Prints which run this is where it is a released one.
     Raises ParameterError for a parameter that papermill passed and the notebook does not have, and
     LockError if another process runs the same notebook on the same outputs.
     """
@@ -49,6 +51,8 @@ def open_stage(profile: Profile, notebook: str) -> Path:
         # Somebody may have edited this notebook: unless `s1` says otherwise when it is done, it
         # will be executed again.
         (directory / INPUTS).unlink(missing_ok=True)
+    if shown := which_run(profile, notebook):
+        print(shown)
     return directory
 
 

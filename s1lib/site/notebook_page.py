@@ -11,6 +11,10 @@ import io
 import re
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 # Formulas as nbconvert leaves them for MathJax, which is not here: displayed, then inline. What
 # stands in code and tags is stepped over.
@@ -26,14 +30,19 @@ def body(path: Path) -> str:
     The cell of injected parameters is shown like any other. What one cell prints is one text.
     """
     import nbformat
-    from nbconvert import HTMLExporter
-    from nbconvert.preprocessors import CoalesceStreamsPreprocessor
     from nbformat.v4 import new_markdown_cell, new_notebook
 
     if path.suffix == ".md":
-        cells = new_notebook(cells=[new_markdown_cell(path.read_text(encoding="utf-8"))])
-    else:
-        cells = nbformat.read(path, as_version=4)
+        text = path.read_text(encoding="utf-8")
+        return body_of(new_notebook(cells=[new_markdown_cell(text)]))
+    return body_of(nbformat.read(path, as_version=4))
+
+
+def body_of(cells: NotebookNode) -> str:
+    """`body` of a notebook in memory."""
+    from nbconvert import HTMLExporter
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+
     for cell in cells.cells:
         cell.metadata.pop("papermill", None)
     exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True)
