@@ -1,0 +1,47 @@
+"""How every way to spend thinking tokens is drawn: alike in all figures and for the paper's curves.
+
+draw_ways(points, ax, "total_tokens")        # a line per `series`, each with its band
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from s1lib.drawing.plots import BLUE, GREEN, ORANGE, RED
+
+# Colour, marker and line. A dashed line with hollow markers is a prompt's limit held by force.
+WAYS = {
+    "budget forcing": (BLUE, "o", "-"),
+    "sequential": (BLUE, "o", "-"),
+    "majority vote": (ORANGE, "s", "--"),
+    "tree search": (GREEN, "^", "-."),
+    "REBASE": (GREEN, "^", "-."),
+    "TCC": (ORANGE, "s", "-"),
+    "TCC+BF": (ORANGE, "s", "--"),
+    "SCC": (GREEN, "^", "-"),
+    "SCC+BF": (GREEN, "^", "--"),
+    "CCC": (RED, "D", "-"),
+    "fits every cap": (BLUE, "o", "-"),
+    "all, rejected = wrong": (ORANGE, "s", "--"),
+}
+
+
+def draw_ways(data: pd.DataFrame, ax: Axes, x: str, *, alpha: float) -> None:
+    """A line per `series` of accuracy against `x`, with its interval as a band of so much colour.
+
+    A series is a name of WAYS, with the model in parentheses where it matters.
+    """
+    for series, part in data.groupby("series", sort=False):
+        color, marker, line = WAYS[series.partition(" (")[0]]
+        part = part.sort_values(x)
+        fill = "white" if series.endswith("+BF") else color
+        style = {"color": color, "marker": marker, "linestyle": line, "markerfacecolor": fill}
+        ax.plot(part[x], part["accuracy"], label=series, **style)
+        band(ax, part[x], part, color, alpha=alpha)
+
+
+def band(ax: Axes, x: pd.Series, part: pd.DataFrame, color: str, alpha: float) -> None:
+    """The interval from low to high along a curve."""
+    low, high = part["low"].astype(float), part["high"].astype(float)
+    ax.fill_between(x, low, high, color=color, alpha=alpha, linewidth=0)
