@@ -13,14 +13,14 @@ from matplotlib.patches import Circle
 from s1lib.drawing.plots import PALETTE, not_available
 
 Placed = tuple[float, float, float]  # x, y, radius
-LARGEST, SMALLEST = 9, 5  # points: a name that would be smaller is left out
-WIDTH = 0.62  # of a character, in font sizes
+LARGEST, SMALLEST = 9, 4  # points: a name that would be smaller is left out
+WIDTH = 0.57  # of a character, in font sizes
 
 
 def bubbles(data: pd.DataFrame, ax: Axes, *, count: str = "selected") -> Axes:
     """Draw the domains of `data` with their number of questions, the column `count`.
 
-    A circle too small for its name has none.
+    A circle too small for its name has the number alone.
     """
     shown = data[data[count] > 0].sort_values(count, ascending=False)
     if shown.empty:
@@ -37,10 +37,11 @@ def bubbles(data: pd.DataFrame, ax: Axes, *, count: str = "selected") -> Axes:
 
         # a name is as large as its longest word leaves room for
         words = domain.split()
-        size = min(LARGEST, 1.8 * r * points / (WIDTH * max(map(len, words))))
-        if size >= SMALLEST:
-            text = "\n".join([*words, f"{number:.0f}"])
-            ax.text(x, y, text, ha="center", va="center", fontsize=size)
+        size = min(LARGEST, 1.94 * r * points / (WIDTH * max(map(len, words))))
+        if size < SMALLEST:
+            words, size = [], 2 * SMALLEST
+        text = "\n".join([*words, f"{number:.0f}"])
+        ax.text(x, y, text, ha="center", va="center", fontsize=size)
     ax.axis("off")
     return ax
 

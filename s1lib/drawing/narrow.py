@@ -1,21 +1,16 @@
-"""The same figure for a phone: its panels below each other instead of side by side."""
+"""The same figure for a phone: its panels, legend and caption in one narrow column."""
 
 from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from s1lib.keeping.files import atomic_path
 
-WIDE, NARROW = 4, 2  # columns of a legend above the panels
-
-
-def wrapped(fig: Figure, text: str) -> str:
-    """A caption broken into lines that are as long as the figure is wide."""
-    return textwrap.fill(" ".join(text.split()), width=int(15 * fig.get_size_inches()[0]))
+WIDE, NARROW = 6, 2  # columns of a legend above the panels
 
 
 def save_narrow(fig: Figure, path: Path) -> None:
@@ -28,37 +23,45 @@ def save_narrow(fig: Figure, path: Path) -> None:
         return
     before = [ax.get_subplotspec() for ax in axes]
     labelled = [ax.yaxis.get_tick_params().get("labelleft", True) for ax in axes]
-    size = fig.get_size_inches().copy()
+    size, grid = fig.get_size_inches().copy(), before[0].get_gridspec()
 
-    # column by column, so that a benchmark's own panel and the paper's stay together
-    grid = before[0].get_gridspec()
     one = fig.add_gridspec(len(axes), 1)
-    for row, ax in enumerate(sorted(axes, key=_column_first)):
+    for row, ax in enumerate(axes):
         ax.set_subplotspec(one[row, 0])
         ax.tick_params(labelleft=True)  # panels that share an axis had one label for all
-    _set_columns(fig, NARROW)
-    _resize(fig, size[0] / grid.ncols, size[1] / grid.nrows * len(axes))
+    height = size[1] / grid.nrows * len(axes)
+    _resize(fig, size[0] / grid.ncols, height, columns=NARROW)
     with atomic_path(path) as temporary:
         fig.savefig(temporary, metadata={"Software": None})
 
     for ax, place, label in zip(axes, before, labelled, strict=True):
         ax.set_subplotspec(place)
         ax.tick_params(labelleft=label)
-    _set_columns(fig, WIDE)
-    _resize(fig, *size)
+    _resize(fig, *size, columns=WIDE)
 
 
-def _column_first(ax: Axes) -> tuple[int, int]:
-    place = ax.get_subplotspec()
-    return place.colspan.start, place.rowspan.start
-
-
-def _set_columns(fig: Figure, most: int) -> None:
-    for legend in fig.legends:
-        legend.set_ncols(min(most, len(legend.get_texts())))
-
-
-def _resize(fig: Figure, width: float, height: float) -> None:
-    """Change the size in inches, and with it the line breaks of the caption."""
+def _resize(fig: Figure, width: float, height: float, *, columns: int) -> None:
+    """Change the size in inches, and with it the legend and the line breaks of the caption."""
     fig.set_size_inches(width, height)
-    fig.supxlabel(wrapped(fig, fig.get_supxlabel()))
+    if fig.legends:
+        write_legend(fig, columns=columns)
+    write_caption(fig, fig.get_supxlabel())
+
+
+def write_legend(fig: Figure, *, columns: int) -> None:
+    """Replace the figure's legend by one of so many columns, which names every line once."""
+    for old in list(fig.legends):
+        old.remove()
+    named: dict[str, Any] = {}
+    for ax in fig.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    if named:
+        look = {"loc": "outside upper center", "fontsize": "small"}
+        fig.legend(named.values(), named.keys(), ncols=min(columns, len(named)), **look)
+
+
+def write_caption(fig: Figure, text: str) -> None:
+    """Write `text` under the figure, in lines as long as the figure is wide."""
+    lines = textwrap.fill(" ".join(text.split()), width=int(15 * fig.get_size_inches()[0]))
+    fig.supxlabel(lines, fontsize="small", color="0.3", x=0.01, ha="left")

@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from s1lib.drawing.narrow import WIDE, save_narrow, wrapped
+from s1lib.drawing.narrow import WIDE, save_narrow, write_caption, write_legend
 from s1lib.drawing.table_text import NOT_AVAILABLE, as_text, latex, markdown
 from s1lib.keeping.files import atomic_path, write_text
 
@@ -105,18 +105,12 @@ def panels(
 
 def legend(fig: Figure) -> None:
     """One legend above all panels, which names every line once and lies on no data."""
-    named: dict[str, Any] = {}
-    for ax in fig.axes:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            named.setdefault(label, handle)
-    if named:
-        look = {"loc": "outside upper center", "fontsize": "small"}
-        fig.legend(named.values(), named.keys(), ncols=min(WIDE, len(named)), **look)
+    write_legend(fig, columns=WIDE)
 
 
 def caption(fig: Figure, text: str) -> None:
     """Write `text` under the figure. It should name the profile, n and the kind of interval."""
-    fig.supxlabel(wrapped(fig, text), fontsize="small", color="0.3", x=0.01, ha="left")
+    write_caption(fig, text)
 
 
 def token_axis(ax: Axes, *, label: str = "average thinking tokens") -> Axes:
@@ -130,7 +124,7 @@ def token_axis(ax: Axes, *, label: str = "average thinking tokens") -> Axes:
     powers = np.arange(np.ceil(np.log2(low / unit)), np.floor(np.log2(high / unit)) + 1)
     ticks = unit * 2.0 ** powers[:: max(1, round(len(powers) / 6))]
     if len(ticks) < 3:  # a narrow range has no powers of two
-        ticks = MaxNLocator(nbins=5, steps=[1, 2, 5, 10]).tick_values(low, high)
+        ticks = MaxNLocator(nbins=6, steps=[1, 2, 3, 4, 5, 10]).tick_values(low, high)
         ticks = ticks[(low <= ticks) & (ticks <= high)]
 
     ax.xaxis.set_major_locator(FixedLocator(ticks))

@@ -75,11 +75,16 @@ def mended(rows: Sequence[dict], *, waits: int = 1) -> pd.DataFrame:
     return shown
 
 
-def posed(data: pd.DataFrame, questions: Mapping[str, str]) -> pd.DataFrame:
-    """An example with its question before it and the right answer behind it, where it has any."""
+def posed(
+    data: pd.DataFrame, questions: Mapping[tuple[str, str], str], benchmark: str
+) -> pd.DataFrame:
+    """An example with its question, where that is known, before it and the right answer behind it.
+
+    questions: by benchmark and problem id.
+    """
     if data.empty:
         return data
-    asked = questions.get(data.attrs["problem"], "")
+    asked = questions.get((benchmark, data.attrs["problem"]), "")
     before = pd.DataFrame([(asked, "question", False)] if asked else [], columns=PIECE)
     behind = pd.DataFrame([(str(data.attrs["right"]), "right answer", False)], columns=PIECE)
     shown = pd.concat([before, data, behind], ignore_index=True)
@@ -88,9 +93,9 @@ def posed(data: pd.DataFrame, questions: Mapping[str, str]) -> pd.DataFrame:
 
 
 def inches(data: pd.DataFrame) -> float:
-    """The height of a panel that holds the whole trace, with its title."""
+    """The height of a figure that holds the whole trace, its title and a caption."""
     rows = [row for _, row, _, _ in _places(data)]
-    return 0.6 + (max(rows, default=3) + 1) * LINE * FONT / 72
+    return 1 + (max(rows, default=3) + 1) * LINE * FONT / 72
 
 
 def annotated(data: pd.DataFrame, ax: Axes) -> Axes:

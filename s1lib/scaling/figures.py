@@ -176,19 +176,33 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
     ax.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
     ax.minorticks_off()
 
+    # points that are moved aside do not scale the axes, so the intervals do
+    for limit in ("low", "high"):
+        ax.update_datalim(data[["examples", limit]].to_numpy(dtype=float))
+    _accuracy_axis(ax, x=0.25, y=0.25)
+    middle = np.mean(ax.get_ylim())
+
     # sets of one size stand side by side, in the order of their accuracy
     group = data.groupby("examples")["accuracy"]
     aside = group.cumcount() - (group.transform("size") - 1) / 2
-    for point, steps in zip(data.itertuples(), aside, strict=True):
+    alone = group.transform("size") == 1
+    for point, steps, single in zip(data.itertuples(), aside, alone, strict=True):
         at = ax.transData + ScaledTranslation(APART * steps, 0, ax.figure.dpi_scale_trans)
         bar = [[point.accuracy - point.low], [point.high - point.accuracy]]
         look = {"fmt": style["marker"], "color": style["color"], "elinewidth": 1.2}
         ax.errorbar(point.examples, point.accuracy, yerr=bar, transform=at, **look)
-        upright = {"rotation": 90, "va": "top", "offset": (72 * APART * steps, -5)}
-        note(ax, point.model, point.examples, point.low, **upright)
+
+        # the name: beside a set that stands alone, else upright where the axes have room
+        if single:
+            note(ax, point.model, point.examples, point.accuracy, offset=(7, 0), ha="left")
+        else:
+            end, side, way = (
+                (point.high, "bottom", 5) if point.accuracy < middle else (point.low, "top", -5)
+            )
+            upright = {"rotation": 90, "va": side, "offset": (72 * APART * steps, way)}
+            note(ax, point.model, point.examples, end, **upright)
 
     ax.set_xlabel("training examples (log scale)")
-    _accuracy_axis(ax, x=0.25, y=0.25)
     return ax
 
 

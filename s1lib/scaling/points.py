@@ -137,6 +137,7 @@ def paper_tree_points(*, alpha: float = 0.05) -> pd.DataFrame:
     letters = np.where(table["series"] == "REBASE", "w", "k")
     pairs = zip(letters, table["k"], strict=True)
     table["label"] = ["" if np.isnan(k) else f"{letter}={k:.0f}" for letter, k in pairs]
+    table["series"] = table["series"].replace("REBASE", "tree search (REBASE)")
     return with_interval(table.assign(total_tokens=table["thinking_tokens"]), alpha)
 
 

@@ -16,7 +16,6 @@ WAYS = {
     "sequential": (BLUE, "o", "-"),
     "majority vote": (ORANGE, "s", "--"),
     "tree search": (GREEN, "^", "-."),
-    "REBASE": (GREEN, "^", "-."),
     "TCC": (ORANGE, "s", "-"),
     "TCC+BF": (ORANGE, "s", "--"),
     "SCC": (GREEN, "^", "-"),
@@ -30,14 +29,16 @@ WAYS = {
 def draw_ways(data: pd.DataFrame, ax: Axes, x: str, *, alpha: float) -> None:
     """A line per `series` of accuracy against `x`, with its interval as a band of so much colour.
 
-    A series is a name of WAYS, with the model in parentheses where it matters.
+    A series is a name of WAYS, with the model in parentheses where it matters. Legends leave the
+    model to the caption.
     """
     for series, part in data.groupby("series", sort=False):
-        color, marker, line = WAYS[series.partition(" (")[0]]
+        way = series.partition(" (")[0]
+        color, marker, line = WAYS[way]
         part = part.sort_values(x)
-        fill = "white" if series.endswith("+BF") else color
+        fill = "white" if way.endswith("+BF") else color
         style = {"color": color, "marker": marker, "linestyle": line, "markerfacecolor": fill}
-        ax.plot(part[x], part["accuracy"], label=series, **style)
+        ax.plot(part[x], part["accuracy"], label=way, **style)
         band(ax, part[x], part, color, alpha=alpha)
 
 
