@@ -36,6 +36,36 @@ def test_a_figure_is_saved_as_png_pdf_and_the_csv_of_what_is_plotted(tmp_path):
     assert (tmp_path / "figure1.a.csv").read_text() == "tokens\n10\n500\n"
 
 
+def test_panels_side_by_side_are_also_saved_below_each_other_for_a_phone(tmp_path):
+    fig, axes = plots.panels(3, sharey=True)
+    for place, ax in enumerate(axes):
+        ax.plot([1, 2], [0, place], label=f"line {place}")
+    plots.legend(fig)
+    plots.caption(fig, "word " * 60)
+    before = fig.get_supxlabel()
+    plots.save_figure(fig, tmp_path / "figure", pd.DataFrame())
+    wide, narrow = (
+        plots.plt.imread(tmp_path / name).shape[1] for name in ("figure.png", "figure-narrow.png")
+    )
+    assert narrow == wide // 3
+    # what a notebook shows is the wide figure, as it was
+    assert [ax.get_subplotspec().colspan.start for ax in axes] == [0, 1, 2]
+    assert fig.get_supxlabel() == before and len(fig.legends) == 1
+
+
+def test_one_legend_names_every_line_once_and_stands_above_the_panels():
+    fig, axes = plots.panels(3, wrap=2)
+    for ax in axes:
+        ax.plot([1, 2], [0, 1], label="ours")
+    axes[2].plot([1, 2], [1, 0], label="paper")
+    plots.legend(fig)
+    fig.draw_without_rendering()
+    (legend,) = fig.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["ours", "paper"]
+    assert not any(legend.get_window_extent().overlaps(ax.get_window_extent()) for ax in axes)
+    assert len(fig.axes) == 3
+
+
 def test_the_same_figure_gives_the_same_bytes(tmp_path):
     for name in ("first", "second"):
         plots.save_figure(_figure(10, 500)[0], tmp_path / name, pd.DataFrame())
@@ -116,6 +146,15 @@ def test_labels_of_close_points_keep_clear_of_each_other_and_of_the_markers():
     assert len(boxes) == 5
     assert not any(one.overlaps(other) for at, one in enumerate(boxes) for other in boxes[:at])
     assert not any(box.contains(*centre) for box in boxes for centre in centres)
+
+
+def test_a_label_at_the_right_edge_stays_within_the_axes():
+    fig, ax = plots.plt.subplots(figsize=(3.9, 3.4))
+    ax.plot([100, 320], [20, 60], "o")
+    plots.token_axis(ax)
+    labels.notes(ax, [("a long name", 320, 60)])
+    fig.canvas.draw()
+    assert ax.texts[0].get_window_extent().x1 <= ax.bbox.x1
 
 
 def test_a_table_is_latex_that_prints_its_cells_as_they_are(tmp_path):

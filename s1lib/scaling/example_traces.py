@@ -1,7 +1,7 @@
 """Example traces (Figures 3 and 5): a problem that a Wait mends, and how to draw its trace.
 
 rows = read_jsonl(profile.outputs / "04_evaluation/records/hard-s1-budget_forcing.jsonl")
-data = posed(mended(rows, waits=1), questions)       # with its question and the right answer
+data = posed(mended(rows), readable_questions(profile), "hard")
 fig, axes = panels(1, width=6, height=inches(data))
 annotated(data, axes[0])
 """
