@@ -6,9 +6,13 @@ matplotlib.use("Agg")
 
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from s1lib.drawing import labels, plots
 from s1lib.drawing.bubbles import bubbles
+from s1lib.sft.training_logs import training_curve
+from s1lib.toy.gate import GATE
+from s1lib.toy.models import skills_figure
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +20,10 @@ def _theme():
     plots.theme()
     yield
     plots.plt.close("all")
+
+
+def _axes():
+    return plots.panels(1)[1][0]
 
 
 def _figure(low: float, high: float):
@@ -88,6 +96,25 @@ def test_the_token_axis_is_logarithmic_with_the_tokens_written_out(low, high, la
     fig.canvas.draw()
     assert ax.get_xscale() == "log"
     assert [label.get_text() for label in ax.get_xticklabels()] == labels
+
+
+def test_the_threshold_of_a_gated_skill_is_a_line_in_its_colour():
+    skills = ["quick +", "look-up"]  # the first has no gate
+    rows = [(tokens, skill, tokens / 9) for tokens in (1, 2) for skill in skills]
+    ax = skills_figure(pd.DataFrame(rows, columns=["tokens", "skill", "share"]), _axes())
+    dashed = [line for line in ax.get_lines() if line.get_linestyle() == "--"]
+    (gate,) = [line for line in dashed if len(line.get_xdata())]
+    assert set(gate.get_ydata()) == {100 * GATE["look-up"]}
+    drawn = {line.get_color() for line in ax.get_lines() if line.get_linestyle() == "-"}
+    assert to_hex(gate.get_color()) == plots.PALETTE[1].lower() and gate.get_color() in drawn
+
+
+def test_figure_9_shows_s1_the_other_sets_in_grey_and_the_papers_mean_loss():
+    steps = [(step, 1 / step, name) for name in ("s1", "random", "diverse") for step in (1, 2)]
+    ax = training_curve(pd.DataFrame(steps, columns=["step", "loss", "model"]), _axes())
+    named = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert named == ["s1", "other sets", "paper: mean 0.117"]
+    assert len({line.get_color() for line in ax.get_lines()}) == 3
 
 
 def test_benchmarks_differ_in_marker_as_well_as_colour():
