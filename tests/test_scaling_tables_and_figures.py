@@ -173,6 +173,15 @@ def test_a_profile_without_votes_or_strings_has_empty_tables_and_no_error(rows, 
     assert "nothing to compare" in texts(axes[0])
 
 
+def test_the_papers_curves_are_drawn_beside_a_run_without_any_of_its_methods(rows):
+    some = records_from(row for row in rows if row["method"] == "direct")
+    data = points.rejection_points(some)
+    _, axes = plots.panels(2)
+    figures.rejection(data[data["source"] == "paper"], axes[0])
+    figures.rejection(data[data["source"] == "this run"], axes[1])
+    assert "16000" in texts(axes[0]) and "n/a" in texts(axes[1])
+
+
 def test_rejection_counts_the_accepted_trace_and_all_tries_where_records_have_both(rows):
     spent = [
         {**row, "spent_thinking_tokens": 3 * row["thinking_tokens"] + 100}

@@ -44,5 +44,6 @@ def draw_ways(data: pd.DataFrame, ax: Axes, x: str, *, alpha: float) -> None:
 
 def band(ax: Axes, x: pd.Series, part: pd.DataFrame, color: str, alpha: float) -> None:
     """The interval from low to high along a curve."""
-    low, high = part["low"].astype(float), part["high"].astype(float)
-    ax.fill_between(x, low, high, color=color, alpha=alpha, linewidth=0)
+    # points of a run that has none are columns without a type
+    along, low, high = (column.astype(float) for column in (x, part["low"], part["high"]))
+    ax.fill_between(along, low, high, color=color, alpha=alpha, linewidth=0)
