@@ -69,6 +69,13 @@ def test_what_a_profile_does_not_run_is_shown_as_empty(table, tmp_path, some):
     assert audit.choice_readings(table).empty
 
 
+def test_the_legend_of_how_thinking_ended_names_only_what_occurred(table):
+    _, axes = panels(1)
+    shares = accuracy.ends(table[table["finish"].isin(["natural", "rejected"])])
+    named = accuracy.draw_ends(shares, axes[0]).get_legend().get_texts()
+    assert [text.get_text() for text in named] == ["natural", "rejected"]
+
+
 def test_a_figure_of_what_was_not_run_says_so(table):
     _, axes = panels(2)
     rows = accuracy.by_run(table)

@@ -6,9 +6,13 @@ matplotlib.use("Agg")
 
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from s1lib.drawing import labels, plots
 from s1lib.drawing.bubbles import bubbles
+from s1lib.sft.training_logs import training_curve
+from s1lib.toy.gate import GATE
+from s1lib.toy.models import skills_figure
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +20,10 @@ def _theme():
     plots.theme()
     yield
     plots.plt.close("all")
+
+
+def _axes():
+    return plots.panels(1)[1][0]
 
 
 def _figure(low: float, high: float):
@@ -34,6 +42,36 @@ def test_a_figure_is_saved_as_png_pdf_and_the_csv_of_what_is_plotted(tmp_path):
         "figure1.a.png",
     ]
     assert (tmp_path / "figure1.a.csv").read_text() == "tokens\n10\n500\n"
+
+
+def test_panels_side_by_side_are_also_saved_below_each_other_for_a_phone(tmp_path):
+    fig, axes = plots.panels(3, sharey=True)
+    for place, ax in enumerate(axes):
+        ax.plot([1, 2], [0, place], label=f"line {place}")
+    plots.legend(fig)
+    plots.caption(fig, "word " * 60)
+    before = fig.get_supxlabel()
+    plots.save_figure(fig, tmp_path / "figure", pd.DataFrame())
+    wide, narrow = (
+        plots.plt.imread(tmp_path / name).shape[1] for name in ("figure.png", "figure-narrow.png")
+    )
+    assert narrow == wide // 3
+    # what a notebook shows is the wide figure, as it was
+    assert [ax.get_subplotspec().colspan.start for ax in axes] == [0, 1, 2]
+    assert fig.get_supxlabel() == before and len(fig.legends) == 1
+
+
+def test_one_legend_names_every_line_once_and_stands_above_the_panels():
+    fig, axes = plots.panels(3, wrap=2)
+    for ax in axes:
+        ax.plot([1, 2], [0, 1], label="ours")
+    axes[2].plot([1, 2], [1, 0], label="paper")
+    plots.legend(fig)
+    fig.draw_without_rendering()
+    (legend,) = fig.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["ours", "paper"]
+    assert not any(legend.get_window_extent().overlaps(ax.get_window_extent()) for ax in axes)
+    assert len(fig.axes) == 3
 
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path):
@@ -58,6 +96,25 @@ def test_the_token_axis_is_logarithmic_with_the_tokens_written_out(low, high, la
     fig.canvas.draw()
     assert ax.get_xscale() == "log"
     assert [label.get_text() for label in ax.get_xticklabels()] == labels
+
+
+def test_the_threshold_of_a_gated_skill_is_a_line_in_its_colour():
+    skills = ["quick +", "look-up"]  # the first has no gate
+    rows = [(tokens, skill, tokens / 9) for tokens in (1, 2) for skill in skills]
+    ax = skills_figure(pd.DataFrame(rows, columns=["tokens", "skill", "share"]), _axes())
+    dashed = [line for line in ax.get_lines() if line.get_linestyle() == "--"]
+    (gate,) = [line for line in dashed if len(line.get_xdata())]
+    assert set(gate.get_ydata()) == {100 * GATE["look-up"]}
+    drawn = {line.get_color() for line in ax.get_lines() if line.get_linestyle() == "-"}
+    assert to_hex(gate.get_color()) == plots.PALETTE[1].lower() and gate.get_color() in drawn
+
+
+def test_figure_9_shows_s1_the_other_sets_in_grey_and_the_papers_mean_loss():
+    steps = [(step, 1 / step, name) for name in ("s1", "random", "diverse") for step in (1, 2)]
+    ax = training_curve(pd.DataFrame(steps, columns=["step", "loss", "model"]), _axes())
+    named = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert named == ["s1", "other sets", "paper: mean 0.117"]
+    assert len({line.get_color() for line in ax.get_lines()}) == 3
 
 
 def test_benchmarks_differ_in_marker_as_well_as_colour():
@@ -116,6 +173,15 @@ def test_labels_of_close_points_keep_clear_of_each_other_and_of_the_markers():
     assert len(boxes) == 5
     assert not any(one.overlaps(other) for at, one in enumerate(boxes) for other in boxes[:at])
     assert not any(box.contains(*centre) for box in boxes for centre in centres)
+
+
+def test_a_label_at_the_right_edge_stays_within_the_axes():
+    fig, ax = plots.plt.subplots(figsize=(3.9, 3.4))
+    ax.plot([100, 320], [20, 60], "o")
+    plots.token_axis(ax)
+    labels.notes(ax, [("a long name", 320, 60)])
+    fig.canvas.draw()
+    assert ax.texts[0].get_window_extent().x1 <= ax.bbox.x1
 
 
 def test_a_table_is_latex_that_prints_its_cells_as_they_are(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from synthetic_records import synthetic_records
 
 from s1lib.drawing import plots
-from s1lib.drawing.bubbles import pack
+from s1lib.drawing.bubbles import bubbles, pack
 from s1lib.published.paper_numbers import load
 from s1lib.scaling import accuracy_tables, example_traces, figures, points, training_tables
 from s1lib.scaling.records import records_from
@@ -81,6 +81,28 @@ def test_a_trace_is_drawn_whole_with_what_was_appended_on_yellow(ax):
     ax.figure.canvas.draw()
 
 
+def test_an_example_has_its_question_before_it_and_the_right_answer_behind_it(ax):
+    questions = {("hard", "a"): "How many?", ("mixed", "a"): "Another one."}
+    data = example_traces.posed(example_traces.mended(ROWS), questions, "hard")
+    assert list(data["part"].unique()) == ["question", "thinking", "answer", "right answer"]
+    assert data["text"].iloc[[0, -1]].to_list() == ["How many?", "3"]
+    example_traces.annotated(data, ax)
+    written = [text.get_text() for text in ax.texts]
+    assert written[:2] == ["question", "How many?"] and written[-2:] == ["right answer", "3"]
+    # a test set that is not on this machine leaves the question out
+    unknown = example_traces.posed(example_traces.mended(ROWS), {}, "hard")
+    assert unknown["part"][0] == "thinking" and unknown["text"].iloc[-1] == "3"
+    assert example_traces.posed(example_traces.mended([]), questions, "hard").empty
+
+
+def test_a_long_piece_is_drawn_without_its_middle_and_its_end_is_seen(ax):
+    long = pd.DataFrame({"text": ["a" + "x" * 5000 + "z"], "part": "thinking", "forced": False})
+    example_traces.annotated(long, ax)
+    written = [text.get_text() for text in ax.texts]
+    assert written[0].startswith("ax") and written[-1].endswith("xz")
+    assert "[… 4,202 characters …]" in written
+
+
 def test_a_long_trace_is_broken_and_ends_with_an_ellipsis(ax):
     text = "word " * 40 + "\n" + "$x$\n" * 60
     example_traces.annotated(
@@ -94,6 +116,18 @@ def test_a_long_trace_is_broken_and_ends_with_an_ellipsis(ax):
 def test_no_example_says_so_instead_of_failing(ax):
     example_traces.annotated(example_traces.mended([]), ax)
     assert "n/a" in ax.texts[0].get_text()
+
+
+def test_the_name_of_a_bubble_stays_within_it():
+    fig, axes = plots.panels(1, width=5, height=5)
+    names = ["a", "Electromagnetic theory", "Unpronounceabilities of many kinds", "b c"]
+    bubbles(pd.DataFrame({"domain": names, "selected": [100, 30, 2, 30]}), axes[0])
+    fig.canvas.draw()
+    circles = [circle.get_window_extent() for circle in axes[0].patches]
+    for text in axes[0].texts:
+        box = text.get_window_extent()
+        assert any(one.x0 <= box.x0 and box.x1 <= one.x1 for one in circles), text.get_text()
+    assert {text.get_text() for text in axes[0].texts} >= {"a\n100", "2"}
 
 
 def test_bubbles_do_not_overlap():

@@ -173,6 +173,15 @@ def test_a_profile_without_votes_or_strings_has_empty_tables_and_no_error(rows, 
     assert "nothing to compare" in texts(axes[0])
 
 
+def test_the_papers_curves_are_drawn_beside_a_run_without_any_of_its_methods(rows):
+    some = records_from(row for row in rows if row["method"] == "direct")
+    data = points.rejection_points(some)
+    _, axes = plots.panels(2)
+    figures.rejection(data[data["source"] == "paper"], axes[0])
+    figures.rejection(data[data["source"] == "this run"], axes[1])
+    assert "16000" in texts(axes[0]) and "n/a" in texts(axes[1])
+
+
 def test_rejection_counts_the_accepted_trace_and_all_tries_where_records_have_both(rows):
     spent = [
         {**row, "spent_thinking_tokens": 3 * row["thinking_tokens"] + 100}
@@ -273,6 +282,45 @@ def test_table_2_gives_the_difference_to_s1(records):
     assert table["low"]["diverse"] < table["difference"]["diverse"] < table["high"]["diverse"]
     assert table["note"]["s1"] == "reference" and np.isnan(table["difference"]["s1"])
     assert table["paper_difference"]["diverse"] == pytest.approx(-23.3)
+
+
+def test_cut_traces_stand_beside_table_8_of_the_paper(rows):
+    cut = [{**row, "model": "cut"} for row in rows if row["model"] == "random"]
+    table = training_tables.ablations_table(records_from([*rows, *cut]), resamples=20)
+    row = table.query("benchmark == 'hard'").set_index("set").loc["cut"]
+    assert (row["paper"], row["paper_difference"]) == (30.0, -20.0) and np.isnan(row["paper_low"])
+
+
+def test_the_papers_points_have_the_interval_of_so_many_problems():
+    for data in (
+        points.paper_points(),
+        points.paper_parallel_points(),
+        points.paper_tree_points(),
+        training_tables.paper_efficiency_points(),
+    ):
+        assert (data["low"] <= data["accuracy"]).all() and (data["accuracy"] <= data["high"]).all()
+    widths = (data["high"] - data["low"] for data in (points.paper_tree_points(), data))
+    assert min(next(widths)) > 30 and max(next(widths)) < 8  # 30 problems, 500 problems
+
+
+def test_a_way_to_think_is_drawn_alike_here_and_in_the_papers_panel(records):
+    _, axes = plots.panels(2)
+    figures.sequential_parallel(points.parallel_points(records, VOTES), axes[0])
+    figures.sequential_parallel(points.paper_parallel_points(), axes[1])
+    drawn = [{line.get_label(): line.get_color() for line in ax.get_lines()} for ax in axes]
+    assert set(drawn[1]) == {"budget forcing", "majority vote"}
+    assert drawn[0] | drawn[1] == drawn[0]
+
+
+def test_names_of_training_sets_stand_clear_of_each_other(records):
+    fig, axes = plots.panels(1)
+    hard = records.benchmarks[:1]
+    data = training_tables.efficiency_points(records, TRAININGS)
+    figures.each(figures.sample_efficiency, data, axes, hard)
+    fig.canvas.draw()
+    boxes = [text.get_window_extent() for text in axes[0].texts]
+    assert len(boxes) == 4
+    assert not any(one.overlaps(other) for at, one in enumerate(boxes) for other in boxes[:at])
 
 
 def test_table_3_keeps_the_papers_scaling_beside_a_steadier_slope(records):

@@ -16,6 +16,8 @@ from matplotlib.axes import Axes
 from s1lib.curation.pool import Sample
 from s1lib.drawing.plots import BLUE
 
+POOL = "0.75"  # the grey in which all figures draw the pool
+
 
 def funnel(counts: Mapping[str, int], published: pd.DataFrame) -> pd.DataFrame:
     """Questions left after each stage beside the paper's, with the share kept of the stage before.
@@ -134,10 +136,11 @@ def length_histogram(data: pd.DataFrame, ax: Axes, *, name: str) -> Axes:
     bins = np.linspace(0, data["tokens"].max(), 26)
     style = {"stat": "percent", "bins": bins, "element": "step", "ax": ax}
     of_pool, of_set = (data.loc[data["set"] == each, "tokens"] for each in ("pool", name))
-    seaborn.histplot(of_pool, color="0.8", label="pool", linewidth=0, **style)
-    seaborn.histplot(of_set, color=BLUE, label=name, fill=False, **style)
+    seaborn.histplot(of_pool, color=POOL, label="pool", linewidth=0, **style)
+    seaborn.histplot(of_set, color=BLUE, label="set", fill=False, **style)
     ax.set(xlabel="trace length (tokens)", ylabel="share of the set (%)", title=name)
-    ax.legend()
+    if ax.get_subplotspec().is_first_col():  # one legend serves the panels beside it
+        ax.legend()
     return ax
 
 
@@ -150,7 +153,8 @@ def domain_bars(data: pd.DataFrame, ax: Axes) -> Axes:
         ["domain", "pool", "selected"], axis=1
     )
     long = shares.melt("domain", var_name="of", value_name="share")
-    seaborn.barplot(long, y="domain", x="share", hue="of", ax=ax)
+    colors = {"palette": [POOL, BLUE], "saturation": 1}
+    seaborn.barplot(long, y="domain", x="share", hue="of", ax=ax, **colors)
     ax.set(xlabel="share of questions (%)", ylabel="")
     ax.legend(title=None, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax

@@ -13,27 +13,35 @@ from matplotlib.patches import Circle
 from s1lib.drawing.plots import PALETTE, not_available
 
 Placed = tuple[float, float, float]  # x, y, radius
-LABEL = 0.19  # share of the chart's diameter from which a name fits into its circle
+LARGEST, SMALLEST = 9, 4  # points: a name that would be smaller is left out
+WIDTH = 0.57  # of a character, in font sizes
 
 
 def bubbles(data: pd.DataFrame, ax: Axes, *, count: str = "selected") -> Axes:
     """Draw the domains of `data` with their number of questions, the column `count`.
 
-    Small circles have no name.
+    A circle too small for its name has the number alone.
     """
     shown = data[data[count] > 0].sort_values(count, ascending=False)
     if shown.empty:
         return not_available(ax, "no domains")
     circles = pack(shown[count].tolist())
     reach = max(math.hypot(x, y) + r for x, y, r in circles)
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    points = min(ax.bbox.size) * 72 / ax.figure.dpi / (2 * reach)  # per unit of the chart
+
     named = zip(circles, shown["domain"], shown[count], strict=True)
     for place, ((x, y, r), domain, number) in enumerate(named):
         style = {"color": PALETTE[place % len(PALETTE)], "alpha": 0.35, "linewidth": 0}
         ax.add_patch(Circle((x, y), 0.97 * r, **style))
-        if r > LABEL * reach / 2:
-            text, size = f"{domain.replace(' ', chr(10))}\n{number:.0f}", min(9.0, 36 * r / reach)
-            ax.text(x, y, text, ha="center", va="center", fontsize=size)
-    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+
+        # a name is as large as its longest word leaves room for
+        words = domain.split()
+        size = min(LARGEST, 1.94 * r * points / (WIDTH * max(map(len, words))))
+        if size < SMALLEST:
+            words, size = [], 2 * SMALLEST
+        text = "\n".join([*words, f"{number:.0f}"])
+        ax.text(x, y, text, ha="center", va="center", fontsize=size)
     ax.axis("off")
     return ax
 

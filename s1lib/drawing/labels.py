@@ -30,6 +30,9 @@ def notes(ax: Axes, labels: Iterable[tuple[str, float, float]], **options: Any) 
     to_points = 72 / ax.figure.dpi
     height = FontProperties(size=options.get("fontsize", "x-small")).get_size_in_points()
 
+    left, _, right, _ = to_points * ax.bbox.extents
+    within = (left, -np.inf, right, np.inf)  # above and below the axes is room for a label
+
     # what is taken before the first label: every marker drawn
     lines = [line for line in ax.get_lines() if line.get_marker() not in ("None", "", None)]
     drawn = np.concatenate([line.get_xydata() for line in lines] or [np.empty((0, 2))])
@@ -44,9 +47,13 @@ def notes(ax: Axes, labels: Iterable[tuple[str, float, float]], **options: Any) 
             for dx, dy in AROUND
         ]
 
-        # the first of the places that cover least of what is there
+        # the first of the places that cover least of what is there and beside the axes
         boxes = [_box(at + place, width, height) for place in places]
-        covered = [sum(_overlap(box, other) for other in taken) for box in boxes]
+        outside = [width * height - _overlap(box, within) for box in boxes]
+        covered = [
+            beyond + sum(_overlap(box, other) for other in taken)
+            for box, beyond in zip(boxes, outside, strict=True)
+        ]
         best = covered.index(min(covered))
         taken.append(boxes[best])
         line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6, "shrinkB": 3}

@@ -3,6 +3,7 @@
     theme()                                              # once, at the top of a notebook
     fig, axes = panels(3)
     figures.some_figure(data, axes[0])                   # (DataFrame, ax) -> ax
+    legend(fig)                                          # above the panels, off the data
     caption(fig, "toy profile, n = 300 problems, 95 % Wilson intervals")
     save_figure(fig, out / "figure1_scaling", data)      # .png, .pdf and .csv of what is plotted
     save_table(table, out / "table2_ablations")          # .csv, .md and .tex
@@ -24,9 +25,10 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from s1lib.drawing.alt_text import alt_text
+from s1lib.drawing.narrow import WIDE, save_narrow, write_caption, write_legend
 from s1lib.drawing.table_text import NOT_AVAILABLE, as_text, latex, markdown
 from s1lib.keeping.files import atomic_path, write_text
 
@@ -68,26 +70,48 @@ def role_style(role: str) -> dict[str, Any]:
     return {"color": PALETTE[place], "marker": MARKERS[place]}
 
 
+def panel_title(benchmark: str, role: str) -> str:
+    """The name of a benchmark, and the paper's benchmark that it stands for if it is another."""
+    return benchmark if benchmark == role else f"{benchmark} (as {role})"
+
+
 def panels(
-    columns: int, rows: int = 1, *, width: float = 3.9, height: float = 3.4, sharey: bool = False
+    columns: int,
+    rows: int = 1,
+    *,
+    wrap: int | None = None,
+    width: float = 3.9,
+    height: float = 3.4,
+    sharey: bool = False,
 ) -> tuple[Figure, np.ndarray]:
     """A figure and its axes [rows, columns], or [columns] for one row, each of so many inches.
 
+    wrap: so many panels in a row, the others below them. The axes are [columns] all the same.
     Without any column the figure says that there is nothing to show.
     """
     if not columns:
         fig, one = panels(1, width=width, height=height)
         not_available(one[0], "not run in this profile")
         return fig, np.empty((0,) if rows == 1 else (rows, 0), dtype=object)
-    shape = {"figsize": (width * columns, height * rows), "squeeze": False, "sharey": sharey}
-    fig, axes = plt.subplots(rows, columns, layout="constrained", **shape)
-    return fig, axes[0] if rows == 1 else axes
+    across = min(wrap or columns, columns)
+    down = -(-columns // across) * rows
+    shape = {"figsize": (width * across, height * down), "squeeze": False, "sharey": sharey}
+    fig, axes = plt.subplots(down, across, layout="constrained", **shape)
+    if rows > 1:
+        return fig, axes
+    for left_over in axes.flat[columns:]:
+        left_over.remove()
+    return fig, axes.ravel()[:columns]
+
+
+def legend(fig: Figure) -> None:
+    """One legend above all panels, which names every line once and lies on no data."""
+    write_legend(fig, columns=WIDE)
 
 
 def caption(fig: Figure, text: str) -> None:
     """Write `text` under the figure. It should name the profile, n and the kind of interval."""
-    broken = textwrap.fill(text, width=int(15 * fig.get_size_inches()[0]))
-    fig.supxlabel(broken, fontsize="small", color="0.3", x=0.01, ha="left")
+    write_caption(fig, text)
 
 
 def token_axis(ax: Axes, *, label: str = "average thinking tokens") -> Axes:
@@ -101,7 +125,8 @@ def token_axis(ax: Axes, *, label: str = "average thinking tokens") -> Axes:
     powers = np.arange(np.ceil(np.log2(low / unit)), np.floor(np.log2(high / unit)) + 1)
     ticks = unit * 2.0 ** powers[:: max(1, round(len(powers) / 6))]
     if len(ticks) < 3:  # a narrow range has no powers of two
-        ticks = _round_numbers(low, high)
+        ticks = MaxNLocator(nbins=6, steps=[1, 2, 3, 4, 5, 10]).tick_values(low, high)
+        ticks = ticks[(low <= ticks) & (ticks <= high)]
 
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.xaxis.set_minor_locator(NullLocator())
@@ -109,13 +134,6 @@ def token_axis(ax: Axes, *, label: str = "average thinking tokens") -> Axes:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda tokens, _: written(tokens)))
     ax.set_xlabel(label + " (log scale)")
     return ax
-
-
-def _round_numbers(low: float, high: float) -> np.ndarray:
-    step = 10.0 ** np.floor(np.log10(high - low))
-    while (high - low) / step > 5:
-        step *= 2
-    return np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
 
 
 def count(value: float) -> str:
@@ -150,10 +168,12 @@ def not_available(ax: Axes, reason: str) -> Axes:
 def save_figure(fig: Figure, path_stem: Path | str, data: pd.DataFrame) -> Figure:
     """Write `path_stem`.png, .pdf and .csv, which holds `data`, what is plotted.
 
-    Each is written atomically, and the same figure gives the same bytes. The PNG and what a
-    notebook shows of the figure carry its `alt_text`.
+    A figure with panels side by side also gets `path_stem`-narrow.png, in which they are below each
+    other, for a phone. Each is written atomically, and the same figure gives the same bytes. The
+    PNG and what a notebook shows of the figure carry its `alt_text`.
     """
     stem = Path(path_stem)
+    save_narrow(fig, stem.with_name(stem.name + "-narrow.png"))
     fig.draw_without_rendering()
     fig.set_layout_engine("none")  # laid out once: the layout costs as much as the drawing
 

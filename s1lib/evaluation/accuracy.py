@@ -8,12 +8,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from s1lib.drawing.intervals import wilson
-from s1lib.drawing.plots import GREEN, GREY, ORANGE, RED, not_available, role_style
+from s1lib.drawing.plots import GREEN, GREY, ORANGE, RED, not_available, panel_title, role_style
 from s1lib.evaluation.run_names import run_name
 
 RUN = ["model", "method", "setting"]
 TRIES = "spent_thinking_tokens"
 ENDS = ["natural", "forced", "context", "rejected"]
+END_COLORS = dict(zip(ENDS, (GREEN, ORANGE, RED, GREY), strict=True))
+END_HATCHES = dict(zip(ENDS, ("", "///", "xxx", "..."), strict=True))
 
 
 def frame(rows: Iterable[dict]) -> pd.DataFrame:
@@ -74,8 +76,8 @@ def draw_accuracy(rows: pd.DataFrame, ax: Axes, *, runs: Iterable[tuple[str, str
     ax.set_yticks(places, [f"{model}, {setting}" for model, setting in chosen.index])
     ax.invert_yaxis()
     ax.set_xlim(-3, 103)
-    ax.set_xlabel("accuracy in %")
-    ax.set_title(f"{rows['benchmark'].iloc[0]} ({rows['role'].iloc[0]})")
+    ax.set_xlabel("accuracy (%)")
+    ax.set_title(panel_title(rows["benchmark"].iloc[0], rows["role"].iloc[0]))
     return ax
 
 
@@ -91,12 +93,15 @@ def draw_ends(shares: pd.DataFrame, ax: Axes) -> Axes:
     """Stacked bars of `ends`, one per run of one model."""
     if shares.empty:
         return not_available(ax, "not run in this profile")
-    shown, colors = shares.set_index("setting")[ENDS], [GREEN, ORANGE, RED, GREY]
-    shown.plot.barh(stacked=True, ax=ax, width=0.8, color=colors)
+    shown = shares.set_index("setting")[[end for end in ENDS if shares[end].any()]]
+    shown.plot.barh(stacked=True, ax=ax, width=0.8, color=END_COLORS)
+    for bars, end in zip(ax.containers, shown, strict=True):  # to be told apart in print
+        for bar in bars:
+            bar.set(hatch=END_HATCHES[end], edgecolor="white")
     ax.invert_yaxis()
     ax.set_xlim(0, 100)
-    ax.set_xlabel("% of records")
+    ax.set_xlabel("records (%)")
     ax.set_ylabel("")
-    above = {"loc": "upper center", "bbox_to_anchor": (0.5, 1.22)}
+    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}
     ax.legend(title="thinking ended", ncols=len(ENDS), **above)
     return ax

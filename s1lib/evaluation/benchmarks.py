@@ -19,6 +19,7 @@ from s1lib.keeping.hashes import hash_of
 from s1lib.profile import Benchmark, Profile
 from s1lib.published.cells import text_of
 from s1lib.published.entries import TEST_SETS, Entry, entry_for, section
+from s1lib.published.hub import HubError
 from s1lib.published.questions import answered, gold_letter, question_id
 from s1lib.published.table_files import Row, TableError, read_rows
 
@@ -76,6 +77,18 @@ def load_benchmark(profile: Profile, benchmark: Benchmark) -> list[Problem]:
         says = f"the checksum is {found}, the profile says {benchmark.sha256}"
         raise BenchmarkError(f"{path}: {says}: another version of it?")
     return chosen
+
+
+def readable_questions(profile: Profile) -> dict[tuple[str, str], str]:
+    """Questions by benchmark and problem id, of the test sets that can be read on this machine."""
+    questions = {}
+    for benchmark in profile.evaluation.benchmarks:
+        try:
+            problems = load_benchmark(profile, benchmark)
+        except (HubError, TableError):
+            continue
+        questions |= {(benchmark.name, problem.id): problem.question for problem in problems}
+    return questions
 
 
 def checksum(problems: Iterable[Problem]) -> str:

@@ -163,5 +163,6 @@ def curves(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
     forcing = table["run"].isin([*records.budgets(), *records.waits()])
     series = table["method"].map(CONDITIONAL).mask(forcing, "budget forcing")
     table = table.assign(series=series).dropna(subset="series")
-    table = table.sort_values("series", key=lambda names: names != "budget forcing", kind="stable")
+    order = ["budget forcing", *CONDITIONAL.values()]
+    table = table.sort_values("series", key=lambda names: names.map(order.index), kind="stable")
     return table[points.CURVE[1:]].reset_index(drop=True)

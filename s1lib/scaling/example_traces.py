@@ -1,13 +1,15 @@
 """Example traces (Figures 3 and 5): a problem that a Wait mends, and how to draw its trace.
 
-rows = read_jsonl(profile.stage("04_evaluation") / "records" / "hard-s1-budget_forcing.jsonl")
-annotated(mended(rows, waits=1), ax)
+rows = read_jsonl(profile.outputs / "04_evaluation/records/hard-s1-budget_forcing.jsonl")
+data = posed(mended(rows), readable_questions(profile), "hard")
+fig, axes = panels(1, width=6, height=inches(data))
+annotated(data, axes[0])
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,8 +17,9 @@ from matplotlib.axes import Axes
 from s1lib.chat import FINAL_ANSWER
 from s1lib.drawing.plots import YELLOW, not_available
 
-WIDTH, LINES = 78, 44  # characters and lines of a drawn trace
-LINE = 1.35  # line height in font sizes
+WIDTH, LINES = 72, 44  # characters and lines of a drawn trace
+WHOLE = 800  # characters of a piece that is drawn whole: of a longer one the middle is left out
+FONT, LINE = 8, 1.35  # font size in points, line height in font sizes
 ADVANCE = 0.602  # width of a character of DejaVu Sans Mono, in font sizes
 TEXT = {"family": "monospace"}
 FORCED = {"bbox": {"facecolor": YELLOW, "edgecolor": "none", "pad": 1}, "fontweight": "bold"}
@@ -72,32 +75,71 @@ def mended(rows: Sequence[dict], *, waits: int = 1) -> pd.DataFrame:
     return shown
 
 
-def annotated(data: pd.DataFrame, ax: Axes, *, fontsize: float = 8) -> Axes:
-    """Figures 3 and 5: one trace as text, what was appended on yellow, the answer under a line.
+def posed(
+    data: pd.DataFrame, questions: Mapping[tuple[str, str], str], benchmark: str
+) -> pd.DataFrame:
+    """An example with its question, where that is known, before it and the right answer behind it.
 
-    data: as from `pieces`. Lines longer than 78 characters are broken, and after 44 lines the text
-    ends with "…".
+    questions: by benchmark and problem id.
+    """
+    if data.empty:
+        return data
+    asked = questions.get((benchmark, data.attrs["problem"]), "")
+    before = pd.DataFrame([(asked, "question", False)] if asked else [], columns=PIECE)
+    behind = pd.DataFrame([(str(data.attrs["right"]), "right answer", False)], columns=PIECE)
+    shown = pd.concat([before, data, behind], ignore_index=True)
+    shown.attrs = data.attrs
+    return shown
+
+
+def inches(data: pd.DataFrame) -> float:
+    """The height of a figure that holds the whole trace, its title and a caption."""
+    rows = [row for _, row, _, _ in _places(data)]
+    return 1 + (max(rows, default=3) + 1) * LINE * FONT / 72
+
+
+def annotated(data: pd.DataFrame, ax: Axes) -> Axes:
+    """Figures 3 and 5: one trace as text, its parts under their names, what was appended on yellow.
+
+    data: as from `pieces` or `posed`. Lines longer than 72 characters are broken, of a piece of
+    more than 800 the middle is left out, and after 44 lines the text ends with "…".
     """
     if data.empty:
         return not_available(ax, "no such trace in the records")
     ax.set_axis_off()
+    corner = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
+    for text, row, column, style in _places(data):
+        place = (ADVANCE * FONT * column, -LINE * FONT * row)
+        ax.annotate(text.replace("$", r"\$"), (0, 1), place, fontsize=FONT, **corner, **style)
+    return ax
+
+
+def _places(data: pd.DataFrame) -> Iterator[tuple[str, int, int, dict]]:
+    """Each line of a drawn trace with its row, its first column and its style."""
     row = column = 0
     for part, some in data.groupby("part", sort=False):
-        # the answer begins two lines below the thinking, under its name
-        if part == "answer":
-            row, column = row + 2, 0
-            _write(ax, "answer", row, 0, fontsize, color="0.4")
+        # a part begins two lines below the last one, under its name
+        if row or part != "thinking":
+            row, column = row + 2 if row else row, 0
+            yield part, row, 0, {"color": "0.4"}
             row += 1
 
         for piece in some.itertuples():
-            for at, line in enumerate(_lines(piece.text, column)):
+            for at, line in enumerate(_lines(_shortened(piece.text), column)):
                 row, column = (row + 1, 0) if at else (row, column)
                 if row >= LINES:
-                    _write(ax, "…", LINES, 0, fontsize, **TEXT)
-                    return ax
-                _write(ax, line, row, column, fontsize, **TEXT, **(FORCED if piece.forced else {}))
+                    yield "…", LINES, 0, TEXT
+                    return
+                yield line, row, column, {**TEXT, **(FORCED if piece.forced else {})}
                 column += len(line)
-    return ax
+
+
+def _shortened(text: str) -> str:
+    """A long text without its middle."""
+    if len(text) <= WHOLE:
+        return text
+    half = WHOLE // 2
+    return f"{text[:half]}\n[… {len(text) - WHOLE:,} characters …]\n{text[-half:]}"
 
 
 def _lines(text: str, column: int) -> list[str]:
@@ -112,10 +154,3 @@ def _lines(text: str, column: int) -> list[str]:
 
 def _broken(line: str) -> list[str]:
     return textwrap.wrap(line, WIDTH, drop_whitespace=False, replace_whitespace=False)
-
-
-def _write(ax: Axes, text: str, row: int, column: int, fontsize: float, **style: object) -> None:
-    """Text at a row and column of a page that begins in the upper left corner of the axes."""
-    place = (ADVANCE * fontsize * column, -LINE * fontsize * row)
-    corner = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
-    ax.annotate(text.replace("$", r"\$"), (0, 1), place, fontsize=fontsize, **corner, **style)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.transforms import ScaledTranslation
 
 from s1lib.drawing.bubbles import bubbles
 from s1lib.drawing.labels import notes
@@ -21,14 +22,16 @@ from s1lib.drawing.plots import (
     BLUE,
     GREEN,
     GREY,
-    MARKERS,
     ORANGE,
-    PALETTE,
     not_available,
     note,
+    panel_title,
     role_style,
     token_axis,
 )
+from s1lib.scaling.ways import band, draw_ways
+
+APART = 0.16  # inches between training sets of one size
 
 
 def each(
@@ -38,33 +41,21 @@ def each(
     benchmarks: pd.DataFrame,
     *,
     by: str = "benchmark",
-    legend: dict | None = None,
     **options: Any,
 ) -> None:
-    """One panel per row of `benchmarks`. by="role" draws the paper's counterpart of each.
-
-    legend: options of a legend in the first panel, where it has something to explain.
-    """
+    """One panel per row of `benchmarks`. by="role" draws the paper's counterpart of each."""
     for ax, benchmark in zip(axes, benchmarks.itertuples(), strict=True):
-        wanted = getattr(benchmark, by)
-        draw(data[data[by] == wanted], ax, **options)
-        name, role = benchmark.benchmark, benchmark.role
-        ours = name if name == role else f"{name} (as {role})"
-        ax.set_title(ours if by == "benchmark" else f"paper: {role}")
-    if legend is not None and axes[0].get_legend_handles_labels()[0]:
-        axes[0].legend(**legend)
+        draw(data[data[by] == getattr(benchmark, by)], ax, **options)
+        ours = panel_title(benchmark.benchmark, benchmark.role)
+        ax.set_title(ours if by == "benchmark" else f"paper: {benchmark.role}")
 
 
-def _band(ax: Axes, x: pd.Series, part: pd.DataFrame, color: str, alpha: float) -> None:
-    low, high = part["low"].astype(float), part["high"].astype(float)
-    ax.fill_between(x, low, high, color=color, alpha=alpha, linewidth=0)
-
-
-def _accuracy_axis(ax: Axes, *, legend: dict | None = None, **margins: float) -> None:
+def _accuracy_axis(ax: Axes, **margins: float) -> None:
+    """Accuracy in % with room at the curve, but not beyond what an accuracy can be."""
     ax.margins(**margins)
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, -4), min(high, 104))
     ax.set_ylabel("accuracy (%)")
-    if legend is not None:
-        ax.legend(fontsize="x-small", **legend)
 
 
 def scaling(data: pd.DataFrame, ax: Axes) -> Axes:
@@ -82,13 +73,13 @@ def scaling(data: pd.DataFrame, ax: Axes) -> Axes:
     extended = pd.concat([budgets.tail(1), waits])  # the Waits go on where the budgets end
 
     x, y = "thinking_tokens", "accuracy"
-    ax.plot(budgets[x], budgets[y], **style, markersize=6, label="budgets")
+    ax.plot(budgets[x], budgets[y], **style, markersize=6)
     if len(waits):
         ax.plot(extended[x], extended[y], color=color, linestyle="--", zorder=1)
         hollow = {"linestyle": "none", "markerfacecolor": "white", "markersize": 7}
-        ax.plot(waits[x], waits[y], **style, **hollow, label="Waits")
+        ax.plot(waits[x], waits[y], **style, **hollow)
     for part in (budgets, extended):
-        _band(ax, part[x], part, color, alpha=0.15)
+        band(ax, part[x], part, color, alpha=0.15)
 
     for stop in data[data["label"] == "natural stop"].itertuples():
         ax.axvline(stop.thinking_tokens, color="0.6", linestyle=":", linewidth=1.2, zorder=0)
@@ -108,12 +99,8 @@ def sequential_parallel(data: pd.DataFrame, ax: Axes) -> Axes:
     if data.empty:
         return not_available(ax, "no runs")
     x, y = "total_tokens", "accuracy"
-    for place, (series, part) in enumerate(data.groupby("series", sort=False)):
-        part, color = part.sort_values(x), PALETTE[place]
-        style = {"marker": MARKERS[place], "linestyle": ("-", "--", "-.")[place % 3]}
-        ax.plot(part[x], part[y], color=color, label=series, **style)
-        _band(ax, part[x], part, color, alpha=0.13)
-    _accuracy_axis(ax, y=0.15, legend={"loc": "lower right"})
+    draw_ways(data, ax, x, alpha=0.13)
+    _accuracy_axis(ax, x=0.08, y=0.12)
     token_axis(ax, label="total tokens per problem")
     named = data[data["label"].str.match(r"k=|W|w=")]
     notes(ax, named[["label", x, y]].itertuples(index=False, name=None))
@@ -125,14 +112,8 @@ def methods(data: pd.DataFrame, ax: Axes) -> Axes:
     data = data[data["thinking_tokens"] > 0]
     if data.empty:
         return not_available(ax, "no runs with a limit")
-    x, y = "thinking_tokens", "accuracy"
-    for place, (series, part) in enumerate(data.groupby("series", sort=False)):
-        part, color = part.sort_values(x), PALETTE[place % len(PALETTE)]
-        style = {"marker": MARKERS[place % len(MARKERS)], "markersize": 5}
-        dashes = "--" if series.endswith("+BF") else "-"
-        ax.plot(part[x], part[y], color=color, label=series, linestyle=dashes, **style)
-        _band(ax, part[x], part, color, alpha=0.08)
-    _accuracy_axis(ax, y=0.12, legend={})
+    draw_ways(data, ax, "thinking_tokens", alpha=0.08)
+    _accuracy_axis(ax, y=0.12)
     return token_axis(ax)
 
 
@@ -143,13 +124,8 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
     if data.empty:
         return not_available(ax, "no rejection sampling, or nothing accepted")
     x, y = "thinking_tokens", "accuracy"
-    for place, (series, part) in enumerate(data.groupby("series", sort=False)):
-        part = part.sort_values(x)
-        errors = [part[y] - part["low"], part["high"] - part[y]]
-        style = {"marker": MARKERS[place], "linestyle": ("-", "--")[place % 2]}
-        style |= {"color": PALETTE[place], "capsize": 3, "elinewidth": 1}
-        ax.errorbar(part[x], part[y], yerr=errors, label=series, **style)
-    _accuracy_axis(ax, x=0.12, y=0.15, legend={})
+    draw_ways(data, ax, x, alpha=0.13)
+    _accuracy_axis(ax, x=0.12, y=0.12)
     token_axis(ax, label="thinking tokens, accepted trace")
 
     # caps that accept the same traces share a place and a label
@@ -191,16 +167,7 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
     if data.empty:
         return not_available(ax, "no trainings, or no records of what was trained")
     style = role_style(data["role"].iloc[0])
-    data = data.sort_values(["examples", "accuracy"])
-    errors = [data["accuracy"] - data["low"], data["high"] - data["accuracy"]]
-    look = {"fmt": style["marker"], "color": style["color"], "capsize": 3}
-    ax.errorbar(data["examples"], data["accuracy"], yerr=errors, **look)
-
-    # sets of one size are named to the left and to the right in turn
-    turns = data.groupby("examples").cumcount(ascending=False)
-    for turn, point in zip(turns, data.itertuples(), strict=True):
-        x, align = ((7, "left"), (-7, "right"))[turn % 2]
-        note(ax, point.model, point.examples, point.accuracy, offset=(x, 0), ha=align)
+    data = data.sort_values(["examples", "accuracy"]).reset_index(drop=True)
 
     # a logarithmic axis that has a place for the base model's 0
     sizes = sorted(set(data["examples"]))
@@ -208,8 +175,34 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
     ax.set_xscale("symlog", linthresh=max(1, smallest))
     ax.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
     ax.minorticks_off()
+
+    # points that are moved aside do not scale the axes, so the intervals do
+    for limit in ("low", "high"):
+        ax.update_datalim(data[["examples", limit]].to_numpy(dtype=float))
+    _accuracy_axis(ax, x=0.25, y=0.25)
+    middle = np.mean(ax.get_ylim())
+
+    # sets of one size stand side by side, in the order of their accuracy
+    group = data.groupby("examples")["accuracy"]
+    aside = group.cumcount() - (group.transform("size") - 1) / 2
+    alone = group.transform("size") == 1
+    for point, steps, single in zip(data.itertuples(), aside, alone, strict=True):
+        at = ax.transData + ScaledTranslation(APART * steps, 0, ax.figure.dpi_scale_trans)
+        bar = [[point.accuracy - point.low], [point.high - point.accuracy]]
+        look = {"fmt": style["marker"], "color": style["color"], "elinewidth": 1.2}
+        ax.errorbar(point.examples, point.accuracy, yerr=bar, transform=at, **look)
+
+        # the name: beside a set that stands alone, else upright where the axes have room
+        if single:
+            note(ax, point.model, point.examples, point.accuracy, offset=(7, 0), ha="left")
+        else:
+            end, side, way = (
+                (point.high, "bottom", 5) if point.accuracy < middle else (point.low, "top", -5)
+            )
+            upright = {"rotation": 90, "va": side, "offset": (72 * APART * steps, way)}
+            note(ax, point.model, point.examples, end, **upright)
+
     ax.set_xlabel("training examples (log scale)")
-    _accuracy_axis(ax, x=0.25, y=0.15)
     return ax
 
 
@@ -227,6 +220,7 @@ def transitions(data: pd.DataFrame, ax: Axes) -> Axes:
     ax.plot(x, mended - spoilt, "D", color="black", markersize=5, label="balance")
     ax.axhline(0, color="0.4", linewidth=1)
     ax.set_xticks(x, data["step"], fontsize="small")
+    ax.margins(y=0.1)
     ax.set_ylabel("problems (%)")
     return ax
 

@@ -1,6 +1,8 @@
 """The points of the figures as tidy tables: this run's and the paper's in the same columns.
 
-Accuracies and their limits in %, tokens per problem. Intervals are Wilson's over problems.
+Accuracies and their limits in %, tokens per problem. Intervals are Wilson's over problems. The
+paper prints none for its curves, so that those of its points are computed here from the number of
+its problems.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ CURVE = ["source", *WHERE, "thinking_tokens", *ACCURACY]
 TOTAL = [*WHERE, "total_tokens", *ACCURACY]
 TOKENS = ["thinking_tokens", "answer_tokens", "total_tokens", "decoded_tokens"]
 SHARES = ["correct", "forced", "natural", "accepted", "within"]
-GPQA_PROBLEMS = 198
+FITS, REJECTED = "fits every cap", "all, rejected = wrong"  # two readings of rejection sampling
+PROBLEMS = {"AIME24": 30, "MATH500": 500, "GPQA-Diamond": 198}  # of the paper's benchmarks
 
 
 def run_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
@@ -56,7 +59,7 @@ def _wilson(
 def scaling_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
     """Figures 1 and 4a: budgets up to the natural stop, Waits from there, the paper's points."""
     ours = _forcing(records, alpha)[CURVE]
-    return pd.concat([ours, paper_points()], ignore_index=True)
+    return pd.concat([ours, paper_points(alpha=alpha)], ignore_index=True)
 
 
 def _forcing(records: Records, alpha: float) -> pd.DataFrame:
@@ -72,13 +75,20 @@ def _forcing(records: Records, alpha: float) -> pd.DataFrame:
     return table.loc[[run for run in names if run in table.index]]
 
 
-def paper_points() -> pd.DataFrame:
+def paper_points(*, alpha: float = 0.05) -> pd.DataFrame:
     """Figure 1 as published, on AIME24 Figure 4a, which tells budgets and Waits apart."""
     one, four = load("figure1"), load("figure4a")
     one = one[one["benchmark"] != "AIME24"].assign(series="budgets", label="")
     four["label"] = ["" if np.isnan(waits) else f"W{waits:.0f}" for waits in four["waits"]]
     table = pd.concat([four.assign(benchmark="AIME24"), one])
-    return table.assign(source=PAPER, role=table["benchmark"]).reindex(columns=CURVE)
+    return with_interval(table.assign(role=table["benchmark"]), alpha).reindex(columns=CURVE)
+
+
+def with_interval(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """Published points with a column `role`, and the intervals of so many problems."""
+    table = table.assign(source=PAPER, n=table["role"].map(PROBLEMS))
+    table["low"], table["high"] = _wilson(table["accuracy"], table["n"], alpha)
+    return table
 
 
 def parallel_points(records: Records, votes: Sequence[int], *, alpha: float = 0.05) -> pd.DataFrame:
@@ -111,26 +121,24 @@ def parallel_points(records: Records, votes: Sequence[int], *, alpha: float = 0.
     return pd.concat(rows, ignore_index=True)
 
 
-def paper_parallel_points() -> pd.DataFrame:
+def paper_parallel_points(*, alpha: float = 0.05) -> pd.DataFrame:
     """Figure 4b as published (GPQA-Diamond), in total tokens per problem."""
-    table = load("figure4b")
-    labels = ["" if np.isnan(k) else f"k={k:.0f}" for k in table["k"]]
-    tokens = table["total_tokens"] / GPQA_PROBLEMS
-    return _without_interval(table, "GPQA-Diamond", label=labels, total_tokens=tokens)
+    table = load("figure4b").assign(role="GPQA-Diamond")
+    table["label"] = ["" if np.isnan(k) else f"k={k:.0f}" for k in table["k"]]
+    table["total_tokens"] = table["total_tokens"] / table["role"].map(PROBLEMS)
+    # "s1-32B, budget forcing" is written as this run's series are
+    table["series"] = table["series"].str.replace(r"(.*), (.*)", r"\2 (\1)", regex=True)
+    return with_interval(table, alpha)
 
 
-def paper_tree_points() -> pd.DataFrame:
+def paper_tree_points(*, alpha: float = 0.05) -> pd.DataFrame:
     """Figure 7 as published (AIME24): limits in steps, 16 votes, REBASE. Thinking tokens alone."""
-    table = load("figure7")
+    table = load("figure7").assign(role="AIME24")
     letters = np.where(table["series"] == "REBASE", "w", "k")
     pairs = zip(letters, table["k"], strict=True)
-    labels = ["" if np.isnan(k) else f"{letter}={k:.0f}" for letter, k in pairs]
-    return _without_interval(table, "AIME24", label=labels, total_tokens=table["thinking_tokens"])
-
-
-def _without_interval(table: pd.DataFrame, role: str, **columns: object) -> pd.DataFrame:
-    """Published points of one benchmark. The paper gives no intervals."""
-    return table.assign(role=role, low=np.nan, high=np.nan, **columns)
+    table["label"] = ["" if np.isnan(k) else f"{letter}={k:.0f}" for letter, k in pairs]
+    table["series"] = table["series"].replace("REBASE", "tree search (REBASE)")
+    return with_interval(table.assign(total_tokens=table["thinking_tokens"]), alpha)
 
 
 def rejection_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
@@ -153,7 +161,7 @@ def rejection_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
             # a rejection has no thinking of its own
             own["thinking_tokens"] = own["thinking_tokens"].where(own["accepted"] > 0)
 
-            readings = {"fits every cap": accepted, "all, rejected = wrong": own.index}
+            readings = {FITS: accepted, REJECTED: own.index}
             for series, only in readings.items():
                 kept = own.reindex(only)
                 point = {name: kept[name].mean() for name in ("thinking_tokens", TRIES)}
@@ -165,6 +173,6 @@ def rejection_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
     measured = ours[["accuracy", "n"]].astype(float)
     ours["low"], ours["high"] = _wilson(measured["accuracy"], measured["n"], alpha)
     labels = load("figure6")["cap"].map("cap {}".format)
-    paper = load("figure6").assign(source=PAPER, role="AIME24", series="paper", label=labels)
+    paper = with_interval(load("figure6").assign(role="AIME24", series=FITS, label=labels), alpha)
     table = pd.concat([ours, paper.reindex(columns=CURVE)], ignore_index=True)
     return table if table[TRIES].notna().any() else table.drop(columns=TRIES)

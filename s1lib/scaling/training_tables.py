@@ -7,7 +7,7 @@ import pandas as pd
 
 from s1lib.profile import CUT, Profile
 from s1lib.published.paper_numbers import load
-from s1lib.scaling import effects, points
+from s1lib.scaling import effects, points, published_effects
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.published_effects import published
 from s1lib.scaling.records import MAIN, Records
@@ -30,7 +30,10 @@ def load_trainings(profile: Profile) -> pd.DataFrame:
 def ablations_table(
     records: Records, *, resamples: int = 10_000, alpha: float = 0.05
 ) -> pd.DataFrame:
-    """Table 2: each training set at its natural stop, and its difference *to s1*, paired."""
+    """Table 2: each training set at its natural stop, and its difference *to s1*, paired.
+
+    The published row of cut traces is that of Table 8.
+    """
     forced = records.runs["model"][records.runs["method"] == "budget_forcing"]
     models = [MAIN, *SETS, *sorted(set(forced) - {MAIN, "base", *SETS})]
 
@@ -45,16 +48,22 @@ def ablations_table(
             except Missing as reason:
                 row["note"] = str(reason)
 
-            # the paper's intervals are of the difference as well
-            cells = ("accuracy", "low", "high")
-            paper, low, high = (
-                published("table2", cell, benchmark=role, set=model) for cell in cells
-            )
-            gain = paper - published("table2", benchmark=role, set=MAIN)
-            row |= {"paper": paper, "paper_low": low, "paper_high": high}
-            rows.append({**row, "paper_difference": np.nan if model == MAIN else gain})
+            rows.append(row | _published_set(model, role))
     columns = ["set", "benchmark", "accuracy", *EFFECT, *PUBLISHED, "note"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _published_set(model: str, role: str) -> dict:
+    """The paper's accuracy of a set, its difference to s1, and the interval of that difference."""
+    if model == CUT:  # of Table 8, which has no intervals
+        cut = published("table8", benchmark=role, sequence_length=4096)
+        return {"paper": cut, "paper_difference": -published_effects.lengths(role)}
+    accuracy, low, high = (
+        published("table2", cell, benchmark=role, set=model) for cell in ("accuracy", "low", "high")
+    )
+    gain = accuracy - published("table2", benchmark=role, set=MAIN)
+    gain = np.nan if model == MAIN else gain
+    return dict(zip(PUBLISHED, (accuracy, gain, low, high), strict=True))
 
 
 def _against_s1(bench: Bench, model: str, alpha: float) -> dict:
@@ -118,9 +127,9 @@ def efficiency_points(
     return chosen.merge(table, on=["benchmark", "run"])[columns]
 
 
-def paper_efficiency_points() -> pd.DataFrame:
+def paper_efficiency_points(*, alpha: float = 0.05) -> pd.DataFrame:
     """Figure 2 (right) as published (MATH500), and its base model from Table 1."""
     base = load("table1").query("model == 'Qwen2.5-32B-Instruct' and benchmark == 'MATH500'")
     figure = load("figure2_right").dropna(subset="examples")
     table = pd.concat([base.assign(examples=0), figure], ignore_index=True)
-    return table.assign(role=table["benchmark"], low=np.nan, high=np.nan)
+    return points.with_interval(table.assign(role=table["benchmark"]), alpha)

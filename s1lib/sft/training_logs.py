@@ -7,16 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import seaborn
 from datasets import Dataset
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from s1lib.drawing.plots import not_available
+from s1lib.drawing.plots import BLUE, GREEN, ORANGE, not_available
 from s1lib.keeping.files import read_jsonl
 from s1lib.published.paper_numbers import load
 
 CURVES = {"loss": "training loss", "grad_norm": "gradient norm", "learning_rate": "learning rate"}
+# Lines that a reader tells apart in print: s1, the longest training, and the cut traces of Table 8.
+STYLES = {
+    "s1": {"color": BLUE, "linewidth": 2.4, "zorder": 3, "label": "s1"},
+    "full": {"color": ORANGE, "linestyle": "--", "linewidth": 1.4, "label": "full"},
+    "cut": {"color": GREEN, "linestyle": "-.", "linewidth": 1.4, "label": "cut"},
+}
+OTHER = {"color": "0.72", "linewidth": 1, "zorder": 1, "label": "other sets"}
 
 
 def trainings(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -48,21 +54,29 @@ def training_logs(models: Mapping[str, Path | str]) -> pd.DataFrame:
 def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window: int = 1) -> Axes:
     """One panel of figure 9: `column` against training steps, a line per model.
 
-    Each point is the mean of the last `window` steps. Loss and gradient norm are on a log axis.
+    Each point is the mean of the last `window` steps. Loss and gradient norm are on a log axis. The
+    sets that are not in STYLES are thin grey lines. The paper prints no values of its curves but a
+    mean loss, the dotted line.
     """
     if data.empty:
         return not_available(ax, "nothing is trained in this profile")
-    groups = data.groupby("model")[column]
-    means = groups.transform(lambda values: values.rolling(window, min_periods=1).mean())
-    smooth = data.assign(value=means)
-    seaborn.lineplot(smooth, x="step", y="value", hue="model", style="model", ax=ax)
+    for model, rows in data.groupby("model", sort=False):
+        values = rows[column].rolling(window, min_periods=1).mean()
+        ax.plot(rows["step"], values, **STYLES.get(model, OTHER))
     ax.set(xlabel="training step", ylabel=CURVES[column])
     if column != "learning_rate":
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.legend(title=None)
+
+    # the loss falls, and leaves the upper right to the legend of all panels
+    if column == "loss":
+        mean = load("figure9").set_index("quantity")["value"]["mean training loss"]
+        ax.axhline(mean, color="black", linestyle=":", label=f"paper: mean {mean:g}")
+        handles, labels = ax.get_legend_handles_labels()
+        once = dict(zip(labels, handles, strict=True))
+        ax.legend(once.values(), once.keys(), loc="upper right", fontsize="small")
     return ax
 
 

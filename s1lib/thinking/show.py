@@ -10,7 +10,7 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 
 from s1lib.chat import ChatFormat
-from s1lib.drawing.plots import BLUE, ORANGE, YELLOW, note, token_axis
+from s1lib.drawing.plots import BLUE, YELLOW, note, token_axis
 from s1lib.thinking.budget import Budget, Trace
 
 BOX = "white-space:pre-wrap;font-family:monospace;line-height:1.5;padding:8px 12px;"
@@ -54,14 +54,15 @@ def draw_sweep(points: pd.DataFrame, ax: Axes) -> Axes:
     and where there are intervals their low and high (%).
     """
     points = points[points["thinking_tokens"] > 0].sort_values("thinking_tokens")
-    kinds = ((False, BLUE, "o", "budgets"), (True, ORANGE, "^", "Waits"))
-    for waits, colour, marker, label in kinds:
+    kinds = ((False, "-", BLUE, "budgets"), (True, "--", "white", "Waits"))
+    for waits, line, fill, label in kinds:
         some = points[(points["waits"] > 0) == waits]
         around = None
         if "low" in some:
             around = [some["accuracy"] - some["low"], some["high"] - some["accuracy"]]
-        style = {"color": colour, "marker": marker, "capsize": 2, "elinewidth": 0.9}
-        ax.errorbar(some["thinking_tokens"], some["accuracy"], yerr=around, label=label, **style)
+        style = {"color": BLUE, "marker": "o", "linestyle": line, "markerfacecolor": fill}
+        style |= {"capsize": 2, "elinewidth": 0.9, "label": label}
+        ax.errorbar(some["thinking_tokens"], some["accuracy"], yerr=around, **style)
 
     # Their labels stand above and below the line in turn, so that they do not meet.
     for place, point in enumerate(points[points["waits"] > 0].itertuples()):

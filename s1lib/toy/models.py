@@ -127,12 +127,19 @@ def gate_table(records: dict[str, dict]) -> pd.DataFrame:
 
 
 def skills_figure(gate: pd.DataFrame, ax: Axes) -> Axes:
-    """Draw how the skills emerge from the rows of a gate: tokens, skill, share."""
+    """Draw how the skills emerge from the rows of a gate: tokens, skill, share.
+
+    What the gate asks of a skill is a dashed line in the skill's colour.
+    """
     shown = gate.assign(tokens=gate["tokens"] / 1e6, share=100 * gate["share"])
     style = {"hue": "skill", "style": "skill", "markers": True, "dashes": False}
     seaborn.lineplot(shown, x="tokens", y="share", **style, ax=ax)
-    ax.set(xlabel="training tokens (millions)", ylabel="right lines (%)", ylim=(-3, 103))
-    seaborn.move_legend(ax, "center left", bbox_to_anchor=(1, 0.5), title=None)
+    for skill, color in zip(gate["skill"].unique(), seaborn.color_palette(), strict=False):
+        if skill in GATE:
+            ax.axhline(100 * GATE[skill], color=color, linestyle="--", linewidth=1, zorder=0)
+    ax.plot([], [], color="0.4", linestyle="--", linewidth=1, label="asked by the gate")
+    ax.set(xlabel="training tokens (millions)", ylabel="right lines (%)", ylim=(-4, 104))
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
@@ -141,4 +148,5 @@ def loss_figure(curves: pd.DataFrame, ax: Axes) -> Axes:
     shown = curves.assign(tokens=curves["tokens"] / 1e6)
     seaborn.lineplot(shown, x="tokens", y="loss", hue="model", style="model", ax=ax)
     ax.set(xlabel="training tokens (millions)", ylabel="loss (nats per token)")
+    ax.legend(title=None)
     return ax
