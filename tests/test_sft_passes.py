@@ -156,7 +156,7 @@ def test_copies_follow_a_step_smaller_than_bf16_can_hold(tiny_model_dir):
             with halves.in_place():
                 pass
             weight += 1e-4  # below half the spacing of bf16 at 1
-    assert weight[0].item() == pytest.approx(1.0064, abs=1e-6)
+    assert weight[0].item() == pytest.approx(1.0064, abs=1e-5)
     with halves.in_place():
         assert model.model.norm.weight[0] == weight[0].bfloat16() > 1
 
