@@ -8,11 +8,9 @@ plan.check()  # raises PlanError that names the change that would make it fit
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +18,7 @@ from transformers import PretrainedConfig
 
 from s1lib.hardware.architectures import PlanError, architecture, parameter_count
 from s1lib.hardware.memory_trackers import GIB, Memory
+from s1lib.hardware.pass_room import in_own_process, pass_room
 from s1lib.hardware.simulated_step import simulate
 from s1lib.hardware.training_time import TOKENS, full_steps, training_hours, utilisation
 from s1lib.profile import SFT, Profile
@@ -47,7 +46,7 @@ class Plan:
     @property
     def limit(self) -> float:
         """Bytes that the simulated peak may take."""
-        return self.gpu - min(SPARE, SPARE_SHARE * self.gpu)
+        return memory_limit(self.gpu)
 
     def text(self) -> str:
         """The plan as lines of a terminal, memory being that of one GPU at its highest."""
@@ -124,6 +123,11 @@ class Plan:
         return f"{words} ({memory.peak / GIB:.1f} GiB per GPU{host})"
 
 
+def memory_limit(gpu: float) -> float:
+    """Bytes that a simulated peak may take of a GPU of `gpu` bytes."""
+    return gpu - min(SPARE, SPARE_SHARE * gpu)
+
+
 def exact_changes(settings: SFT) -> Iterator[SFT]:
     """Other ways to train the same model (to rounding), the cheapest first."""
     change = dataclasses.replace
@@ -194,30 +198,32 @@ def gpu_memory() -> float:
     return min(sizes) * 2.0**20 if sizes else GPU
 
 
-def check_memory(profile: Profile, *, longest: int, log: Callable[[str], None]) -> None:
-    """Raises PlanError where one step at `longest` tokens exceeds the GPUs of this machine."""
+def check_memory(profile: Profile, *, longest: int, log: Callable[[str], None]) -> int:
+    """The room of a pass on this machine's GPU in tokens (`pass_room`), 0 on a CPU.
+
+    Raises PlanError where one step at `longest` tokens exceeds the GPUs of this machine.
+    """
     if not torch.cuda.is_available():
-        return
+        return 0
     try:
-        # What a simulation sets up for its whole process has no place beside a training.
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
-            refusal = pool.submit(_refusal, profile, longest).result()
+        refusal, room = in_own_process(_verdict, profile, longest)
     except Exception as error:  # a step that cannot be simulated may still be trained
         reason = " ".join(str(error).split())[:120]
         log(f"GPU memory is not checked beforehand: {type(error).__name__}: {reason}")
-        return
+        return 0
     if refusal:
         raise PlanError(refusal)
+    return room
 
 
-def _refusal(profile: Profile, longest: int) -> str:
-    """The message of `check` in the process that simulates, empty for a plan that fits."""
+def _verdict(profile: Profile, longest: int) -> tuple[str, int]:
+    """The message of `check`, empty for a plan that fits, and the room of a pass."""
     try:
-        make_plan(profile, gpus=profile.sft.processes, length=longest).check(strict=False)
+        plan = make_plan(profile, gpus=profile.sft.processes, length=longest)
+        plan.check(strict=False)
     except PlanError as error:
-        return str(error)
-    return ""
+        return str(error), 0
+    return "", pass_room(architecture(plan.base), plan.settings, limit=plan.limit)
 
 
 def _configuration(settings: SFT) -> str:

@@ -20,6 +20,7 @@ from trl import SFTConfig
 from s1lib.chat import IM_END
 from s1lib.hardware.base_model import TrainingError, with_adapters
 from s1lib.hardware.checkpoints import last_checkpoint
+from s1lib.hardware.compiled_layers import WORTH_IT, compile_layers
 from s1lib.hardware.half_weights import HalfWeights, halved
 from s1lib.hardware.launcher import world_size
 from s1lib.hardware.packed_attention import PACKED_ATTENTION
@@ -118,6 +119,8 @@ def build_trainer(
     trainer.remove_callback(PrinterCallback)
     if room:
         trainer.data_collator = PassCollator(room)
+        if trainer.halves and model.device.type == "cuda" and model.num_parameters() > WORTH_IT:
+            compile_layers(model)
 
     # trl would cut silently at `max_length`, and another tokenizer would give other ids.
     prepared = [len(ids) for ids in trainer.train_dataset["input_ids"]]
