@@ -17,8 +17,10 @@ import torch
 from transformers import PretrainedConfig
 
 from s1lib.hardware.architectures import PlanError, architecture, parameter_count
+from s1lib.hardware.bandwidths import ASSUMED, Bandwidths
 from s1lib.hardware.memory_trackers import GIB, Memory
 from s1lib.hardware.pass_room import in_own_process, pass_room
+from s1lib.hardware.plan_changes import exact_changes, other_changes
 from s1lib.hardware.simulated_step import simulate
 from s1lib.hardware.training_time import TOKENS, full_steps, training_hours, utilisation
 from s1lib.profile import SFT, Profile
@@ -26,7 +28,6 @@ from s1lib.profile import SFT, Profile
 GPU = 80e9  # bytes; what "80 GB" is at least: an H100 reports 79.6 GiB
 SPARE = 8.0 * GIB  # what the simulation does not see: CUDA context, NCCL's buffers, fragmentation
 SPARE_SHARE = 0.15  # of a small GPU, where that is less
-ADAPTERS = 32  # the rank that is proposed where nothing else fits
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Plan:
     parameters: int
     hours: tuple[float, float]
     memory: Memory
+    bandwidths: Bandwidths
 
     @property
     def limit(self) -> float:
@@ -65,6 +67,10 @@ class Plan:
         if memory.host:
             host = f"{memory.host * gpus / GIB:7.0f} GiB of host memory for all GPUs together"
             lines.append(f"  {'host':12} {host}")
+        if settings.offload:
+            host, link = (rate / 1e9 for rate in (self.bandwidths.host, self.bandwidths.link))
+            rates = f"{host:7.0f} GB/s of the host for AdamW, {link:.0f} to a GPU"
+            lines.append(f"  {'offload':12} {rates}, {self.bandwidths.source}")
 
         low, high = utilisation(settings)
         # What one optimiser step is made of, and how long all of them take.
@@ -128,39 +134,19 @@ def memory_limit(gpu: float) -> float:
     return gpu - min(SPARE, SPARE_SHARE * gpu)
 
 
-def exact_changes(settings: SFT) -> Iterator[SFT]:
-    """Other ways to train the same model (to rounding), the cheapest first."""
-    change = dataclasses.replace
-    for key, value in (("gradient_checkpointing", True), ("micro_batch_size", 1)):
-        if getattr(settings, key) != value:
-            settings = change(settings, **{key: value})
-            yield settings
-    if not settings.activation_offloading:
-        yield change(settings, activation_offloading=True)
-    if not settings.offload and not settings.lora_rank:
-        yield change(settings, offload=True)
-        if not settings.activation_offloading:
-            yield change(settings, offload=True, activation_offloading=True)
-    while not settings.lora_rank and settings.batch_size % (2 * settings.processes) == 0:
-        settings = change(settings, processes=2 * settings.processes)
-        yield settings
-
-
-def other_changes(settings: SFT) -> Iterator[SFT]:
-    """Ways that no longer are the paper's training: 8-bit optimiser states, then adapters."""
-    saving = dataclasses.replace(settings, gradient_checkpointing=True, micro_batch_size=1)
-    yield dataclasses.replace(saving, activation_offloading=True, optim="adamw_torch_8bit")
-    if settings.processes == 1 and not settings.lora_rank:
-        yield dataclasses.replace(saving, offload=False, lora_rank=ADAPTERS)
-
-
 def make_plan(
-    profile: Profile, *, gpus: int, length: int | None = None, gpu: float | None = None
+    profile: Profile,
+    *,
+    gpus: int,
+    length: int | None = None,
+    gpu: float | None = None,
+    bandwidths: Bandwidths = ASSUMED,
 ) -> Plan:
     """Simulate one step of the profile's training on `gpus` GPUs of `gpu` bytes.
 
-    `length` is in tokens, by default the longest that the profile allows. Raises PlanError for a
-    batch that the GPUs cannot share evenly, and for adapters on several.
+    `length` is in tokens, by default the longest that the profile allows. `bandwidths` are those of
+    a node, for the hours with `offload`. Raises PlanError for a batch that the GPUs cannot share
+    evenly, and for adapters on several.
     """
     settings = dataclasses.replace(profile.sft, processes=gpus)
     base = profile.resolve(settings.base)
@@ -183,9 +169,12 @@ def make_plan(
     steps = full_steps(examples, settings)
     steps = min(steps, settings.max_steps) if settings.max_steps >= 0 else steps
     tokens = round(examples * settings.epochs * min(TOKENS, length))
-    hours = training_hours(config, settings, parameters=parameters, tokens=tokens, steps=steps)
+    size = {"parameters": parameters, "tokens": tokens, "steps": steps}
+    hours = training_hours(config, settings, **size, bandwidths=bandwidths)
     gpu = gpu or gpu_memory()
-    return Plan(base, settings, gpu, length, steps, tokens, parameters, hours, memory)
+    return Plan(
+        base, settings, gpu, length, **size, hours=hours, memory=memory, bandwidths=bandwidths
+    )
 
 
 def gpu_memory() -> float:
