@@ -119,7 +119,8 @@ def build_trainer(
     trainer.remove_callback(PrinterCallback)
     if room:
         trainer.data_collator = PassCollator(room)
-        if trainer.halves and model.device.type == "cuda" and model.num_parameters() > WORTH_IT:
+        large = model.device.type == "cuda" and model.num_parameters() > WORTH_IT
+        if large and trainer.halves and not settings.activation_offloading:
             compile_layers(model)
 
     # trl would cut silently at `max_length`, and another tokenizer would give other ids.
