@@ -43,6 +43,7 @@ def measure_training(
     warm_up: int = 1,
     room: int | None = None,
     seed: int = 0,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> TrainingSpeed:
     """Train once through sequences of `lengths` tokens in this process and time every step.
 
@@ -76,7 +77,7 @@ def measure_training(
     clock = _Clock()
     with tempfile.TemporaryDirectory() as work:
         trainer = build_trainer(
-            model, tokenizer, data, settings, work, callbacks=[clock], room=room
+            model, tokenizer, data, settings, work, callbacks=[clock, *callbacks], room=room
         )
         order = [lengths[index] for index in trainer._get_train_sampler()]
         if cuda:
