@@ -6,14 +6,15 @@ import math
 
 from transformers import PretrainedConfig
 
+from s1lib.hardware.bandwidths import ADAMW, ASSUMED, Bandwidths
+from s1lib.hardware.utilisation import PEAK_FLOPS, operations
 from s1lib.profile import SFT
 
-PEAK_FLOPS = 989e12  # one H100, bf16, dense
 # Share of the peak: the paper's run (26 minutes on 16), a well-tuned one.
 UTILISATION = (0.20, 0.40)
-UNSHARDED = 0.10  # in one process on one GPU, measured with a 1.5B model on an H100
-HOST_BANDWIDTH = 300e9  # bytes/s of a two-socket node, assumed
-LINK_BANDWIDTH = 25e9  # bytes/s between a GPU and its host, assumed
+# In one process on one GPU: measured with a 1.5B model on an H100, loading included, before batches
+# were packed (docs/training_speed.md).
+UNSHARDED = 0.10
 GPUS_OF_A_NODE = 8
 TOKENS = 5_400  # of one sample: 4,700 of trace (Table 6), some 700 of question and answer, assumed
 
@@ -32,11 +33,20 @@ def utilisation(settings: SFT) -> tuple[float, float]:
 
 
 def training_hours(
-    config: PretrainedConfig, settings: SFT, *, parameters: int, tokens: int, steps: int
+    config: PretrainedConfig,
+    settings: SFT,
+    *,
+    parameters: int,
+    tokens: int,
+    steps: int,
+    bandwidths: Bandwidths = ASSUMED,
 ) -> tuple[float, float]:
-    """Hours at the best share of the peak with all transfers hidden, and at the worst."""
+    """Hours at the best share of the peak with all transfers hidden, and at the worst.
+
+    `bandwidths` count with `offload`.
+    """
     low, high = utilisation(settings)
-    size = {"parameters": parameters, "tokens": tokens, "steps": steps}
+    size = {"parameters": parameters, "tokens": tokens, "steps": steps, "bandwidths": bandwidths}
     return (
         _hours(config, settings, **size, utilisation=high, hidden=True),
         _hours(config, settings, **size, utilisation=low, hidden=False),
@@ -50,24 +60,23 @@ def _hours(
     parameters: int,
     tokens: int,
     steps: int,
+    bandwidths: Bandwidths,
     utilisation: float,
     hidden: bool,
 ) -> float:
     """Hours of arithmetic and, with `offload`, of transfers, `hidden` behind it or not."""
-    # Forward and backward are 6 operations a parameter and token, under adapters a third less. What
-    # checkpointing computes again counts as lower utilisation.
-    gpus = settings.processes
-    attention = 6 * config.num_hidden_layers * config.hidden_size * TOKENS  # half of the square
-    operations = (4 if settings.lora_rank else 6) * parameters + attention
-    arithmetic = operations * tokens / (gpus * PEAK_FLOPS * utilisation)
+    # What checkpointing computes again counts as lower utilisation.
+    gpus, frozen = settings.processes, settings.lora_rank > 0
+    of_one = operations(config, [TOKENS], parameters=parameters, frozen=frozen)
+    arithmetic = of_one * tokens / TOKENS / (gpus * PEAK_FLOPS * utilisation)
     if not settings.offload:
         return arithmetic / 3600
 
-    # AdamW on the host reads 4 and writes 3 floats a parameter.
+    # AdamW runs on every node's host, for its share of the parameters.
     nodes = -(-gpus // GPUS_OF_A_NODE)
-    host = steps * 28 * parameters / (HOST_BANDWIDTH * nodes)
+    host = steps * ADAMW * parameters / (bandwidths.host * nodes)
 
     # Weights come to the GPU twice a micro-batch, gradients go back once.
     passes = steps * settings.batch_size // (gpus * settings.micro_batch_size)
-    link = passes * 12 * parameters / gpus / LINK_BANDWIDTH
+    link = passes * 12 * parameters / gpus / bandwidths.link
     return (host + (max(arithmetic, link) if hidden else arithmetic + link)) / 3600
