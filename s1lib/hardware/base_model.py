@@ -38,16 +38,21 @@ def base_dtype(settings: SFT) -> torch.dtype:
     return torch.bfloat16 if settings.lora_rank and settings.bf16 else torch.float32
 
 
+def attention_options() -> dict[str, str]:
+    """What a model is built with for the attention that trains fastest on this machine."""
+    return {} if torch.cuda.is_available() else {"attn_implementation": PLAIN_ATTENTION}
+
+
 def load_base(base: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """The base model with weights of `dtype`.
 
-    On a CPU it gets the attention that trains fastest there. In a sharded training only the first
+    In a sharded training only the first
     process reads the weights: FSDP2 sends the others theirs. Raises TrainingError for files that
     cannot be read.
     """
     transformers.utils.logging.disable_progress_bar()
     name, revision = split_revision(base)
-    options = {} if torch.cuda.is_available() else {"attn_implementation": PLAIN_ATTENTION}
+    options = attention_options()
 
     if os.environ.get("ACCELERATE_USE_FSDP") == "true" and os.environ.get("RANK", "0") != "0":
         config = AutoConfig.from_pretrained(name, revision=revision)

@@ -6,9 +6,9 @@ import math
 
 from transformers import PretrainedConfig
 
+from s1lib.hardware.utilisation import PEAK_FLOPS, operations
 from s1lib.profile import SFT
 
-PEAK_FLOPS = 989e12  # one H100, bf16, dense
 # Share of the peak: the paper's run (26 minutes on 16), a well-tuned one.
 UTILISATION = (0.20, 0.40)
 UNSHARDED = 0.10  # in one process on one GPU, measured with a 1.5B model on an H100
@@ -54,12 +54,10 @@ def _hours(
     hidden: bool,
 ) -> float:
     """Hours of arithmetic and, with `offload`, of transfers, `hidden` behind it or not."""
-    # Forward and backward are 6 operations a parameter and token, under adapters a third less. What
-    # checkpointing computes again counts as lower utilisation.
-    gpus = settings.processes
-    attention = 6 * config.num_hidden_layers * config.hidden_size * TOKENS  # half of the square
-    operations = (4 if settings.lora_rank else 6) * parameters + attention
-    arithmetic = operations * tokens / (gpus * PEAK_FLOPS * utilisation)
+    # What checkpointing computes again counts as lower utilisation.
+    gpus, frozen = settings.processes, settings.lora_rank > 0
+    of_one = operations(config, [TOKENS], parameters=parameters, frozen=frozen)
+    arithmetic = of_one * tokens / TOKENS / (gpus * PEAK_FLOPS * utilisation)
     if not settings.offload:
         return arithmetic / 3600
 

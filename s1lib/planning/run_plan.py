@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from s1lib.curation.sources import SOURCES
 from s1lib.hardware.architectures import PlanError
 from s1lib.hardware.memory_plan import gpu_memory
-from s1lib.hardware.training_time import PEAK_FLOPS, TOKENS, utilisation
+from s1lib.hardware.training_time import TOKENS, utilisation
+from s1lib.hardware.utilisation import PEAK_FLOPS
 from s1lib.planning import lengths, speeds
 from s1lib.planning.speeds import Hours, model_size
 from s1lib.planning.workload import Machine, Work, pool_size, workload

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from s1lib.hardware.architectures import QWEN2_5, PlanError, architecture, parameter_count
-from s1lib.hardware.training_time import PEAK_FLOPS
+from s1lib.hardware.utilisation import PEAK_FLOPS
 from s1lib.profile import EngineSettings, split_revision
 
 Hours = tuple[float, float]  # at the best and at the worst
