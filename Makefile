@@ -32,7 +32,7 @@ ENV :=
 endif
 S1 := $(PY) -m s1lib
 
-.PHONY: help reproduce smoke test test-vllm lab html bench bench-vllm fetch rehearse clean
+.PHONY: help reproduce smoke test test-vllm lab html bench bench-vllm check-gpu fetch rehearse clean
 .DEFAULT_GOAL := help
 
 help:
@@ -42,8 +42,9 @@ help:
 	@echo "make smoke       reproduce on the smoke profile: everything tiny, numbers mean nothing"
 	@echo "make lab         open the notebooks in JupyterLab"
 	@echo "make html        claims, figures, tables, notebooks and traces as one static site, under $(OUTPUTS)/$(PROFILE)/html"
-	@echo "make bench       speed, seeds and kills, as printed tables (BENCH=engine for one of them)"
+	@echo "make bench       speed, seeds and kills, as printed tables (BENCH=engine for one; RECORD=1 keeps the ratios)"
 	@echo "make bench-vllm  TorchEngine beside vLLM on the CPU, in .venv-vllm"
+	@echo "make check-gpu   does it work on this GPU, and how fast, in 8 minutes (ARGS='--only decoding', ARGS='--device cpu')"
 	@echo "make rehearse    check all that would stop PROFILE=h100 (any), and run it small, with stand-ins (DATA=DIR MODEL=DIR|ID)"
 	@echo "make fetch       download what the profile names on a hub, to run without a network afterwards"
 	@echo "make clean       delete $(OUTPUTS)/$(PROFILE)"
@@ -89,10 +90,23 @@ html: $(ENV)
 	@$(S1) html --profile $(PROFILE) --outputs $(OUTPUTS)
 
 bench: $(ENV)
-	@$(PY) -m tests.bench $(BENCH)
+	@$(PY) -m tests.bench $(if $(RECORD),--record) $(BENCH)
 
 bench-vllm: .venv-vllm/.installed
 	@.venv-vllm/bin/python -m tests.bench vllm
+
+# Installs nothing, since a machine with a GPU may have no package index: it takes the first Python
+# that has what is needed, wheels on PYTHONPATH counted.
+CHECKED := import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, \
+	'torch transformers trl accelerate papermill pandas'.split())))
+
+check-gpu:
+	@for python in $(PY) "$(PYTHON)"; do \
+		"$$python" -c "$(CHECKED)" 2>/dev/null || continue; \
+		exec "$$python" -m s1lib check-gpu --outputs $(OUTPUTS) $(ARGS); \
+	done; \
+	echo "error: no Python here has torch, transformers, trl, accelerate, papermill and pandas: install" \
+		"requirements-gpu.lock, or put their wheels on PYTHONPATH" >&2; exit 1
 
 rehearse: $(ENV)
 	@$(S1) rehearse --profile $(PROFILE) --outputs $(OUTPUTS) \

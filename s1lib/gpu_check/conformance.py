@@ -1,4 +1,4 @@
-"""Does TorchEngine decode the right tokens on this device? Its greedy tokens beside `generate`'s."""
+"""Does TorchEngine decode the right tokens here? Its greedy tokens beside those of `generate`."""
 
 from __future__ import annotations
 

@@ -74,6 +74,8 @@ def save_random_model(name: str, directory: Path, *, device: str) -> None:
     model.config.eos_token_id = model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
+    del model
+    torch.cuda.empty_cache()  # what reads the checkpoint may want the GPU
 
 
 def random_samples(lengths: Sequence[int]) -> list[Sample]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from s1lib.hardware.training_time import PEAK_FLOPS
+from s1lib.hardware.utilisation import PEAK_FLOPS
 from s1lib.planning.speeds import BANDWIDTH
 
 # Dense bf16 operations/s and bytes/s of memory, from the data sheets.

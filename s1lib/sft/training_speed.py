@@ -40,6 +40,7 @@ def measure_training(
     *,
     warm_up: int = 1,
     seed: int = 0,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> TrainingSpeed:
     """Train once through sequences of `lengths` tokens in this process and time every step.
 
@@ -67,7 +68,9 @@ def measure_training(
 
     clock = _Clock()
     with tempfile.TemporaryDirectory() as work:
-        trainer = build_trainer(model, tokenizer, data, settings, work, callbacks=[clock])
+        trainer = build_trainer(
+            model, tokenizer, data, settings, work, callbacks=[clock, *callbacks]
+        )
         order = [lengths[index] for index in trainer._get_train_sampler()]
         if cuda:
             torch.cuda.reset_peak_memory_stats()
