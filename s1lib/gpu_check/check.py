@@ -23,7 +23,7 @@ import torch
 from packaging.version import Version
 
 from s1lib.errors import S1Error
-from s1lib.gpu_check.figures import Figure, Part, Report
+from s1lib.gpu_check.check_report import Figure, Part, Report
 from s1lib.gpu_check.part_process import END, FIGURE
 from s1lib.gpu_check.this_machine import machine_name
 from s1lib.keeping.manifests import versions

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from s1lib.engines.protocol import Request
 from s1lib.engines.torch_engine import TorchEngine
-from s1lib.gpu_check.figures import Figure
+from s1lib.gpu_check.check_report import Figure
 from s1lib.gpu_check.random_models import TINY, random_model
 from s1lib.gpu_check.timed_decoding import greedy
 

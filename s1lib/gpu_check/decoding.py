@@ -16,7 +16,7 @@ import torch
 from transformers import PreTrainedModel
 
 from s1lib.engines.torch_engine import TorchEngine
-from s1lib.gpu_check.figures import Figure
+from s1lib.gpu_check.check_report import Figure
 from s1lib.gpu_check.random_models import TINY, random_model
 from s1lib.gpu_check.this_machine import limits
 from s1lib.gpu_check.timed_decoding import decode, random_prompts, with_generate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from s1lib.gpu_check.figures import Figure, NotRunError, read_figures
+from s1lib.gpu_check.check_report import Figure, NotRunError, read_figures
 from s1lib.gpu_check.random_models import shape
 from s1lib.gpu_check.training import trainings
 from s1lib.hardware.memory_trackers import GIB

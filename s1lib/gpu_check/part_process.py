@@ -19,7 +19,7 @@ from typing import Any
 
 from s1lib.engines.protocol import one_line
 from s1lib.errors import S1Error
-from s1lib.gpu_check.figures import Figure, NotRunError
+from s1lib.gpu_check.check_report import Figure, NotRunError
 
 FIGURE, END = "figure: ", "end: "
 

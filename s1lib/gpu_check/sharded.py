@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from s1lib.gpu_check.figures import Figure
+from s1lib.gpu_check.check_report import Figure
 from s1lib.gpu_check.random_models import TINY, random_samples, save_random_model, shape
 from s1lib.hardware.architectures import parameter_count
 from s1lib.hardware.training_time import TOKENS

@@ -9,7 +9,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 
-from s1lib.gpu_check.figures import Figure
+from s1lib.gpu_check.check_report import Figure
 
 DONE = re.compile(r"(?P<notebook>\w+): done in (?P<seconds>\d+) s")
 

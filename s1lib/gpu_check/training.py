@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from s1lib.gpu_check.figures import Figure
+from s1lib.gpu_check.check_report import Figure
 from s1lib.gpu_check.random_models import TINY, shape, tokenizer_of
 from s1lib.gpu_check.step_profile import StepProfile
 from s1lib.gpu_check.this_machine import limits

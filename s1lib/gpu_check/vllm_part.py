@@ -15,7 +15,7 @@ import torch
 
 from s1lib.chat import ChatFormat
 from s1lib.engines import Engine, open_engine
-from s1lib.gpu_check.figures import Figure, NotRunError
+from s1lib.gpu_check.check_report import Figure, NotRunError
 from s1lib.gpu_check.random_models import TINY, save_random_model
 from s1lib.gpu_check.timed_decoding import decode, random_prompts
 from s1lib.hardware.memory_trackers import GIB
