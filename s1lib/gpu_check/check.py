@@ -5,6 +5,7 @@ report = check("cuda", minutes=8, outputs=Path("outputs"))
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -115,9 +116,10 @@ def _run(
         errors="replace",
         env=_environment(device),
     )
-    clock = threading.Timer(seconds, stop, [process.pid])
+    clock = threading.Timer(seconds, stop, [process])
     clock.start()
     said: deque[str] = deque(maxlen=1)
+    ended: dict[str, str] = {}
     try:
         for line in process.stdout:
             if line.startswith(FIGURE):
@@ -126,33 +128,38 @@ def _run(
                 log(f"  {part.figures[-1]}")
             elif line.startswith(END):
                 ended = json.loads(line.removeprefix(END))
-                part.result, part.reason = ended["result"], ended["reason"]
             elif line.strip():
                 said.append(line.strip())
         process.wait()
     finally:
         clock.cancel()
-        stop(process.pid)
+        stop(process)
 
     # One that has not said how it ended was stopped, or died.
     part.seconds = time.monotonic() - start
-    if process.returncode:
-        late = part.seconds >= seconds
-        part.result = "stopped" if late else "fail"
-        part.reason = f"its {seconds:.0f} s were up" if late else _last_words(process, said)
+    if ended:
+        part.result, part.reason = ended["result"], ended["reason"]
+    elif part.seconds >= seconds:
+        part.result, part.reason = "stopped", f"its {seconds:.0f} s were up"
+    else:
+        part.result, part.reason = "fail", _last_words(process, said)
 
 
-def stop(pid: int) -> None:
-    """End a process and all that it started, also in sessions of their own."""
-    try:
-        process = psutil.Process(pid)
-        family = [*process.children(recursive=True), process]
-    except psutil.NoSuchProcess:
-        return
-    process.send_signal(signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=PATIENCE)
-    for one in alive:
-        one.kill()
+def stop(process: subprocess.Popen) -> None:
+    """End a process, which may end what it started first, and then all of that by force.
+
+    Some of it has sessions of its own, which no signal to this one's group would reach.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
 
 
 def _last_words(process: subprocess.Popen, said: Iterable[str]) -> str:
