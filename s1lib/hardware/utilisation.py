@@ -1,4 +1,4 @@
-"""How well a training uses its GPU: operations counted from shapes, beside the chip's peak (MFU)."""
+"""How well a training uses its GPU: operations counted from shapes, beside the peak (MFU)."""
 
 from __future__ import annotations
 

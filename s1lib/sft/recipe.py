@@ -15,15 +15,18 @@ import torch
 from datasets import Dataset, disable_progress_bars
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainerState
 from transformers.trainer_callback import PrinterCallback
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from s1lib.chat import IM_END
 from s1lib.hardware.base_model import TrainingError, with_adapters
 from s1lib.hardware.checkpoints import last_checkpoint
+from s1lib.hardware.half_weights import HalfWeights
 from s1lib.hardware.launcher import world_size
+from s1lib.hardware.packed_attention import PACKED_ATTENTION
 from s1lib.hardware.training_time import full_steps
 from s1lib.profile import SFT
-from s1lib.sft.dataset import LengthBatches
+from s1lib.sft.passes import PassCollator
+from s1lib.sft.trainer import Trainer
 
 # Part of every model's key: raise it with a change here that changes what a model learns.
 RECIPE = 1
@@ -87,24 +90,34 @@ def build_trainer(
     work: Path | str,
     callbacks: Sequence[TrainerCallback] = (),
     cpu: bool = False,
-) -> SFTTrainer:
+    room: int = 0,
+) -> Trainer:
     """trl's trainer with the paper's recipe, on a GPU where there is one unless `cpu`.
 
-    Raises TrainingError if it would train on anything but the whole examples.
+    With `room` every batch is trained without padding, in passes of up to so many tokens, whose
+    activations are kept. Without it `micro_batch_size` sequences are padded for each pass. Raises
+    TrainingError if it would train on anything but the whole examples.
     """
     disable_progress_bars()
     logging.getLogger("trl").setLevel(logging.ERROR)
 
+    if room:
+        model.set_attn_implementation(PACKED_ATTENTION)
+        settings = dataclasses.replace(settings, micro_batch_size=settings.batch_size)
     if settings.lora_rank:
         model = with_adapters(model, settings.lora_rank)
     trainer = Trainer(
         model,
-        _config(data, settings, work, cuda=torch.cuda.is_available() and not cpu),
+        trl_settings(data, settings, work, cuda=torch.cuda.is_available() and not cpu),
         train_dataset=data,
         processing_class=tokenizer,
         callbacks=list(callbacks),
+        room=room,
+        halves=HalfWeights(model) if halved(settings) else None,
     )
     trainer.remove_callback(PrinterCallback)
+    if room:
+        trainer.data_collator = PassCollator(room)
 
     # trl would cut silently at `max_length`, and another tokenizer would give other ids.
     prepared = [len(ids) for ids in trainer.train_dataset["input_ids"]]
@@ -116,7 +129,16 @@ def build_trainer(
     return trainer
 
 
-def _config(data: Dataset, settings: SFT, work: Path | str, *, cuda: bool) -> SFTConfig:
+def halved(settings: SFT) -> bool:
+    """Whether passes run over bf16 copies of the weights: under FSDP2 that is its own business.
+
+    Adapters stay float32 over a bf16 base, which is what autocast is for.
+    """
+    return settings.bf16 and not settings.launched and not settings.lora_rank
+
+
+def trl_settings(data: Dataset, settings: SFT, work: Path | str, *, cuda: bool) -> SFTConfig:
+    """The recipe and what the machine needs, as trl names them."""
     # To transformers any `max_steps` but -1 replaces the epochs, also one that is larger.
     capped = 0 <= settings.max_steps < full_steps(len(data), settings)
     accumulation = settings.batch_size // (settings.micro_batch_size * world_size())
@@ -139,7 +161,7 @@ def _config(data: Dataset, settings: SFT, work: Path | str, *, cuda: bool) -> SF
         eos_token=IM_END,
         seed=settings.seed,
         # The machine.
-        bf16=settings.bf16,
+        bf16=settings.bf16 and not halved(settings),  # autocast, or FSDP2's mixed precision
         gradient_checkpointing=settings.gradient_checkpointing,
         activation_offloading=settings.activation_offloading and cuda,
         # Sharded, every micro-batch but the last would keep whole gradients of the whole model.
@@ -159,40 +181,6 @@ def _config(data: Dataset, settings: SFT, work: Path | str, *, cuda: bool) -> SF
     )
     config._n_gpu = min(config.n_gpu, 1)  # one process, one GPU: with more in sight trl refuses
     return config
-
-
-class Trainer(SFTTrainer):
-    """trl's trainer with batches of similar length, where the paper draws them at random.
-
-    Less time goes into padding.
-    """
-
-    first_epoch = 0
-
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthBatches:
-        args = self.args
-        rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-        lengths = list(self.train_dataset["length"])
-        return LengthBatches(lengths, rows, seed=args.seed, epoch=self.first_epoch)
-
-    def go_on_from(self, checkpoint: Path) -> None:
-        """Bring back what transformers does not: earlier epochs' order, trl's count of tokens."""
-        state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
-        counts = [row["num_tokens"] for row in state.log_history if "num_tokens" in row]
-        self.first_epoch = int(state.epoch + 1e-6)
-        self._total_train_tokens = int(counts[-1])
-
-    def save(self, directory: Path) -> None:
-        """Write the whole model as safetensors, adapters merged, with the help of all processes."""
-        plugin = getattr(self.accelerator.state, "fsdp_plugin", None)
-        if plugin is not None:
-            # Checkpoints are sharded; a sharded "save" would write no model at all.
-            plugin.set_state_dict_type("FULL_STATE_DICT")
-        if hasattr(self.model, "merge_and_unload"):
-            self.model.merge_and_unload().save_pretrained(directory)
-            self.processing_class.save_pretrained(directory)
-        else:
-            self.save_model(str(directory))
 
 
 class Follow(TrainerCallback):

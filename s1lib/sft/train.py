@@ -38,7 +38,8 @@ from s1lib.keeping.side_by_side import side_by_side, workers
 from s1lib.profile import CUT, SFT, Profile
 from s1lib.sft.dataset import training_set
 from s1lib.sft.model_card import model_card
-from s1lib.sft.recipe import RECIPE, Follow, Trainer, build_trainer, check_recipe, recipe_of
+from s1lib.sft.recipe import RECIPE, Follow, build_trainer, check_recipe, recipe_of
+from s1lib.sft.trainer import Trainer
 
 Log = Callable[[str], None]
 LOGGED = ("step", "epoch", "loss", "grad_norm", "learning_rate", "num_tokens")

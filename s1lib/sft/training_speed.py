@@ -100,7 +100,7 @@ def _random_examples(lengths: Sequence[int], *, vocabulary: int, seed: int) -> D
 
 
 class _Clock(TrainerCallback):
-    """The moment at which the device has finished each optimiser step, the start being the first."""
+    """When the device had finished each optimiser step; the first moment is the start."""
 
     def __init__(self) -> None:
         self.moments: list[float] = []
