@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
@@ -28,6 +29,7 @@ ROWS, CONTEXT = {"cuda": 64, "cpu": 8}, 1024
 PROMPT, ANSWER = 200, 128  # tokens
 BUDGETS, WAITS, THINKING = (32, 64, 128), (1, 2), 192  # of the sweep
 PROBLEMS = 8
+TO_END = 20  # seconds that vLLM's processes have to end
 LEFT = 1.0  # GiB of the GPU that may stay taken: this process's own context
 
 
@@ -70,11 +72,11 @@ def measure(device: str) -> Iterator[Figure]:
         yield runner.run(_sweep(engine, name))
         runner.run(engine.aclose())
 
-    time.sleep(2)  # until the processes are gone
-    left, alive = before - _free(), len(psutil.Process().children(recursive=True))
-    values = {"processes": alive, **_gibibytes("still taken", left)}
-    passed = alive == 0 and left <= LEFT * GIB
-    yield Figure(f"{name}, closed", values, passed, "" if passed else "not all was given back")
+    alive, left = _processes(), before - _free()
+    values = {"processes": len(alive), **_gibibytes("still taken", left)}
+    passed = not alive and left <= LEFT * GIB
+    reason = "" if passed else f"not all was given back: {', '.join(alive) or 'memory is taken'}"
+    yield Figure(f"{name}, closed", values, passed, reason)
 
 
 async def _decoding(engine: Engine, name: str, rows: int) -> Figure:
@@ -102,6 +104,22 @@ async def _sweep(engine: Engine, name: str) -> Figure:
     passed = whole and share > 0
     what = f"{name}, a sweep of {len(points)} points on {PROBLEMS} problems"
     return Figure(what, values, passed, "" if passed else "no prefix was found in the cache")
+
+
+def _processes() -> list[str]:
+    """What is left of the processes that this one has started, after some seconds to end in."""
+    family = psutil.Process().children(recursive=True)
+    # Python's own keeper of shared memory, which ends with this process.
+    ours = [one for one in family if "multiprocessing.resource_tracker" not in " ".join(_said(one))]
+    _, alive = psutil.wait_procs(ours, timeout=TO_END)
+    return [" ".join(_said(one))[-60:] for one in alive]
+
+
+def _said(process: psutil.Process) -> list[str]:
+    """The command of a process, empty where it has just ended."""
+    with contextlib.suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 def _free() -> int:
