@@ -12,6 +12,8 @@ import psutil
 import pytest
 import torch
 
+from tests.bench.bench_fleet import nodes_table
+
 from s1lib.command.cli import main
 from s1lib.gpu_check import check as runner
 from s1lib.gpu_check import conformance
@@ -187,6 +189,10 @@ def test_a_torch_that_is_too_old_is_refused(on_cpu, monkeypatch):
     monkeypatch.setattr(torch, "__version__", "2.10.0")
     with pytest.raises(runner.CheckError, match=r"torch 2\.10\.0 is older than 2\.11"):
         on_cpu("conformance")
+
+
+def test_the_hours_on_several_nodes_are_those_of_the_plan():
+    assert nodes_table() in (ROOT / "docs" / "h100.md").read_text(encoding="utf-8")
 
 
 def test_a_benchmark_is_shown_beside_the_one_last_recorded(tmp_path):

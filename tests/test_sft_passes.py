@@ -73,9 +73,7 @@ def test_a_pass_restarts_positions_and_predicts_no_first_token(examples):
     )
 
 
-def test_logits_and_gradients_of_a_pass_are_those_of_one_sample_at_a_time(
-    tiny_model_dir, examples
-):
+def test_logits_and_gradients_of_a_pass_are_those_of_one_sample_at_a_time(tiny_model_dir, examples):
     def loss_of(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(logits[:-1], labels[1:], reduction="sum")
 

@@ -33,7 +33,7 @@ from s1lib.engines.server_engine import ServerEngine
 from s1lib.gpu_check.timed_decoding import random_prompts
 from s1lib.hardware.memory_plan import GPU
 from s1lib.planning.run_plan import in_words, total_hours
-from s1lib.planning.workload import Machine, Work, workload
+from s1lib.planning.workload import Machine, workload
 from s1lib.profile import load_profile
 from s1lib.toy.tokenizer import build_tokenizer
 
@@ -142,15 +142,13 @@ def nodes_table() -> str:
         spread = dataclasses.replace(profile, engine=engine)
         work = workload(spread, Machine(8 * nodes, GPU))
         ours = [one for one in work if one.notebook == "04_evaluation"]
-        split = (decodes(ours, True), decodes(ours, False))
-        hours = " | ".join(in_words(total_hours(part)) for part in split)
-        rows.append(f"| {nodes} | {len(urls)} | {hours} |")
+        # The reward model reads and decodes nothing.
+        decoding, rewards = (
+            in_words(total_hours([one for one in ours if bool(one.decoded) == decodes]))
+            for decodes in (True, False)
+        )
+        rows.append(f"| {nodes} | {len(urls)} | {decoding} | {rewards} |")
     return "\n".join(rows)
-
-
-def decodes(work: list[Work], wanted: bool) -> list[Work]:
-    """The rows that decode, or those that only read."""
-    return [one for one in work if bool(one.decoded) == wanted]
 
 
 def main() -> dict[str, float]:
