@@ -96,16 +96,16 @@ bench-vllm: .venv-vllm/.installed
 	@.venv-vllm/bin/python -m tests.bench vllm
 
 # Installs nothing, since a machine with a GPU may have no package index: it takes the first Python
-# that has what is needed, wheels on PYTHONPATH counted.
-CHECKED := import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, \
-	'torch transformers trl accelerate papermill pandas'.split())))
+# that has these, wheels on PYTHONPATH counted.
+CHECKED := import importlib.util as u, sys; \
+	sys.exit(not all(map(u.find_spec, 'torch transformers trl accelerate'.split())))
 
 check-gpu:
 	@for python in $(PY) "$(PYTHON)"; do \
 		"$$python" -c "$(CHECKED)" 2>/dev/null || continue; \
-		exec "$$python" -m s1lib check-gpu --outputs $(OUTPUTS) $(ARGS); \
+		exec "$$python" -m s1lib check-gpu --outputs "$(OUTPUTS)" $(ARGS); \
 	done; \
-	echo "error: no Python here has torch, transformers, trl, accelerate, papermill and pandas: install" \
+	echo "error: no Python here has torch, transformers, trl and accelerate: install" \
 		"requirements-gpu.lock, or put their wheels on PYTHONPATH" >&2; exit 1
 
 rehearse: $(ENV)

@@ -12,8 +12,6 @@ import psutil
 import pytest
 import torch
 
-from tests.bench.bench_fleet import nodes_table
-
 from s1lib.command.cli import main
 from s1lib.gpu_check import check as runner
 from s1lib.gpu_check import conformance
@@ -22,6 +20,7 @@ from s1lib.gpu_check.check_report import Figure, Part, Report
 from s1lib.gpu_check.random_models import TINY, random_model
 from s1lib.gpu_check.sharded import StepLines
 from s1lib.gpu_check.step_profile import covered
+from tests.bench.bench_fleet import nodes_table
 
 ROOT = Path(__file__).resolve().parent.parent
 

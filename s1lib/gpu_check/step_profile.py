@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 
 import torch
@@ -46,20 +47,24 @@ class StepProfile(TrainerCallback):
 
     def dearest(self, count: int = 5) -> dict[str, float]:
         """The kernels (on a CPU: operations) that took most, with their share of all their time."""
-        column = "self_device_time_total" if self.device == "cuda" else "self_cpu_time_total"
-        times = {one.key: getattr(one, column) for one in self.profiler.key_averages()}
-        whole = sum(times.values())
-        first = sorted(times, key=times.get, reverse=True)[:count]
-        return {name[:SHOWN]: times[name] / whole for name in first}
+        times: Counter[str] = Counter()
+        if self.device == "cuda":
+            for name, start, end in self._kernels():
+                times[name] += end - start
+        else:
+            times.update({one.key: one.self_cpu_time_total for one in self.profiler.key_averages()})
+        return {name[:SHOWN]: time / times.total() for name, time in times.most_common(count)}
 
     def busy(self) -> float:
         """The share of the time from the first kernel to the end of the last in which one ran."""
-        spans = sorted(
-            (event.start_ns(), event.start_ns() + event.duration_ns())
-            for event in self._events()
-            if event.device_type() == DeviceType.CUDA
-        )
+        spans = sorted((start, end) for _, start, end in self._kernels())
         return covered(spans) / (max(end for _, end in spans) - spans[0][0])
+
+    def _kernels(self) -> Iterator[tuple[str, int, int]]:
+        """Name, start and end (ns) of all that ran on the GPU, without marks over several."""
+        for event in self._events():
+            if event.device_type() == DeviceType.CUDA and not event.is_user_annotation():
+                yield event.name(), event.start_ns(), event.start_ns() + event.duration_ns()
 
     def _most_allocated(self) -> int:
         """Bytes that the step held at its highest moment beyond what there was before."""
