@@ -82,7 +82,7 @@ def test_what_is_offloaded_still_passes_through_the_gpu(plain):
 @pytest.mark.parametrize("gpus", (1, 2))
 def test_activation_offloading_moves_the_layers_checkpoints_and_no_parameters(plain, gpus):
     memory = step(gpus, activation_offloading=True)
-    checkpoint = 256 * 64 * (4 if gpus == 1 else 2)  # under autocast the residual stream is float32
+    checkpoint = 256 * 64 * 2  # what flows between the layers is bf16
     # And the last norm's output.
     assert 8 * checkpoint <= plain[gpus].activations - memory.activations < 14 * checkpoint
     assert (

@@ -26,6 +26,7 @@ def run(profile: Profile, options: argparse.Namespace) -> None:
 
     Raises ProfileError where the training does not fit.
     """
+    from s1lib.hardware.bandwidths import ASSUMED, bandwidths_here
     from s1lib.hardware.memory_plan import PlanError, make_plan
     from s1lib.planning.run_plan import plan_run
 
@@ -35,7 +36,9 @@ def run(profile: Profile, options: argparse.Namespace) -> None:
         if not profile.universe:
             print(plan_run(profile, gpus=gpus, gpu=gpu).text(), flush=True)
         if profile.sft.models:
-            plan = make_plan(profile, gpus=gpus, length=options.length, gpu=gpu)
+            bandwidths = bandwidths_here() if profile.sft.offload else ASSUMED
+            size = {"gpus": gpus, "length": options.length, "gpu": gpu}
+            plan = make_plan(profile, **size, bandwidths=bandwidths)
             print(f"\nmemory of one training:\n{plan.text()}", flush=True)
             plan.check()
     except PlanError as error:

@@ -19,6 +19,16 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from s1lib.profile import SFT
+
+
+def halved(settings: SFT) -> bool:
+    """Whether passes run over bf16 copies of the weights: under FSDP2 that is its own business.
+
+    Adapters stay float32 over a bf16 base, which is what autocast is for.
+    """
+    return settings.bf16 and not settings.launched and not settings.lora_rank
+
 
 class HalfWeights:
     """A bf16 copy of each weight that is trained, made when it is first put in place."""

@@ -23,11 +23,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from packaging.version import Version
 
 from s1lib.hardware.base_model import TrainingError
 
 ACCELERATE = Path(__file__).resolve().parent.parent / "profiles" / "accelerate" / "fsdp2.yaml"
+PINNED_AS_IT_IS = "pinned_max_round_threshold_mb:1"  # else rounded up to powers of two
 PORT = 29500  # of the first node, where the processes of several nodes meet
 ERROR = "error: "  # how a process's last word begins, see `training_process.py`
 EXCEPTION = re.compile(r"^(?:\[rank\d+\]: ?)?(?P<what>[\w.]+(?:Error|Exception|Interrupt)\b.*)")
@@ -135,11 +135,18 @@ def environment(processes: int, *, nodes: int = 1) -> dict[str, str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = max(1, cores * nodes // processes)  # AdamW runs on the host
     settings = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
-    # Else pinned memory is rounded up to powers of two. A torch that does not know the key (2.11)
-    # dies of it at its first CUDA call.
-    if Version(torch.__version__) >= Version("2.13"):
-        settings["PYTORCH_ALLOC_CONF"] = "pinned_max_round_threshold_mb:1"
+    if _known(PINNED_AS_IT_IS):
+        settings["PYTORCH_ALLOC_CONF"] = PINNED_AS_IT_IS
     return settings
+
+
+def _known(setting: str) -> bool:
+    """Whether this torch's allocator takes the setting: 2.11 dies of it at its first CUDA call."""
+    try:
+        torch.cuda.memory._set_allocator_settings(setting)
+    except (AttributeError, RuntimeError, ValueError):
+        return False
+    return True
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,18 +8,19 @@ plan.check()  # raises PlanError that names the change that would make it fit
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import torch
 from transformers import PretrainedConfig
 
 from s1lib.hardware.architectures import PlanError, architecture, parameter_count
+from s1lib.hardware.bandwidths import ASSUMED, Bandwidths
 from s1lib.hardware.memory_trackers import GIB, Memory
+from s1lib.hardware.pass_room import in_own_process, pass_room
+from s1lib.hardware.plan_changes import exact_changes, other_changes
 from s1lib.hardware.simulated_step import simulate
 from s1lib.hardware.training_time import TOKENS, full_steps, training_hours, utilisation
 from s1lib.profile import SFT, Profile
@@ -27,7 +28,6 @@ from s1lib.profile import SFT, Profile
 GPU = 80e9  # bytes; what "80 GB" is at least: an H100 reports 79.6 GiB
 SPARE = 8.0 * GIB  # what the simulation does not see: CUDA context, NCCL's buffers, fragmentation
 SPARE_SHARE = 0.15  # of a small GPU, where that is less
-ADAPTERS = 32  # the rank that is proposed where nothing else fits
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,12 @@ class Plan:
     parameters: int
     hours: tuple[float, float]
     memory: Memory
+    bandwidths: Bandwidths
 
     @property
     def limit(self) -> float:
         """Bytes that the simulated peak may take."""
-        return self.gpu - min(SPARE, SPARE_SHARE * self.gpu)
+        return memory_limit(self.gpu)
 
     def text(self) -> str:
         """The plan as lines of a terminal, memory being that of one GPU at its highest."""
@@ -66,6 +67,10 @@ class Plan:
         if memory.host:
             host = f"{memory.host * gpus / GIB:7.0f} GiB of host memory for all GPUs together"
             lines.append(f"  {'host':12} {host}")
+        if settings.offload:
+            host, link = (rate / 1e9 for rate in (self.bandwidths.host, self.bandwidths.link))
+            rates = f"{host:7.0f} GB/s of the host for AdamW, {link:.0f} to a GPU"
+            lines.append(f"  {'offload':12} {rates}, {self.bandwidths.source}")
 
         low, high = utilisation(settings)
         # What one optimiser step is made of, and how long all of them take.
@@ -124,39 +129,24 @@ class Plan:
         return f"{words} ({memory.peak / GIB:.1f} GiB per GPU{host})"
 
 
-def exact_changes(settings: SFT) -> Iterator[SFT]:
-    """Other ways to train the same model (to rounding), the cheapest first."""
-    change = dataclasses.replace
-    for key, value in (("gradient_checkpointing", True), ("micro_batch_size", 1)):
-        if getattr(settings, key) != value:
-            settings = change(settings, **{key: value})
-            yield settings
-    if not settings.activation_offloading:
-        yield change(settings, activation_offloading=True)
-    if not settings.offload and not settings.lora_rank:
-        yield change(settings, offload=True)
-        if not settings.activation_offloading:
-            yield change(settings, offload=True, activation_offloading=True)
-    while not settings.lora_rank and settings.batch_size % (2 * settings.processes) == 0:
-        settings = change(settings, processes=2 * settings.processes)
-        yield settings
-
-
-def other_changes(settings: SFT) -> Iterator[SFT]:
-    """Ways that no longer are the paper's training: 8-bit optimiser states, then adapters."""
-    saving = dataclasses.replace(settings, gradient_checkpointing=True, micro_batch_size=1)
-    yield dataclasses.replace(saving, activation_offloading=True, optim="adamw_torch_8bit")
-    if settings.processes == 1 and not settings.lora_rank:
-        yield dataclasses.replace(saving, offload=False, lora_rank=ADAPTERS)
+def memory_limit(gpu: float) -> float:
+    """Bytes that a simulated peak may take of a GPU of `gpu` bytes."""
+    return gpu - min(SPARE, SPARE_SHARE * gpu)
 
 
 def make_plan(
-    profile: Profile, *, gpus: int, length: int | None = None, gpu: float | None = None
+    profile: Profile,
+    *,
+    gpus: int,
+    length: int | None = None,
+    gpu: float | None = None,
+    bandwidths: Bandwidths = ASSUMED,
 ) -> Plan:
     """Simulate one step of the profile's training on `gpus` GPUs of `gpu` bytes.
 
-    `length` is in tokens, by default the longest that the profile allows. Raises PlanError for a
-    batch that the GPUs cannot share evenly, and for adapters on several.
+    `length` is in tokens, by default the longest that the profile allows. `bandwidths` are those of
+    a node, for the hours with `offload`. Raises PlanError for a batch that the GPUs cannot share
+    evenly, and for adapters on several.
     """
     settings = dataclasses.replace(profile.sft, processes=gpus)
     base = profile.resolve(settings.base)
@@ -179,9 +169,12 @@ def make_plan(
     steps = full_steps(examples, settings)
     steps = min(steps, settings.max_steps) if settings.max_steps >= 0 else steps
     tokens = round(examples * settings.epochs * min(TOKENS, length))
-    hours = training_hours(config, settings, parameters=parameters, tokens=tokens, steps=steps)
+    size = {"parameters": parameters, "tokens": tokens, "steps": steps}
+    hours = training_hours(config, settings, **size, bandwidths=bandwidths)
     gpu = gpu or gpu_memory()
-    return Plan(base, settings, gpu, length, steps, tokens, parameters, hours, memory)
+    return Plan(
+        base, settings, gpu, length, **size, hours=hours, memory=memory, bandwidths=bandwidths
+    )
 
 
 def gpu_memory() -> float:
@@ -194,30 +187,32 @@ def gpu_memory() -> float:
     return min(sizes) * 2.0**20 if sizes else GPU
 
 
-def check_memory(profile: Profile, *, longest: int, log: Callable[[str], None]) -> None:
-    """Raises PlanError where one step at `longest` tokens exceeds the GPUs of this machine."""
+def check_memory(profile: Profile, *, longest: int, log: Callable[[str], None]) -> int:
+    """The room of a pass on this machine's GPU in tokens (`pass_room`), 0 on a CPU.
+
+    Raises PlanError where one step at `longest` tokens exceeds the GPUs of this machine.
+    """
     if not torch.cuda.is_available():
-        return
+        return 0
     try:
-        # What a simulation sets up for its whole process has no place beside a training.
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
-            refusal = pool.submit(_refusal, profile, longest).result()
+        refusal, room = in_own_process(_verdict, profile, longest)
     except Exception as error:  # a step that cannot be simulated may still be trained
         reason = " ".join(str(error).split())[:120]
         log(f"GPU memory is not checked beforehand: {type(error).__name__}: {reason}")
-        return
+        return 0
     if refusal:
         raise PlanError(refusal)
+    return room
 
 
-def _refusal(profile: Profile, longest: int) -> str:
-    """The message of `check` in the process that simulates, empty for a plan that fits."""
+def _verdict(profile: Profile, longest: int) -> tuple[str, int]:
+    """The message of `check`, empty for a plan that fits, and the room of a pass."""
     try:
-        make_plan(profile, gpus=profile.sft.processes, length=longest).check(strict=False)
+        plan = make_plan(profile, gpus=profile.sft.processes, length=longest)
+        plan.check(strict=False)
     except PlanError as error:
-        return str(error)
-    return ""
+        return str(error), 0
+    return "", pass_room(architecture(plan.base), plan.settings, limit=plan.limit)
 
 
 def _configuration(settings: SFT) -> str:

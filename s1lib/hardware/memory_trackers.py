@@ -149,4 +149,13 @@ class SingleTracker(_Peak, MemTracker):
         frozen = (parameter for parameter in model.parameters() if not parameter.requires_grad)
         # The tracker would hook the gradients of frozen parameters, which have none.
         self._param_to_grad_hook_handles.update(dict.fromkeys(frozen, (nothing, nothing)))
+        self.known = set(model.parameters())
         self.track_external(model, optimizer, ids)
+
+    def _track_module_params_and_buffers(
+        self, module: torch.nn.Module, install_grad_hooks: bool = True
+    ) -> tuple[int, int]:
+        # The bf16 copies that take the weights' places for a pass count as temporaries.
+        if not self.known.issuperset(module.parameters()):
+            return 0, 0
+        return super()._track_module_params_and_buffers(module, install_grad_hooks)

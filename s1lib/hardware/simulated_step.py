@@ -30,6 +30,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from s1lib.hardware.base_model import base_dtype, with_adapters
+from s1lib.hardware.half_weights import HalfWeights, halved
 from s1lib.hardware.memory_trackers import (
     GPU,
     HOST,
@@ -105,8 +106,9 @@ def prepare(config: PretrainedConfig, settings: SFT) -> PreTrainedModel:
 def micro_step(model: PreTrainedModel, ids: torch.Tensor, settings: SFT) -> None:
     """Forward and backward of one micro-batch [rows, tokens]."""
     offloading = _offloading(model) if settings.activation_offloading else contextlib.nullcontext()
-    cast = settings.bf16 and not settings.launched  # sharded, FSDP2 casts to bf16 itself
-    with offloading:
+    halves = HalfWeights(model).in_place() if halved(settings) else contextlib.nullcontext()
+    cast = settings.bf16 and settings.lora_rank > 0  # sharded, FSDP2 casts to bf16 itself
+    with halves, offloading:
         with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=cast):
             loss = model(input_ids=ids, labels=ids, fused_lm_head=True).loss
         loss.backward()

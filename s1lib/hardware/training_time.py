@@ -6,14 +6,13 @@ import math
 
 from transformers import PretrainedConfig
 
+from s1lib.hardware.bandwidths import ADAMW, ASSUMED, Bandwidths
 from s1lib.hardware.utilisation import PEAK_FLOPS, operations
 from s1lib.profile import SFT
 
 # Share of the peak: the paper's run (26 minutes on 16), a well-tuned one.
 UTILISATION = (0.20, 0.40)
 UNSHARDED = 0.10  # in one process on one GPU, measured with a 1.5B model on an H100
-HOST_BANDWIDTH = 300e9  # bytes/s of a two-socket node, assumed
-LINK_BANDWIDTH = 25e9  # bytes/s between a GPU and its host, assumed
 GPUS_OF_A_NODE = 8
 TOKENS = 5_400  # of one sample: 4,700 of trace (Table 6), some 700 of question and answer, assumed
 
@@ -32,11 +31,20 @@ def utilisation(settings: SFT) -> tuple[float, float]:
 
 
 def training_hours(
-    config: PretrainedConfig, settings: SFT, *, parameters: int, tokens: int, steps: int
+    config: PretrainedConfig,
+    settings: SFT,
+    *,
+    parameters: int,
+    tokens: int,
+    steps: int,
+    bandwidths: Bandwidths = ASSUMED,
 ) -> tuple[float, float]:
-    """Hours at the best share of the peak with all transfers hidden, and at the worst."""
+    """Hours at the best share of the peak with all transfers hidden, and at the worst.
+
+    `bandwidths` count with `offload`.
+    """
     low, high = utilisation(settings)
-    size = {"parameters": parameters, "tokens": tokens, "steps": steps}
+    size = {"parameters": parameters, "tokens": tokens, "steps": steps, "bandwidths": bandwidths}
     return (
         _hours(config, settings, **size, utilisation=high, hidden=True),
         _hours(config, settings, **size, utilisation=low, hidden=False),
@@ -50,6 +58,7 @@ def _hours(
     parameters: int,
     tokens: int,
     steps: int,
+    bandwidths: Bandwidths,
     utilisation: float,
     hidden: bool,
 ) -> float:
@@ -61,11 +70,11 @@ def _hours(
     if not settings.offload:
         return arithmetic / 3600
 
-    # AdamW on the host reads 4 and writes 3 floats a parameter.
+    # AdamW runs on every node's host, for its share of the parameters.
     nodes = -(-gpus // GPUS_OF_A_NODE)
-    host = steps * 28 * parameters / (HOST_BANDWIDTH * nodes)
+    host = steps * ADAMW * parameters / (bandwidths.host * nodes)
 
     # Weights come to the GPU twice a micro-batch, gradients go back once.
     passes = steps * settings.batch_size // (gpus * settings.micro_batch_size)
-    link = passes * 12 * parameters / gpus / LINK_BANDWIDTH
+    link = passes * 12 * parameters / gpus / bandwidths.link
     return (host + (max(arithmetic, link) if hidden else arithmetic + link)) / 3600

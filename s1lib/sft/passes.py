@@ -29,9 +29,9 @@ def packed(lengths: Sequence[int], limit: int) -> list[list[int]]:
 
 
 class PassCollator:
-    """Tokenised examples to {"passes": trl's padding-free batches, "labels": those of all}.
+    """Tokenised examples to {"passes": trl's padding-free batches}, with the ids and labels of all.
 
-    Transformers counts `labels` for the mean of the loss over the whole batch.
+    Transformers counts those, for the mean of the loss over the whole batch.
     """
 
     def __init__(self, limit: int) -> None:
@@ -43,5 +43,8 @@ class PassCollator:
         groups = packed(lengths, self.limit)
         passes = [self.one_row([examples[index] for index in group]) for group in groups]
         # Transformers leaves out the first label of a row, which trl has set to "no loss" anyway.
-        labels = torch.cat([one["labels"] for one in passes], dim=1)
-        return {"passes": passes, "labels": labels}
+        whole = {
+            column: torch.cat([one[column] for one in passes], dim=1)
+            for column in ("input_ids", "labels")
+        }
+        return {"passes": passes, **whole}

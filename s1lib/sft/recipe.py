@@ -20,7 +20,8 @@ from trl import SFTConfig
 from s1lib.chat import IM_END
 from s1lib.hardware.base_model import TrainingError, with_adapters
 from s1lib.hardware.checkpoints import last_checkpoint
-from s1lib.hardware.half_weights import HalfWeights
+from s1lib.hardware.compiled_layers import WORTH_IT, compile_layers
+from s1lib.hardware.half_weights import HalfWeights, halved
 from s1lib.hardware.launcher import world_size
 from s1lib.hardware.packed_attention import PACKED_ATTENTION
 from s1lib.hardware.training_time import full_steps
@@ -118,6 +119,9 @@ def build_trainer(
     trainer.remove_callback(PrinterCallback)
     if room:
         trainer.data_collator = PassCollator(room)
+        large = model.device.type == "cuda" and model.num_parameters() > WORTH_IT
+        if large and trainer.halves and not settings.activation_offloading:
+            compile_layers(model)
 
     # trl would cut silently at `max_length`, and another tokenizer would give other ids.
     prepared = [len(ids) for ids in trainer.train_dataset["input_ids"]]
@@ -127,14 +131,6 @@ def build_trainer(
             "its tokenizer cuts or adds tokens"
         )
     return trainer
-
-
-def halved(settings: SFT) -> bool:
-    """Whether passes run over bf16 copies of the weights: under FSDP2 that is its own business.
-
-    Adapters stay float32 over a bf16 base, which is what autocast is for.
-    """
-    return settings.bf16 and not settings.launched and not settings.lora_rank
 
 
 def trl_settings(data: Dataset, settings: SFT, work: Path | str, *, cuda: bool) -> SFTConfig:

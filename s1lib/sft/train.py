@@ -86,11 +86,11 @@ def train(
         log(f"{name}: trained before, {finished['steps']} steps, {loss}")
         return finished
 
-    _may_train(job, log)
+    room = _may_train(job, log)
     if job.settings.launched and not was_launched():
         train_in_processes(samples, profile=profile, name=name, out=job.out, log=log)
     else:
-        _train_here(job, log)
+        _train_here(job, room, log)
         gc.collect()
         torch.cuda.empty_cache()  # what follows in the notebook may want the GPU
     return read_training(job.out) if is_main_process() else {}  # which may not be there yet
@@ -155,19 +155,20 @@ def _prepare(samples: Sequence[Sample], profile: Profile, name: str, out: Path, 
     return Job(name, out, profile, tokenizer, data, base_hash, hash_of(*texts), key)
 
 
-def _may_train(job: Job, log: Log) -> None:
-    """Raises TrainingError for what cannot be trained on this machine, before a model is loaded."""
+def _may_train(job: Job, log: Log) -> int:
+    """The room of a pass. Raises TrainingError for what cannot be trained on this machine."""
     check_recipe(job.settings, job.tokenizer)
     if not was_launched():
-        check_memory(job.profile, longest=max(job.data["length"]), log=log)
-    elif job.settings.processes != world_size():
+        return check_memory(job.profile, longest=max(job.data["length"]), log=log)
+    if job.settings.processes != world_size():
         raise TrainingError(
             f"sft.processes = {job.settings.processes}, but {world_size()} run: "
             "launch as many as the profile says"
         )
+    return 0
 
 
-def _train_here(job: Job, log: Log) -> None:
+def _train_here(job: Job, room: int, log: Log) -> None:
     """Train in this process, alone or as one of several, and write model, log and record."""
     settings, checkpoints, main = job.settings, directory_of(job.out), is_main_process()
     checkpoint = _last_checkpoint(job) if settings.checkpoint_steps else None
@@ -180,6 +181,7 @@ def _train_here(job: Job, log: Log) -> None:
             settings,
             checkpoints if settings.checkpoint_steps else work,
             callbacks=[Follow(job.name, log, checkpoints)],
+            room=room,
         )
         if checkpoint:
             trainer.go_on_from(checkpoint)

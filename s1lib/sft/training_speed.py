@@ -27,6 +27,8 @@ from transformers import (
 )
 
 from s1lib.hardware.base_model import attention_options, base_dtype
+from s1lib.hardware.memory_plan import gpu_memory, memory_limit
+from s1lib.hardware.pass_room import in_own_process, pass_room
 from s1lib.hardware.utilisation import TrainingSpeed, operations
 from s1lib.profile import SFT
 from s1lib.sft.recipe import build_trainer
@@ -39,15 +41,18 @@ def measure_training(
     lengths: Sequence[int],
     *,
     warm_up: int = 1,
+    room: int | None = None,
     seed: int = 0,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> TrainingSpeed:
     """Train once through sequences of `lengths` tokens in this process and time every step.
 
     The first `warm_up` optimiser steps are not counted: they make AdamW's states and, on a GPU,
-    compile and choose kernels. An incomplete last batch is left out. The first tenth of a sequence
-    is its prompt, which has no loss. `tokenizer` must know the end of a turn, and its ids are
-    below `config.vocab_size`. Raises ValueError for fewer sequences than make one timed step.
+    compile and choose kernels. `room` is that of a pass in tokens. By default it is what the GPU's
+    memory allows, as in `train`, and 0 trains `micro_batch_size` sequences at a time. An incomplete
+    last batch is left out. The first tenth of a sequence is its prompt, which has no loss.
+    `tokenizer` must know the end of a turn, and its ids are below `config.vocab_size`. Raises
+    ValueError for fewer sequences than make one timed step.
     """
     steps = len(lengths) // settings.batch_size
     if steps <= warm_up:
@@ -56,8 +61,11 @@ def measure_training(
 
     settings = dataclasses.replace(settings, epochs=1.0, max_steps=-1, checkpoint_steps=0)
 
-    # Made where it is trained: random weights of 1.5B parameters take a CPU half a minute.
     cuda = torch.cuda.is_available()
+    if room is None:
+        room = in_own_process(_room, config, settings) if cuda else 0
+
+    # Made where it is trained: random weights of 1.5B parameters take a CPU half a minute.
     torch.manual_seed(seed)
     with torch.device("cuda" if cuda else "cpu"):
         model = AutoModelForCausalLM.from_config(
@@ -69,7 +77,7 @@ def measure_training(
     clock = _Clock()
     with tempfile.TemporaryDirectory() as work:
         trainer = build_trainer(
-            model, tokenizer, data, settings, work, callbacks=[clock, *callbacks]
+            model, tokenizer, data, settings, work, callbacks=[clock, *callbacks], room=room
         )
         order = [lengths[index] for index in trainer._get_train_sampler()]
         if cuda:
@@ -86,6 +94,10 @@ def measure_training(
         operations=operations(config, timed, parameters=parameters, frozen=frozen),
         peak_memory=torch.cuda.max_memory_allocated() if cuda else 0,
     )
+
+
+def _room(config: PretrainedConfig, settings: SFT) -> int:
+    return pass_room(config, settings, limit=memory_limit(gpu_memory()))
 
 
 def _random_examples(lengths: Sequence[int], *, vocabulary: int, seed: int) -> Dataset:
