@@ -32,7 +32,7 @@ ENV :=
 endif
 S1 := $(PY) -m s1lib
 
-.PHONY: help reproduce smoke test test-vllm lab course solutions release-run html slides bench bench-vllm fetch rehearse clean
+.PHONY: help reproduce smoke test test-vllm lab course solutions release-run html slides bench bench-vllm check-gpu fetch rehearse clean
 .DEFAULT_GOAL := help
 
 help:
@@ -46,8 +46,9 @@ help:
 	@echo "make html        claims, figures, tables, notebooks and traces as one static site, under $(OUTPUTS)/$(PROFILE)/html"
 	@echo "make slides      slides of every executed notebook, one file each, under $(OUTPUTS)/$(PROFILE)/slides"
 	@echo "make release-run pack the finished run into outputs/released, for make course"
-	@echo "make bench       speed, seeds and kills, as printed tables (BENCH=engine for one of them)"
+	@echo "make bench       speed, seeds and kills, as printed tables (BENCH=engine for one; RECORD=1 keeps the ratios)"
 	@echo "make bench-vllm  TorchEngine beside vLLM on the CPU, in .venv-vllm"
+	@echo "make check-gpu   does it work on this GPU, and how fast, in 8 minutes (ARGS='--only decoding', ARGS='--device cpu')"
 	@echo "make rehearse    check all that would stop PROFILE=h100 (any), and run it small, with stand-ins (DATA=DIR MODEL=DIR|ID)"
 	@echo "make fetch       download what the profile names on a hub, to run without a network afterwards"
 	@echo "make clean       delete $(OUTPUTS)/$(PROFILE)"
@@ -113,10 +114,23 @@ $(REVEAL)/dist/reveal.js:
 	$(PY) -m pip install --quiet --no-deps --target .reveal sphinx-revealjs==3.2.1
 
 bench: $(ENV)
-	@$(PY) -m tests.bench $(BENCH)
+	@$(PY) -m tests.bench $(if $(RECORD),--record) $(BENCH)
 
 bench-vllm: .venv-vllm/.installed
 	@.venv-vllm/bin/python -m tests.bench vllm
+
+# Installs nothing, since a machine with a GPU may have no package index: it takes the first Python
+# that has these, wheels on PYTHONPATH counted.
+CHECKED := import importlib.util as u, sys; \
+	sys.exit(not all(map(u.find_spec, 'torch transformers trl accelerate'.split())))
+
+check-gpu:
+	@for python in $(PY) "$(PYTHON)"; do \
+		"$$python" -c "$(CHECKED)" 2>/dev/null || continue; \
+		exec "$$python" -m s1lib check-gpu --outputs "$(OUTPUTS)" $(ARGS); \
+	done; \
+	echo "error: no Python here has torch, transformers, trl and accelerate: install" \
+		"requirements-gpu.lock, or put their wheels on PYTHONPATH" >&2; exit 1
 
 rehearse: $(ENV)
 	@$(S1) rehearse --profile $(PROFILE) --outputs $(OUTPUTS) \

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "s1lib"
 PAPER = ("curation", "sft", "thinking", "evaluation", "scaling")
 GROUND = ("errors", "keeping", "profile", "drawing", "published")
 SERVES = ("chat", "grading", "engines", "assistants", "hardware")
-ROOF = ("command", "planning", "rehearsal", "site")
+ROOF = ("command", "gpu_check", "planning", "rehearsal", "site")
 
 
 def imported(path: Path) -> set[str]:
@@ -45,6 +45,10 @@ def test_what_serves_imports_nothing_of_the_paper_and_nothing_imports_the_roof(a
         assert not arrows[name] & {*PAPER, "toy", *ROOF}, name
     for name in (*GROUND, *SERVES, *PAPER, "toy"):
         assert not arrows[name] & set(ROOF), name
+
+
+def test_the_check_of_a_gpu_is_imported_by_the_command_alone(arrows):
+    assert [name for name, found in arrows.items() if "gpu_check" in found] == ["command"]
 
 
 def test_the_ground_floor_imports_nothing_above_it(arrows):

@@ -5,7 +5,7 @@
     s1 fetch --profile h100                               s1 rehearse --profile h100
     s1 think "How many r in raspberry?" --model PATH_OR_ID --max-thinking 512 --waits 2
     s1 plan --profile h100 --gpus 8
-    s1 compare h100 /data/simplescaling-results
+    s1 compare h100 /data/simplescaling-results           s1 check-gpu
     s1 course                                             s1 solutions
 
 Whatever a user can cause ends in one line on stderr and exit status 1, Ctrl-C in one line and 130.
@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from s1lib.command import compare, plan, released_run, think
+from s1lib.command import check_gpu, compare, plan, released_run, think
 from s1lib.command.reproduce import reproduce, run
 from s1lib.command.solutions import run_solutions
 from s1lib.errors import S1Error
@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     think.add_to(commands)
     compare.add_to(commands)
     released_run.add_to(commands)
+    check_gpu.add_to(commands)
     commands.add_parser("profiles", help="list the profiles").set_defaults(command=_profiles)
     return parser
 

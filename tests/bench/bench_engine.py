@@ -13,16 +13,15 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import time
 
 import torch
-from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from s1lib.engines import Engine
 from s1lib.engines.protocol import Request
 from s1lib.engines.row_model import RowModel
 from s1lib.engines.schedule import Row
 from s1lib.engines.torch_engine import TorchEngine
+from s1lib.gpu_check.timed_decoding import decode, random_prompts, with_generate
 
 ROWS, PROMPT, CONTEXT, VOCABULARY = 64, 60, 512, 120
 
@@ -58,37 +57,7 @@ def workloads() -> list[tuple[str, list[int]]]:
 
 
 def prompts_of(lengths: list[int], *, seed: int = 0) -> list[list[int]]:
-    rng = random.Random(seed)
-    return [[rng.randrange(VOCABULARY) for _ in range(PROMPT)] for _ in lengths]
-
-
-async def decode(engine: Engine, prompts: list[list[int]], lengths: list[int]) -> float:
-    """Seconds for all prompts, each to its own length, through `complete`."""
-    start = time.perf_counter()
-    done = await asyncio.gather(
-        *(
-            engine.complete(Request(prompt, max_tokens=length))
-            for prompt, length in zip(prompts, lengths, strict=True)
-        )
-    )
-    assert [len(completion.ids) for completion in done] == lengths
-    return time.perf_counter() - start
-
-
-def with_generate(model: Qwen2ForCausalLM, prompts: list[list[int]], lengths: list[int]) -> float:
-    """Seconds for all prompts through `generate`, in batches of ROWS in their order."""
-    start = time.perf_counter()
-    for first in range(0, len(prompts), ROWS):
-        batch, longest = (
-            torch.tensor(prompts[first : first + ROWS]),
-            max(lengths[first : first + ROWS]),
-        )
-        config = GenerationConfig(
-            max_new_tokens=longest, do_sample=False, eos_token_id=None, pad_token_id=0
-        )
-        out = model.generate(batch, attention_mask=torch.ones_like(batch), generation_config=config)
-        assert out.shape[1] == PROMPT + longest
-    return time.perf_counter() - start
+    return random_prompts(len(lengths), PROMPT, VOCABULARY, seed=seed)
 
 
 class WatchedModel(RowModel):
@@ -128,8 +97,9 @@ def bits_that_depend_on_the_batch(rows: int, alone: int = 4) -> int:
     return sum(not torch.equal(logits([n])[0], together[n]) for n in range(alone))
 
 
-def main() -> None:
+def main() -> dict[str, float]:
     torch.set_num_threads(1)
+    ratios = {}
     with asyncio.Runner() as runner:
         for name, lengths in workloads():
             engine = TorchEngine(
@@ -141,13 +111,15 @@ def main() -> None:
                 # New ones, since the engine's rows remember the old.
                 prompts = prompts_of(lengths, seed=turn)
                 seconds["engine"].append(runner.run(decode(engine, prompts, lengths)))
-                seconds["generate"].append(with_generate(model, prompts, lengths))
+                seconds["generate"].append(with_generate(model, prompts, lengths, rows=ROWS))
             runner.run(engine.aclose())
             fast, generate = (sum(lengths) / min(times[1:]) for times in seconds.values())
             shown = f"TorchEngine {fast:,.0f} tokens/s, generate {generate:,.0f} tokens/s"
+            ratios[f"TorchEngine / generate, {name}"] = fast / generate
             print(f"{name}: {shown}, ratio {fast / generate:.2f}")
     different = sum(bits_that_depend_on_the_batch(rows) for rows in (7, 24))
     print(f"logits alone and among 40 others: {8 - different} of 8 requests equal to the last bit")
+    return ratios
 
 
 if __name__ == "__main__":

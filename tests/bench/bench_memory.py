@@ -109,12 +109,15 @@ def simulated(processes: int, changes: dict) -> tuple[int, int]:
     return found.parameters + found.optimiser, found.peak
 
 
-def main() -> None:
+def main() -> dict[str, float]:
+    ratios = {}
     print(f"{'MiB':38} {'states':>8} {'real':>8} {'peak':>8} {'real':>8}  ratio")
     for name, case in CASES.items():
         (states, peak), (held, highest) = simulated(*case), real(*case)
         sizes = " ".join(f"{size / MIB:8.1f}" for size in (states, held, peak, highest))
+        ratios[name] = peak / highest
         print(f"{name:38} {sizes}  {peak / highest:.3f}")
+    return ratios
 
 
 if __name__ == "__main__":

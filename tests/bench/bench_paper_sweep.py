@@ -64,7 +64,7 @@ class Lengths:
         return done
 
 
-async def simulate() -> None:
+async def simulate() -> dict[str, float]:
     chat, question = char_chat(), "Q"
     points = grid(CAPS, WAITS, max_thinking=AUTO, answer_tokens=ANSWER + 1)
     total = {"separate": [0, 0], "one pass": [0, 0]}
@@ -85,15 +85,18 @@ async def simulate() -> None:
     (thinking, decoded), (once_thinking, once_decoded) = total["separate"], total["one pass"]
     swept = f"{len(points)} points (caps {CAPS}, none, Waits {WAITS})"
     print(f"{swept}, {PROBLEMS} problems at the paper's lengths")
+    ratios = {}
     for what, apart, once in (
         ("thinking tokens", thinking, once_thinking),
         ("all decoded tokens", decoded, once_decoded),
     ):
+        ratios[what] = once / apart
         print(f"{what}: separate {apart:,}, one pass {once:,}: x {once / apart:.3f}")
+    return ratios
 
 
-def main() -> None:
-    asyncio.run(simulate())
+def main() -> dict[str, float]:
+    return asyncio.run(simulate())
 
 
 if __name__ == "__main__":

@@ -17,18 +17,19 @@ import tempfile
 import torch
 
 from s1lib.engines import open_engine
+from s1lib.gpu_check.timed_decoding import decode
 from s1lib.profile import EngineSettings
 from s1lib.toy.tokenizer import build_tokenizer
-from tests.bench.bench_engine import CONTEXT, ROWS, decode, prompts_of, toy_model, workloads
+from tests.bench.bench_engine import CONTEXT, ROWS, prompts_of, toy_model, workloads
 
 
-def main() -> None:
+def main() -> dict[str, float] | None:
     if not importlib.util.find_spec("vllm"):
         print("vLLM is not installed here: make bench-vllm")
-        return
+        return None
     os.environ.update(OMP_NUM_THREADS="1", VLLM_CPU_OMP_THREADS_BIND="0")
     torch.set_num_threads(1)
-    tokenizer = build_tokenizer()
+    tokenizer, ratios = build_tokenizer(), {}
     with tempfile.TemporaryDirectory() as directory, asyncio.Runner() as runner:
         toy_model(vocabulary=len(tokenizer)).save_pretrained(directory)
         tokenizer.save_pretrained(directory)
@@ -48,9 +49,11 @@ def main() -> None:
             shown = (
                 f"TorchEngine {speed['torch']:,.0f} tokens/s, vLLM {speed['vllm']:,.0f} tokens/s"
             )
+            ratios[f"TorchEngine / vLLM, {name}"] = speed["torch"] / speed["vllm"]
             print(f"{name}: {shown}, ratio {speed['torch'] / speed['vllm']:.2f}")
         for engine in engines.values():
             runner.run(engine.aclose())
+    return ratios
 
 
 if __name__ == "__main__":

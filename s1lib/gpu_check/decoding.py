@@ -1,0 +1,120 @@
+"""How fast TorchEngine decodes, beside `generate` and beside what the memory's bandwidth allows.
+
+At every step all weights and the rows' keys and values are read once. That time alone is the limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+
+from s1lib.engines.torch_engine import TorchEngine
+from s1lib.gpu_check.check_report import Figure
+from s1lib.gpu_check.random_models import TINY, random_model
+from s1lib.gpu_check.this_machine import limits
+from s1lib.gpu_check.timed_decoding import decode, random_prompts, with_generate
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is decoded on a kind of device. Lengths are in tokens.
+
+    unequal: the shortest and the longest answer. share: of the limit that the largest shape is to
+    reach with equal lengths. slower: how many times as long a token of unequal lengths may take.
+    """
+
+    shapes: tuple[str, ...]
+    dtype: torch.dtype
+    rows: int
+    prompt: int
+    equal: int
+    unequal: tuple[int, int]
+    share: float = 0.0
+    slower: float = math.inf
+
+
+SETTINGS = {
+    "cuda": Setting(("1.5B", "7B"), torch.bfloat16, 64, 200, 128, (16, 256), 0.5, 1.3),
+    "cpu": Setting((TINY,), torch.float32, 16, 20, 24, (4, 48)),
+}
+
+
+def measure(device: str) -> Iterator[Figure]:
+    """Two figures a shape, of equal lengths and of unequal ones."""
+    setting, bandwidth = SETTINGS[device], limits(device).bandwidth
+    for shape in setting.shapes:
+        model = random_model(shape, device=device, dtype=setting.dtype)
+        rates = []
+        for name, lengths in _workloads(setting).items():
+            rates.append(_rates(model, lengths, setting, bandwidth))
+            largest = shape == setting.shapes[-1]
+            yield _figure(f"{shape}, {setting.rows} rows, {name}", rates, setting, largest=largest)
+        del model
+
+
+def _workloads(setting: Setting) -> dict[str, list[int]]:
+    """Tokens of each answer: all alike, and log-uniform ones of twice as many requests as rows."""
+    low, high = setting.unequal
+    drawn = random.Random(0)
+    logarithms = [drawn.uniform(math.log(low), math.log(high)) for _ in range(2 * setting.rows)]
+    return {
+        f"{setting.equal} tokens each": [setting.equal] * setting.rows,
+        f"{low} to {high} tokens": [round(math.exp(one)) for one in logarithms],
+    }
+
+
+def _rates(
+    model: PreTrainedModel, lengths: list[int], setting: Setting, bandwidth: float
+) -> dict[str, float]:
+    """Tokens/s of the engine, of `generate`, and at the limit."""
+    # The engine has its own attention until it is closed, so `generate` gets the weights in a model
+    # of its own.
+    shared = {id(parameter): parameter for parameter in model.parameters()}
+    twin, vocabulary = copy.deepcopy(model, shared), model.config.vocab_size
+    engine = TorchEngine(
+        model,
+        vocab_size=vocabulary,
+        max_rows=setting.rows,
+        max_context=setting.prompt + max(lengths),
+    )
+    with asyncio.Runner() as runner:
+        for turn in range(2):  # the first warms both up and is not counted
+            asked = lengths[: setting.rows] if turn == 0 else lengths
+            prompts = random_prompts(len(asked), setting.prompt, vocabulary, seed=turn)
+            seconds = runner.run(decode(engine, prompts, asked))
+            beside = with_generate(twin, prompts, asked, rows=setting.rows)
+        runner.run(engine.aclose())
+
+    tokens = sum(lengths)
+    held = setting.prompt + tokens / len(lengths) / 2  # of a row, on average
+    step = step_bytes(model, rows=setting.rows, length=held) / bandwidth
+    return {"engine": tokens / seconds, "generate": tokens / beside, "limit": setting.rows / step}
+
+
+def step_bytes(model: PreTrainedModel, *, rows: int, length: float) -> float:
+    """Bytes that a step reads: all weights, and keys and values of `length` tokens in each row."""
+    config, weights = model.config, sum(parameter.nbytes for parameter in model.parameters())
+    heads = config.num_key_value_heads * config.hidden_size // config.num_attention_heads
+    return weights + 2 * config.num_hidden_layers * heads * rows * length * model.dtype.itemsize
+
+
+def _figure(what: str, rates: list[dict[str, float]], setting: Setting, *, largest: bool) -> Figure:
+    """The last of `rates` as a figure, with its goal."""
+    own, generate, limit = rates[-1].values()
+    values = {"tokens/s": own, "generate": generate, "times generate": own / generate}
+    values |= {"limit": limit, "share of the limit": own / limit}
+    if len(rates) == 1:
+        passed = not largest or own / limit >= setting.share
+        goal = f"at least {setting.share} of the limit is wanted"
+    else:
+        slower = rates[0]["engine"] / own
+        values["times as long per token as equal lengths"] = slower
+        passed, goal = slower <= setting.slower, f"at most {setting.slower} times is wanted"
+    return Figure(what, values, passed, "" if passed else goal)

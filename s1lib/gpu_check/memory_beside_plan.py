@@ -1,0 +1,33 @@
+"""Does the plan's simulated memory hold? Beside the allocator's peak of each training measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from s1lib.gpu_check.check_report import Figure, NotRunError, read_figures
+from s1lib.gpu_check.random_models import shape
+from s1lib.gpu_check.training import trainings
+from s1lib.hardware.memory_trackers import GIB
+from s1lib.hardware.simulated_step import simulate
+
+# Of the simulated peak beside the real one: too little lets a training begin that will not end.
+LOW, HIGH = 0.95, 1.25
+
+
+def measure(device: str, report: Path) -> Iterator[Figure]:
+    """A figure a training of the part `training`, whose peaks are read from `report`.
+
+    Raises NotRunError where that part has measured none.
+    """
+    measured = read_figures(report, "training")
+    done = [training for training in trainings(device) if training.name in measured]
+    if not done:
+        raise NotRunError("it needs the trainings' peaks: add --only training")
+    for training in done:
+        real, longest = (measured[training.name][key] for key in ("peak GiB", "longest"))
+        plan = simulate(shape(training.name), training.settings, length=longest).peak / GIB
+        values = {"simulated GiB": plan, "allocated GiB": real, "ratio": plan / real}
+        passed = LOW <= plan / real <= HIGH
+        reason = "" if passed else f"between {LOW} and {HIGH} is wanted"
+        yield Figure(f"{training.name}, {longest:,} tokens", values, passed, reason)
