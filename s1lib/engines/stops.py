@@ -43,6 +43,11 @@ class Stops:
         )
         return {stop[-1] for stop in early if tuple(ids[len(ids) + 1 - len(stop) :]) == stop[:-1]}
 
+    def settled(self, ids: Sequence[int]) -> bool:
+        """Whether nothing can be banned any more, whatever is sampled next."""
+        longest = max(map(len, self.sequences), default=0)
+        return not self.min_tokens or len(ids) - self.start + 1 >= self.min_tokens + longest
+
 
 def check_request(request: Request, *, embeddings: int, max_context: int) -> tuple[Stops, int]:
     """The stops of a sound request and the tokens to sample at most, else an EngineError.
