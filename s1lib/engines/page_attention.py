@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from s1lib.engines.page_cache import PageCache
+from s1lib.engines.page_cache import NONE, SCRATCH, PageCache
 
 ATTENTION = "s1_pages"  # in transformers' registry. No mask is registered, so none is built.
 
@@ -27,8 +27,8 @@ class View:
         self.cache, self.table = cache, table
         heads = torch.arange(cache.heads, device=positions.device)
 
-        # A row that only fills the batch writes to page 0, which nobody reads.
-        pages = table.gather(1, positions.clamp(min=0) // cache.page) * (positions >= 0)
+        pages = table.gather(1, positions.clamp(min=0) // cache.page)
+        pages = torch.where(positions < 0, SCRATCH, pages)
         lines = (pages[..., None] * cache.heads + heads) * cache.page
         self._places = (lines + (positions % cache.page)[..., None]).flatten()
 
@@ -36,7 +36,8 @@ class View:
         """Store new keys and values [rows, key-value heads, tokens, size]."""
         for store, new in zip(self.cache.layers[layer], (key, value), strict=True):
             size = new.shape[-1]
-            store.view(-1, size)[self._places] = new.transpose(1, 2).reshape(-1, size)
+            lines = new.transpose(1, 2).reshape(-1, size)
+            store.view(-1, size).index_copy_(0, self._places, lines)
 
 
 class StepView(View):
@@ -52,39 +53,41 @@ class StepView(View):
         self.pages, device = pages, positions.device
         rows, blocks = table.shape
 
-        # Each page's row, and the last of its tokens that the row sees.
-        self._rows = torch.zeros(pages, dtype=torch.long, device=device)
-        self._rows[table] = torch.arange(rows, device=device)[:, None]
-        last = torch.full_like(self._rows, -1)
-        last[table] = positions - cache.page * torch.arange(blocks, device=device)
-        last[0] = -1
-
-        hidden = torch.arange(cache.page, device=device) > last[:, None]
-        bias = torch.zeros(hidden.shape, dtype=cache.layers[0][0].dtype, device=device)
-        bias.masked_fill_(hidden, float("-inf"))
-        self._bias = bias[:, None].expand(-1, cache.heads, -1).reshape(-1, 1, cache.page)
+        # Where a page stands in the table, and the last of its tokens that its row sees.
         self._table = table.flatten()
+        self._slots = torch.zeros(pages, dtype=torch.long, device=device)
+        self._slots[self._table] = torch.arange(rows * blocks, device=device)
+        self._rows = self._slots // blocks
+        last = torch.full_like(self._slots, -1)
+        last[table] = positions - cache.page * torch.arange(blocks, device=device)
+        last[NONE] = -1
+
+        # A finite number, so that a row that sees nothing gets something: NaN would spread.
+        hidden = torch.arange(cache.page, device=device) > last[:, None]
+        dtype = cache.layers[0][0].dtype
+        bias = torch.zeros(hidden.shape, dtype=dtype, device=device)
+        bias.masked_fill_(hidden, torch.finfo(dtype).min / 2)
+        self._bias = bias.repeat_interleave(cache.heads, 0)[:, None]
 
     def attend(self, layer: int, query: torch.Tensor, scaling: float) -> torch.Tensor:
         """[rows, heads, 1, size] -> [rows, heads, 1, size]."""
-        rows, heads, _, size = query.shape
-        groups = heads // self.cache.heads
-        keys, values = (store[: self.pages].flatten(0, 1) for store in self.cache.layers[layer])
+        (rows, blocks), page = self.table.shape, self.cache.page
+        heads, size = query.shape[1], query.shape[3]
+        groups, used = heads // self.cache.heads, self.pages * self.cache.heads
+        keys, values = self.cache.layers[layer]
 
-        # Each page's scores [pages * key-value heads, groups, page], from its row's queries.
-        asked = query.reshape(rows, -1).index_select(0, self._rows).view(-1, groups, size)
-        scores = torch.baddbmm(self._bias, asked, keys.transpose(1, 2), alpha=scaling).float()
+        # The scores in each page [pages * key-value heads, groups, page], with its row's queries.
+        asked = query.reshape(rows, -1).index_select(0, self._rows).view(used, groups, size)
+        scores = torch.baddbmm(self._bias, asked, keys[:used].transpose(1, 2), alpha=scaling)
 
-        # The softmax of a row runs over all of its pages: their largest score is taken off, and
-        # what the pages add up to is divided by the sum of the weights. A row that only fills the
-        # batch sees nothing. It gets zeros, where -inf and a sum of 0 would make NaN.
-        largest = self._by_row(scores.amax(-1)).amax(1).clamp_(min=torch.finfo(torch.float32).min)
-        scores -= largest.index_select(0, self._rows).view(-1, groups, 1)
-        weights = scores.exp_()
-        total = self._by_row(weights.sum(-1)).sum(1).clamp_(min=torch.finfo(torch.float32).tiny)
-        parts = torch.bmm(weights.to(values.dtype), values)
-        out = self._by_row(parts).view(rows, -1, heads, size).sum(1) / total[..., None]
-        return out.to(query.dtype)[:, :, None]
+        # A row's softmax runs over all of its pages.
+        lines = self._by_row(scores).view(rows, blocks, heads, page).transpose(1, 2).flatten(2)
+        weights = torch.softmax(lines, -1, dtype=torch.float32).to(values.dtype)
+        lines = weights.view(rows, heads, blocks, page).transpose(1, 2).reshape(rows * blocks, -1)
+        weights = lines.index_select(0, self._slots).view(used, groups, page)
+
+        parts = torch.bmm(weights, values[:used])
+        return self._by_row(parts).sum(1).view(query.shape)
 
     def _by_row(self, of_pages: torch.Tensor) -> torch.Tensor:
         """What belongs to pages, as [rows, blocks, what]."""
@@ -109,7 +112,9 @@ class ChunkView(View):
         """[rows, heads, tokens, size] -> [rows, heads, tokens, size]."""
         rows, _, _, size = query.shape
         keys, values = (
-            store[self.table].transpose(1, 2).reshape(rows, self.cache.heads, -1, size)
+            store.view(self.cache.pages, self.cache.heads, -1, size)[self.table]
+            .transpose(1, 2)
+            .reshape(rows, self.cache.heads, -1, size)
             for store in self.cache.layers[layer]
         )
         stacked = query.reshape(rows, self.cache.heads, -1, size)

@@ -15,13 +15,16 @@ import torch
 from transformers import PreTrainedConfig
 
 
+NONE, SCRATCH = 0, 1  # pages of no row: zeros for ever, and where a row that only fills a batch writes
+
+
 class PageCache:
     """Storage of `rows` sequences of up to `columns` tokens each.
 
     config: of the model whose keys and values they are.
     page: tokens of a page.
-    layers: per layer, keys and values [pages, key-value heads, page, head size]. Page 0 is nobody's.
-    table: pages [rows, blocks], on the host. 0 where a row has no page yet.
+    layers: per layer, keys and values [pages * key-value heads, page, head size].
+    table: pages [rows, blocks], on the host. NONE where a row has no page yet.
     """
 
     def __init__(
@@ -41,15 +44,15 @@ class PageCache:
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
         # Zeros, since a hidden place still takes part with weight 0, and 0 * NaN is NaN.
-        self.pages = 1 + self.table.size
-        shape, options = (self.pages, self.heads, page, size), {"dtype": dtype, "device": device}
+        self.pages = 2 + self.table.size
+        shape, options = (self.pages * self.heads, page, size), {"dtype": dtype, "device": device}
         self.layers = tuple(
             (torch.zeros(shape, **options), torch.zeros(shape, **options))
             for _ in range(config.num_hidden_layers)
         )
 
         # A heap: the first free page is taken first, so that the pages in use lie together.
-        self._free = list(range(1, self.pages))
+        self._free = list(range(2, self.pages))
         self._held = [0] * rows  # pages of each row
 
     def reserve(self, row: int, length: int) -> None:
@@ -66,7 +69,7 @@ class PageCache:
         kept = self._blocks(length) if source == row else 0
         for page in self.table[row, kept : self._held[row]].tolist():
             heapq.heappush(self._free, page)
-        self.table[row, kept:] = 0
+        self.table[row, kept:] = NONE
         self._held[row] = kept
 
         if source is not None and source != row:
@@ -80,24 +83,24 @@ class PageCache:
         self._held[one], self._held[other] = self._held[other], self._held[one]
 
     def pages_of(self, live: Sequence[bool]) -> np.ndarray:
-        """The pages [rows, blocks] of the first rows. 0 stands for no page, or a row not live."""
+        """The pages [rows, blocks] of the first rows, NONE for those that are not live."""
         pages = self.table[: len(live)] * np.array(live)[:, None]
 
         # A step reads every page up to the last one it needs. When few requests are left, what
         # they need may lie far apart.
-        needed = pages[pages > 0]
+        needed = pages[pages != NONE]
         if pages.max() > 1.5 * needed.size + 16:
             self._bring_forward(needed)
             return self.pages_of(live)
         return pages[:, : max(held for held, used in zip(self._held, live, strict=False) if used)]
 
     def pages_of_rows(self, rows: Sequence[int]) -> np.ndarray:
-        """The pages [rows, blocks] of some rows, 0 where a row has fewer than others."""
+        """The pages [rows, blocks] of some rows, NONE where a row has fewer than another."""
         return self.table[rows, : max(self._held[row] for row in rows)]
 
     def _bring_forward(self, pages: np.ndarray) -> None:
         """Make `pages` the first ones, by exchanging those that lie behind."""
-        first = np.arange(1, pages.size + 1)
+        first = np.arange(2, pages.size + 2)
         others, behind = np.setdiff1d(first, pages), np.setdiff1d(pages, first)
         old, new = np.concatenate([others, behind]), np.concatenate([behind, others])
         self._assign(new, old)
@@ -112,7 +115,8 @@ class PageCache:
         to, of = (torch.from_numpy(pages).to(self._device) for pages in (targets, sources))
         for stores in self.layers:
             for store in stores:
-                store[to] = store[of]
+                paged = store.view(self.pages, -1)
+                paged[to] = paged[of]
 
     def _blocks(self, length: int) -> int:
         return -(-length // self.page)
