@@ -10,13 +10,15 @@ Between the steps of one load nothing goes from the device to the host or back.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from s1lib.engines.page_attention import StepView
-from s1lib.engines.page_cache import PageCache
+from s1lib.engines.page_cache import NONE, PageCache
+from s1lib.engines.protocol import one_line
 from s1lib.engines.schedule import Row
 
 Shape = tuple[int, int, int]  # rows, blocks of the table, pages that are read
@@ -27,8 +29,8 @@ class DecodeSteps:
 
     forward: (ids, positions, view) -> logits [rows, vocabulary], a pass through the model.
     ahead: steps of a load at most.
-    graphs: record the step as a CUDA graph, once per shape. Without it the very same step is run
-        operation by operation, as on a CPU.
+    graphs: decode in few shapes and, on a GPU, record the step once for each of them and replay it.
+        Otherwise the same step is run operation by operation.
     """
 
     def __init__(
@@ -41,7 +43,8 @@ class DecodeSteps:
         device: torch.device,
     ) -> None:
         self.ahead = ahead
-        self._forward, self._cache, self._record = forward, cache, graphs
+        self._forward, self._cache = forward, cache
+        self._few_shapes, self._record = graphs, graphs and device.type == "cuda"
         self._graphs: dict[Shape, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
 
         # All that a step needs of the host, in one buffer so that it gets there in one copy.
@@ -54,22 +57,20 @@ class DecodeSteps:
 
     def load(self, rows: Sequence[Row], count: int) -> None:
         """Prepare `count` steps of the first `rows` of the cache, those without a request too."""
-        live = [row.request is not None for row in rows]
-        for row in rows:
-            if row.request:
-                self._cache.reserve(row.index, min(row.cached + count, row.end))
-        table = self._cache.pages_of(live)
-        self._shape = self._rounded(len(rows), table.shape[1], int(table.max()) + 1)
+        live = [row for row in rows if row.request]
+        for row in live:
+            self._cache.reserve(row.index, min(row.cached + count, row.end))
+        table = self._cache.pages_of([row.request is not None for row in rows])
+        self._shape = self._rounded(*table.shape, int(table.max()) + 1)
 
         # Known tokens are fed where they are, -1 asks for the token that was chosen. A row without
-        # a request stands at -1, so that it writes nowhere and sees nothing.
-        plan = np.zeros((self._shape[0], self._plan.shape[1]), dtype=np.int64)
-        plan[:, 0] = -1
-        for row in rows:
-            if row.request:
-                known = row.ids[row.cached : row.cached + count]
-                plan[row.index, :2] = row.cached, row.end
-                plan[row.index, 2 : 2 + count] = known + [-1] * (count - len(known))
+        # a request stands at -1, so that it is written nowhere and sees nothing.
+        plan = np.full((self._shape[0], self._plan.shape[1]), -1)
+        plan[:, 2] = 0
+        for row in live:
+            known = row.ids[row.cached : row.cached + count]
+            plan[row.index, : 2 + len(known)] = row.cached, row.end, *known
+        plan[:, 2 + self.ahead :] = NONE
         plan[: len(rows), 2 + self.ahead : 2 + self.ahead + table.shape[1]] = table
         self._plan[: self._shape[0]].copy_(torch.from_numpy(plan))
 
@@ -95,35 +96,45 @@ class DecodeSteps:
         self._graphs.clear()
 
     def _step(self, shape: Shape) -> torch.Tensor:
+        """Feed `_tokens` at `_position`: the same operations on the same buffers each time."""
         rows, blocks, pages = shape
         positions = self._position[:rows, None]
         view = StepView(self._cache, positions, self._table[:rows, :blocks], pages)
         return self._forward(self._tokens[:rows, None], positions.clamp(min=0), view)
 
     def _replay(self, shape: Shape) -> torch.Tensor:
-        """`_step`, recorded the first time that a shape comes up."""
+        """What `_step` does, recorded when a shape comes up for the first time."""
         if shape not in self._graphs:
-            # Once outside the recording, since libraries set themselves up at their first use. It
-            # writes the same keys and values as the replay will.
-            stream = torch.cuda.Stream()
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
-                self._step(shape)
-            torch.cuda.current_stream().wait_stream(stream)
-
-            # All graphs share one memory, since only one is replayed at a time.
-            graph = torch.cuda.CUDAGraph()
-            pool = next((graph.pool() for graph, _ in self._graphs.values()), None)
-            with torch.cuda.graph(graph, pool=pool):
-                logits = self._step(shape)
-            self._graphs[shape] = graph, logits
+            try:
+                self._graphs[shape] = self._recorded(shape)
+            except RuntimeError as error:  # such as a model whose code looks at values on the host
+                warnings.warn(f"decoding without CUDA graphs ({one_line(error)})", stacklevel=2)
+                self._record = False
+                return self._step(shape)
         graph, logits = self._graphs[shape]
         graph.replay()
         return logits
 
+    def _recorded(self, shape: Shape) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
+        """A graph of `_step`, and the logits that its replay fills."""
+        # Once outside the recording, since libraries set themselves up at their first use. It
+        # writes the same keys and values as the replay will.
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            self._step(shape)
+        torch.cuda.current_stream().wait_stream(stream)
+
+        # All graphs share one memory, since only one is replayed at a time.
+        pool = next((graph.pool() for graph, _ in self._graphs.values()), None)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=pool):
+            logits = self._step(shape)
+        return graph, logits
+
     def _rounded(self, rows: int, blocks: int, pages: int) -> Shape:
-        """The shape to decode in. Graphs are recorded for powers of two, so that they are few."""
-        if not self._record:
+        """The shape to decode in. For graphs it is of powers of two, so that they are few."""
+        if not self._few_shapes:
             return rows, blocks, pages
         most = (*self._cache.table.shape, self._cache.pages)
         wanted = (rows, blocks, pages)

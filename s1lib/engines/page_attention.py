@@ -1,8 +1,9 @@
 """Attention over a `PageCache`, in the place of the model's own.
 
-The model's attention goes through transformers' attention interface to `attend`. A pass through the
-model is given a view, which says where its tokens lie: `StepView` for one token per row, `ChunkView`
-for many. The view writes the new keys and values and attends over each row up to its tokens.
+The model's attention goes through transformers' attention interface to `attend`. A pass through
+the model is given a view, which says where its tokens lie: `StepView` for one token per row,
+`ChunkView` for many. The view writes the new keys and values and attends over each row up to its
+tokens.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class StepView(View):
         dtype = cache.layers[0][0].dtype
         bias = torch.zeros(hidden.shape, dtype=dtype, device=device)
         bias.masked_fill_(hidden, torch.finfo(dtype).min / 2)
-        self._bias = bias.repeat_interleave(cache.heads, 0)[:, None]
+        self._bias = bias[:, None].expand(-1, cache.heads, -1).reshape(-1, 1, cache.page)
 
     def attend(self, layer: int, query: torch.Tensor, scaling: float) -> torch.Tensor:
         """[rows, heads, 1, size] -> [rows, heads, 1, size]."""

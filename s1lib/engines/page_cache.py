@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedConfig
 
-
-NONE, SCRATCH = 0, 1  # pages of no row: zeros for ever, and where a row that only fills a batch writes
+NONE = 0  # the page of no row: zeros for ever
+SCRATCH = 1  # where a row that only fills a batch writes
 
 
 class PageCache:

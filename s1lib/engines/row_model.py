@@ -16,6 +16,7 @@ import torch
 from transformers import PreTrainedModel
 
 from s1lib.engines.decode_steps import DecodeSteps
+from s1lib.engines.packed_linears import PackedLinears
 from s1lib.engines.page_attention import ATTENTION, ChunkView, StepView
 from s1lib.engines.page_cache import PageCache
 from s1lib.engines.protocol import EngineError
@@ -32,7 +33,7 @@ class Sizes:
     page: tokens of a page of the cache. A row's last page is read whole, a small one costs a call.
     prefill: tokens of a prefill pass at most.
     ahead: steps between two looks at what was sampled. What a row samples after its end is lost.
-    graphs: whether a step is recorded and replayed.
+    graphs: decode in few shapes, so that a GPU can record a step of each and replay it.
     """
 
     page: int
@@ -70,6 +71,7 @@ class RowModel:
         self.sizes = sizes or (GPU if self.device.type == "cuda" else CPU)
         self._own_attention = config._attn_implementation
         model.set_attn_implementation(ATTENTION)
+        self._linears = PackedLinears(model)
         self.cache = PageCache(
             config,
             rows=rows,
@@ -87,8 +89,9 @@ class RowModel:
         )
 
     def close(self) -> None:
-        """Free the cache and give the model its own attention back."""
+        """Free the cache and give the model its own attention and linear layers back."""
         self.steps.close()
+        self._linears.close()
         self.cache.layers = ()
         self.model.set_attn_implementation(self._own_attention)
 
@@ -120,7 +123,7 @@ class RowModel:
     def _forward(
         self, ids: torch.Tensor, positions: torch.Tensor, view: StepView | ChunkView
     ) -> torch.Tensor:
-        """Logits [rows, vocab_size] behind the last of `ids` [rows, tokens], which stand in `view`."""
+        """Logits [rows, vocab_size] behind the last of `ids` [rows, tokens]."""
         output = self.model(
             input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=1, view=view
         )

@@ -208,7 +208,8 @@ class TorchEngine:
 
         # Here the host waits for the device.
         tokens = torch.stack(chosen, 1).tolist()
-        return any([self._take(row, tokens[row.index]) for row in live])
+        finished = [row for row in live if self._take(row, tokens[row.index])]
+        return bool(finished)
 
     def _take(self, row: Row, tokens: list[int]) -> bool:
         """Note that a row was fed, and sampled what its request did not know. See `_extend`."""
