@@ -17,8 +17,8 @@ import random
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from s1lib.engines.decode_steps import DecodeSteps
 from s1lib.engines.protocol import Request
-from s1lib.engines.row_model import RowModel
 from s1lib.engines.schedule import Row
 from s1lib.engines.torch_engine import TorchEngine
 from s1lib.gpu_check.timed_decoding import decode, random_prompts, with_generate
@@ -60,13 +60,16 @@ def prompts_of(lengths: list[int], *, seed: int = 0) -> list[list[int]]:
     return random_prompts(len(lengths), PROMPT, VOCABULARY, seed=seed)
 
 
-class WatchedModel(RowModel):
+class WatchedSteps(DecodeSteps):
     """Keeps the logits that every token behind a prompt is sampled from, by prompt."""
 
-    def step(self, rows: list[Row]) -> torch.Tensor:
-        sampling = [row for row in rows if row.request and row.ahead == 0]
-        logits = super().step(rows)
-        for row in sampling:
+    def load(self, rows: list[Row], count: int) -> None:
+        self.sampling = [row for row in rows if row.request and row.ahead == 0]
+        super().load(rows, count)
+
+    def logits(self, number: int, chosen: torch.Tensor | None) -> torch.Tensor:
+        logits = super().logits(number, chosen)
+        for row in self.sampling:
             self.seen.setdefault(tuple(row.request.prompt), []).append(logits[row.index].clone())
         return logits
 
@@ -82,8 +85,8 @@ def bits_that_depend_on_the_batch(rows: int, alone: int = 4) -> int:
 
     def logits(numbers: list[int]) -> list[torch.Tensor]:
         engine = TorchEngine(toy_model(), vocab_size=VOCABULARY, max_rows=rows, max_context=CONTEXT)
-        engine._row_model.__class__ = WatchedModel
-        seen = engine._row_model.seen = {}
+        steps = engine._row_model.steps
+        steps.__class__, steps.seen = WatchedSteps, {}
 
         async def run() -> None:
             await asyncio.gather(
@@ -91,7 +94,7 @@ def bits_that_depend_on_the_batch(rows: int, alone: int = 4) -> int:
             )
 
         asyncio.run(run())
-        return [torch.stack(seen[tuple(prompts[n])]) for n in numbers]
+        return [torch.stack(steps.seen[tuple(prompts[n])]) for n in numbers]
 
     together = logits(list(range(40)))
     return sum(not torch.equal(logits([n])[0], together[n]) for n in range(alone))
