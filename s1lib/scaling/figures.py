@@ -193,14 +193,13 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
         ax.errorbar(point.examples, point.accuracy, yerr=bar, transform=at, **look)
 
         # the name: beside a set that stands alone, else upright where the axes have room
+        named, upright = (ax, point.model, point.examples), {"rotation": 90}
         if single:
-            note(ax, point.model, point.examples, point.accuracy, offset=(7, 0), ha="left")
+            note(*named, point.accuracy, offset=(7, 0), ha="left")
+        elif point.accuracy < middle:
+            note(*named, point.high, offset=(72 * APART * steps, 5), va="bottom", **upright)
         else:
-            end, side, way = (
-                (point.high, "bottom", 5) if point.accuracy < middle else (point.low, "top", -5)
-            )
-            upright = {"rotation": 90, "va": side, "offset": (72 * APART * steps, way)}
-            note(ax, point.model, point.examples, end, **upright)
+            note(*named, point.low, offset=(72 * APART * steps, -5), va="top", **upright)
 
     ax.set_xlabel("training examples (log scale)")
     return ax
