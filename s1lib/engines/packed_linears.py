@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from transformers import PreTrainedModel
 
+SMALLEST = 2**15  # entries of a weight: below, the longer way into oneDNN costs more than it saves
 LARGEST = 2**30  # bytes of weights. They are held twice, which a large model has no memory for.
 BATCH = 64  # rows that the packing is best for
 
@@ -20,7 +21,11 @@ class PackedLinears:
     """Multiplies with packed weights in `model`'s linear layers until `close`."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        layers = [layer for layer in model.modules() if type(layer) is torch.nn.Linear]
+        layers = [
+            layer
+            for layer in model.modules()
+            if type(layer) is torch.nn.Linear and layer.weight.numel() >= SMALLEST
+        ]
         weights = [layer.weight for layer in layers]
         fits = sum(weight.nbytes for weight in weights) <= LARGEST
         plain = all(w.dtype == torch.float32 and w.device.type == "cpu" for w in weights)
@@ -41,4 +46,4 @@ class PackedLinears:
 def _multiply(
     input: torch.Tensor, *, weight: torch.Tensor, bias: torch.Tensor | None
 ) -> torch.Tensor:
-    return torch.ops.mkldnn._linear_pointwise(input, weight, bias, "none", [], "")
+    return torch.ops.mkldnn._linear_pointwise.default(input, weight, bias, "none", [], "")
