@@ -48,9 +48,9 @@ PARTS = {
     "decoding": Share(2.0, 20),
     "training": Share(2.0, 20),
     "sharded": Share(1.25, 20),
-    "plan": Share(0.5, 10),
+    "plan": Share(0.75, 10),
     "vllm": Share(0.75, 45),
-    "notebooks": Share(0.75, 20),
+    "notebooks": Share(0.5, 20),
 }
 
 
