@@ -15,6 +15,7 @@ from s1lib.gpu_check import check as runner
 from s1lib.gpu_check import conformance
 from s1lib.gpu_check.check import PARTS, Share, check
 from s1lib.gpu_check.check_report import Figure, Part, Report
+from s1lib.gpu_check.decoding import steps_of
 from s1lib.gpu_check.random_models import TINY, random_model
 from s1lib.gpu_check.sharded import StepLines
 from s1lib.gpu_check.step_profile import covered
@@ -156,6 +157,11 @@ def test_the_last_step_tells_the_optimiser_from_the_micro_batches():
     assert (micro, optimiser) == (2.0, 1.0)
 
 
+def test_rows_that_run_empty_are_told_from_a_slow_engine():
+    # Two rows: 3 then 1, and 2 then 4, end after 6 steps, where 10 tokens would fill 5.
+    assert steps_of([3, 2, 4, 1], rows=2) == 6
+
+
 def test_kernels_that_overlap_are_counted_once():
     assert covered([(0, 10), (2, 5), (8, 12), (20, 21)]) == 13
 
@@ -200,7 +206,7 @@ def test_a_benchmark_is_shown_beside_the_one_last_recorded(tmp_path, monkeypatch
     bench.record("engine", {"equal": 1.9})
     bench.compare("engine", {"equal": 1.5})
     first, second = capsys.readouterr().out.splitlines()
-    assert first == "-- equal: 1.50 (new)"
-    assert second.startswith("-- equal: 1.50 (last recorded 1.9 on 20")
+    assert first == "-- equal: 1.5 (new)"
+    assert second.startswith("-- equal: 1.5 (last recorded 1.9 on 20")
     kept = json.loads(bench.RECORD.read_text())["engine"]
     assert set(kept) == {"date", "commit", "machine", "ratios"}
