@@ -108,7 +108,7 @@ class SFT:
     epochs: float = 5.0
     max_steps: int = -1  # caps sets that are larger than the curated one; -1 = epochs alone
     batch_size: int = 16  # sequences per optimiser step, over all devices
-    micro_batch_size: int = 16  # sequences per device and pass
+    micro_batch_size: int = 16  # sequences per device and pass; one GPU cuts a batch by tokens
     learning_rate: float = 1e-5
     warmup: float = 0.05  # share of the steps
     weight_decay: float = 1e-4
@@ -118,7 +118,7 @@ class SFT:
     bf16: bool = True
     # 8 bit is torchao's, and not the paper's.
     optim: Literal["adamw_torch_fused", "adamw_torch_8bit"] = "adamw_torch_fused"
-    gradient_checkpointing: bool = True
+    gradient_checkpointing: bool = True  # on one GPU only for passes that need it
     activation_offloading: bool = False  # activations wait in host memory: the same training
     processes: int = 1  # one per GPU; several are launched with accelerate and sharded by FSDP2
     # Parameters, gradients and optimiser states in host memory (FSDP2): the same training.
