@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 from collections.abc import Sequence
 
@@ -14,7 +15,9 @@ from safetensors.torch import load_file, save_file
 from transformers import MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from s1lib.engines import Completion, EngineError, open_engine
+from s1lib.engines.decode_steps import DecodeSteps
 from s1lib.engines.protocol import Request
+from s1lib.engines.row_model import Sizes
 from s1lib.engines.torch_engine import TorchEngine
 from s1lib.profile import EngineSettings
 
@@ -46,11 +49,22 @@ def make_model() -> Qwen2ForCausalLM:
 REFERENCE = make_model()  # keeps its own attention
 
 
+# As on a GPU: several steps before a look at what was sampled, few shapes. Small pages.
+AHEAD = Sizes(page=8, prefill=256, ahead=5, graphs=True)
+
+
 def make_engine(
-    rows: int = 8, context: int = CONTEXT, model: torch.nn.Module | None = None
+    rows: int = 8,
+    context: int = CONTEXT,
+    model: torch.nn.Module | None = None,
+    sizes: Sizes | None = None,
 ) -> TorchEngine:
     return TorchEngine(
-        model or make_model(), vocab_size=VOCABULARY, max_rows=rows, max_context=context
+        model or make_model(),
+        vocab_size=VOCABULARY,
+        max_rows=rows,
+        max_context=context,
+        sizes=sizes,
     )
 
 
@@ -127,9 +141,10 @@ def test_greedy_tokens_are_those_of_transformers_generate():
     assert len({token for completion in done for token in completion.ids}) > VOCABULARY / 2
 
 
+@pytest.mark.parametrize("sizes", [None, AHEAD], ids=["one step", "steps ahead"])
 @settings(max_examples=12, deadline=None, derandomize=True)
-@given(st.data())
-def test_any_mixture_of_requests_gets_what_the_protocol_says(data):
+@given(data=st.data())
+def test_any_mixture_of_requests_gets_what_the_protocol_says(sizes, data):
     tokens = st.integers(0, VOCABULARY - 1)
     requests = data.draw(
         st.lists(
@@ -148,7 +163,8 @@ def test_any_mixture_of_requests_gets_what_the_protocol_says(data):
             max_size=7,
         )
     )
-    assert run(make_engine(rows=3), *requests) == [greedy(**request) for request in requests]
+    engine = make_engine(rows=3, sizes=sizes)
+    assert run(engine, *requests) == [greedy(**request) for request in requests]
 
 
 def test_other_decoders_work_and_a_short_window_is_refused():
@@ -186,10 +202,51 @@ def test_a_result_does_not_depend_on_what_else_is_decoded(temperature):
     assert run(make_engine(rows=10), *reversed(requests)) == together[::-1]
 
 
-def test_rows_move_together_when_few_are_left():
-    """The long requests sit in rows far apart and must survive being moved beside each other."""
+@pytest.mark.parametrize("sizes", [None, AHEAD], ids=["large pages", "small pages"])
+def test_rows_move_together_when_few_are_left(sizes):
+    """The long requests sit in rows and pages far apart, which are brought together."""
     requests = [{"ids": prompt(n), "max_tokens": 30 if n in (3, 17, 30) else 2} for n in range(32)]
-    assert run(make_engine(rows=32), *requests) == [greedy(**request) for request in requests]
+    engine = make_engine(rows=32, sizes=sizes)
+    assert run(engine, *requests) == [greedy(**request) for request in requests]
+
+
+def test_steps_ahead_sample_what_single_steps_do():
+    requests = [
+        {
+            "ids": prompt(n % 6),
+            "max_tokens": 1 + 5 * (n % 7),
+            "temperature": n % 3,
+            "seed": n,
+            "stop": [(n % VOCABULARY,)],
+            "min_tokens": n % 4,
+        }
+        for n in range(40)
+    ]
+    one, ahead = make_engine(), make_engine(sizes=AHEAD)
+    assert run(one, *requests) == run(ahead, *requests)
+    assert one.decoded_tokens == ahead.decoded_tokens
+
+
+def test_a_step_that_cannot_be_recorded_is_decoded_without(monkeypatch):
+    def fails(self: DecodeSteps, shape: object) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(DecodeSteps, "_recorded", fails)
+    engine = make_engine(sizes=AHEAD)
+    engine._row_model.steps._record = True
+    with pytest.warns(UserWarning, match="without CUDA graphs .*not permitted"):
+        done = run(engine, {"ids": prompt(1), "max_tokens": 9})
+    assert done == [greedy(prompt(1), 9)]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_recorded_step_gives_what_the_same_step_gives_unrecorded():
+    def completions(graphs: bool) -> list[Completion]:
+        sizes = dataclasses.replace(AHEAD, graphs=graphs)
+        engine = make_engine(model=make_model().cuda(), sizes=sizes)
+        return run(engine, *({"ids": prompt(n), "max_tokens": 40} for n in range(20)))
+
+    assert completions(True) == completions(False)
 
 
 def test_five_hundred_requests_at_once():

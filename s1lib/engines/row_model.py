@@ -4,45 +4,94 @@ On the CPU in float32 the logits do not depend, to the last bit, on what else is
 are computed in numbers and lengths at which the matrix products treat each row alike
 (tests/bench/bench_engine.py measures it on the machine at hand). A reused prefix may differ from a
 recomputed one in the last bit, since its keys and values were computed one token at a time. So may
-everything in 16-bit types or on a GPU.
+everything in 16-bit types or on a GPU. docs/engine.md says what a step costs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedModel
 
+from s1lib.engines.decode_steps import DecodeSteps
+from s1lib.engines.packed_linears import PackedLinears
+from s1lib.engines.page_attention import ATTENTION, ChunkView, StepView
+from s1lib.engines.page_cache import PageCache
 from s1lib.engines.protocol import EngineError
-from s1lib.engines.row_cache import ATTENTION, RowCache, RowView
 from s1lib.engines.schedule import Row
 
 SHORT = 16  # so many tokens ahead or fewer are fed one a step, which is cheaper than a prefill pass
 WIDTHS = (32, 64, 128, 256, 512)  # tokens per row of a prefill pass, by the row's own length alone
-PASS = 1024  # tokens per prefill pass at most, since more no longer fit the processor's cache
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What suits a kind of device.
+
+    page: tokens of a page of the cache. A row's last page is read whole, a small one costs a call.
+    prefill: tokens of a prefill pass at most.
+    ahead: steps between two looks at what was sampled. What a row samples after its end is lost.
+    graphs: decode in few shapes, so that a GPU can record a step of each and replay it.
+    """
+
+    page: int
+    prefill: int
+    ahead: int
+    graphs: bool
+
+
+CPU = Sizes(page=32, prefill=1024, ahead=1, graphs=False)  # more no longer fits its cache
+GPU = Sizes(page=128, prefill=8192, ahead=8, graphs=True)
 
 
 class RowModel:
     """The passes of `model` over `rows` rows of up to `columns` tokens each.
 
     vocab_size: logits are returned of the ids below it.
-    cache: the rows' keys and values, as `Schedule` copies and swaps them.
+    sizes: by default those of the model's device.
+    cache: the rows' keys and values, as `Schedule` arranges them.
+    steps: decodes, see `DecodeSteps`.
     """
 
-    def __init__(self, model: PreTrainedModel, *, vocab_size: int, rows: int, columns: int) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        vocab_size: int,
+        rows: int,
+        columns: int,
+        sizes: Sizes | None = None,
+    ) -> None:
         config = model.config.get_text_config()
         _require_plain_attention(model, columns)
         self.model, self.vocab_size = model.eval(), vocab_size
-        self._device = model.device  # looked up once: the model walks its parameters for it
+        self.device = model.device  # looked up once: the model walks its parameters for it
+        self.sizes = sizes or (GPU if self.device.type == "cuda" else CPU)
         self._own_attention = config._attn_implementation
         model.set_attn_implementation(ATTENTION)
-        self.cache = RowCache(
-            config, rows=rows, columns=columns, dtype=model.dtype, device=self._device
+        self._linears = PackedLinears(model)
+        self.cache = PageCache(
+            config,
+            rows=rows,
+            columns=columns,
+            page=self.sizes.page,
+            dtype=model.dtype,
+            device=self.device,
+        )
+        self.steps = DecodeSteps(
+            self._forward,
+            self.cache,
+            ahead=self.sizes.ahead,
+            graphs=self.sizes.graphs,
+            device=self.device,
         )
 
     def close(self) -> None:
-        """Free the cache and give the model its own attention back."""
+        """Free the cache and give the model its own attention and linear layers back."""
+        self.steps.close()
+        self._linears.close()
         self.cache.layers = ()
         self.model.set_attn_implementation(self._own_attention)
 
@@ -51,7 +100,8 @@ class RowModel:
         while waiting := [row for row in rows if row.ahead > SHORT]:
             # Rows of the same width share a pass.
             width = _width(waiting[0])
-            group = [row for row in waiting if _width(row) == width][: max(1, PASS // width)]
+            most = max(1, self.sizes.prefill // width)
+            group = [row for row in waiting if _width(row) == width][:most]
 
             # A row with less to feed repeats its last token at that token's own place, which
             # changes nothing.
@@ -61,47 +111,21 @@ class RowModel:
             tokens = [
                 [row.ids[place] for place in line] for row, line in zip(group, places, strict=True)
             ]
-            longest = 1 + max(line[-1] for line in places)
-            self._forward(tokens, places, longest, rows=[row.index for row in group])
-
             for row, line in zip(group, places, strict=True):
+                self.cache.reserve(row.index, line[-1] + 1)
                 row.cached = line[-1] + 1
 
-    def step(self, rows: Sequence[Row]) -> torch.Tensor:
-        """Feed the next known token of each of the first `rows` of the cache.
-
-        Returns logits [rows, vocab_size] of the token behind it. They mean nothing for a row
-        without a request, which takes part to keep the batch's shape.
-        """
-        tokens = [[row.ids[row.cached] if row.request else 0] for row in rows]
-        places = [[row.cached] for row in rows]  # without a request: behind all that the row keeps
-        longest = 1 + max(row.cached for row in rows if row.request)
-        logits = self._forward(tokens, places, longest)
-        for row in rows:
-            row.cached += row.request is not None
-        return logits
+            table = self.cache.pages_of_rows([row.index for row in group])
+            ids, positions = (torch.tensor(lines, device=self.device) for lines in (tokens, places))
+            view = ChunkView(self.cache, positions, torch.from_numpy(table).to(self.device))
+            self._forward(ids, positions, view)
 
     def _forward(
-        self,
-        tokens: list[list[int]],
-        places: list[list[int]],
-        longest: int,
-        rows: list[int] | None = None,
+        self, ids: torch.Tensor, positions: torch.Tensor, view: StepView | ChunkView
     ) -> torch.Tensor:
-        """Logits [rows, vocab_size] behind the last of `tokens` [rows, tokens].
-
-        places: where the tokens stand in their rows, which are the first ones or `rows`.
-        """
-        ids = torch.tensor(tokens, device=self._device)
-        positions = torch.tensor(places, device=self._device)
-        view = RowView(
-            self.cache.layers,
-            positions,
-            self.cache.bias(positions, longest),
-            None if rows is None else torch.tensor(rows, device=self._device),
-        )
+        """Logits [rows, vocab_size] behind the last of `ids` [rows, tokens]."""
         output = self.model(
-            input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=1, row_view=view
+            input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=1, view=view
         )
         return output.logits[:, -1, : self.vocab_size].float()
 

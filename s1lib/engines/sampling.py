@@ -9,31 +9,54 @@ import torch
 from s1lib.engines.schedule import Row
 
 
-def choose_tokens(logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
-    """The next token per line of `logits` [rows, vocab_size]. Only those of `rows` mean anything.
+class Sampler:
+    """Chooses the tokens of the next `count` steps of `rows`, on their device.
 
-    The logits of tokens that a request's min_tokens bans are set to -inf in place.
+    Tokens that a request's min_tokens bans are looked up for the first step only. With more steps
+    no row may have any, see `Stops.settled`.
     """
-    bans = [
-        (row.index, token)
-        for row in rows
-        if row.request.stops.min_tokens
-        for token in row.request.stops.banned(row.ids)
-        if 0 <= token < logits.shape[1]  # others are never sampled anyway
-    ]
-    if bans:
-        logits[tuple(zip(*bans, strict=True))] = float("-inf")
-    chosen = logits.argmax(-1)
 
-    sampled = [row for row in rows if row.request.temperature > 0]
-    if sampled:
-        # One uniform number per row and token, through the inverse of the cumulative distribution,
-        # so that a request's sample depends on its own seed alone.
-        lines = [row.index for row in sampled]
-        options = {"dtype": torch.float64, "device": logits.device}
-        temperature = torch.tensor([[row.request.temperature] for row in sampled], **options)
-        uniform = torch.tensor([[row.request.uniform.random()] for row in sampled], **options)
-        sums = torch.softmax(logits[lines].double() / temperature, -1).cumsum(-1)
-        places = torch.searchsorted(sums, uniform * sums[:, -1:], right=True).squeeze(-1)
-        chosen[lines] = places.clamp_(max=logits.shape[-1] - 1)
-    return chosen.tolist()
+    def __init__(self, rows: Sequence[Row], count: int, device: torch.device) -> None:
+        live = [row for row in rows if row.request]
+        self._bans = [
+            (row.index, token)
+            for row in live
+            if row.ahead == 0 and row.request.stops.min_tokens
+            for token in row.request.stops.banned(row.ids)
+        ]
+
+        # One uniform number per row and sampled token, so that a request's sample depends on its
+        # own seed alone. None is drawn where the next token is known.
+        sampled = [row for row in live if row.request.temperature > 0]
+        self._lines = [row.index for row in sampled]
+        uniform = [
+            [row.request.uniform.random() if step >= row.ahead else 0.0 for step in range(count)]
+            for row in sampled
+        ]
+        options = {"dtype": torch.float64, "device": device}
+        if sampled:
+            self._uniform = torch.tensor(uniform, **options)
+            self._temperature = torch.tensor(
+                [[row.request.temperature] for row in sampled], **options
+            )
+            self._places = torch.tensor(self._lines, device=device)
+
+    def choose(self, logits: torch.Tensor, step: int) -> torch.Tensor:
+        """The next token per line of `logits` [rows, vocabulary].
+
+        The logits of banned tokens are set to -inf in place.
+        """
+        # Ids that the model does not have are never sampled anyway.
+        bans = [(line, token) for line, token in self._bans if 0 <= token < logits.shape[1]]
+        if bans and step == 0:
+            logits[tuple(zip(*bans, strict=True))] = float("-inf")
+        chosen = logits.argmax(-1)
+
+        if self._lines:
+            # Each number goes through the inverse of its line's cumulative distribution.
+            scaled = logits[self._places].double() / self._temperature
+            sums = torch.softmax(scaled, -1).cumsum(-1)
+            uniform = self._uniform[:, step, None]
+            places = torch.searchsorted(sums, uniform * sums[:, -1:], right=True).squeeze(-1)
+            chosen[self._places] = places.clamp_(max=logits.shape[-1] - 1)
+        return chosen

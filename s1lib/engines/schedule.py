@@ -22,11 +22,11 @@ ROWS = 8  # rows are decoded in whole multiples of this
 
 
 class Cache(Protocol):
-    """A cache that can copy keys and values between rows, see `row_cache.RowCache`."""
+    """A cache whose rows can begin with what others hold, see `page_cache.PageCache`."""
 
-    def copy(self, source: int, target: int, length: int) -> None: ...
+    def begin(self, row: int, source: int | None, length: int) -> None: ...
 
-    def swap(self, one: int, other: int, length: int) -> None: ...
+    def swap(self, one: int, other: int) -> None: ...
 
 
 @dataclass(eq=False)
@@ -61,6 +61,11 @@ class Row:
     def ahead(self) -> int:
         """Known tokens that are not cached, the last one not counted: its successor is sampled."""
         return len(self.ids) - 1 - self.cached
+
+    @property
+    def end(self) -> int:
+        """Tokens that its request can feed at most: the last one it samples is not fed."""
+        return len(self.request.prompt) + self.request.limit - 1
 
     def shared(self, prompt: list[int]) -> int:
         """Length of the common prefix with `prompt`, 0 when it is less than half of it."""
@@ -156,7 +161,7 @@ class Schedule:
         size = min(-(-len(live) // ROWS) * ROWS, len(self.rows))
         holes = [row for row in self.rows[:size] if row.request is None]
         for row, hole in zip([row for row in live if row.index >= size], holes, strict=False):
-            self._cache.swap(row.index, hole.index, max(row.cached, hole.cached))
+            self._cache.swap(row.index, hole.index)
             self.rows[row.index], self.rows[hole.index] = hole, row
             row.index, hole.index = hole.index, row.index
         return self.rows[:size]
@@ -184,6 +189,5 @@ class Schedule:
         if source:
             source.waiters.remove(request)
             shared = min(request.shared, source.cached)
-            if source is not row:
-                self._cache.copy(source.index, row.index, shared)
+        self._cache.begin(row.index, source.index if source else None, shared)
         row.ids, row.cached = list(request.prompt), shared

@@ -23,6 +23,7 @@ class Stops:
     ) -> None:
         self.sequences, self.start, self.min_tokens = tuple(sequences), start, min_tokens
         self.ends = {sequence[-1] for sequence in sequences}
+        self._longest = max(map(len, self.sequences), default=0)
 
     def completed(self, ids: Sequence[int]) -> tuple[int, ...] | None:
         """The stop sequence that the sampled tokens at the end of `ids` spell, if any."""
@@ -42,6 +43,10 @@ class Stops:
             stop for stop in self.sequences if len(stop) <= sampled < self.min_tokens + len(stop)
         )
         return {stop[-1] for stop in early if tuple(ids[len(ids) + 1 - len(stop) :]) == stop[:-1]}
+
+    def settled(self, ids: Sequence[int]) -> bool:
+        """Whether nothing can be banned any more, whatever is sampled next."""
+        return not self.min_tokens or len(ids) - self.start + 1 >= self.min_tokens + self._longest
 
 
 def check_request(request: Request, *, embeddings: int, max_context: int) -> tuple[Stops, int]:

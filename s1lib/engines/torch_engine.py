@@ -6,8 +6,9 @@
     completion = await engine.complete(request)
 
 `Schedule` gives requests rows of the key-value cache, `RowModel` passes the rows through the model,
-`choose_tokens` samples. Every step feeds one token of each live row. Steps run in a task of the
-caller's event loop, which lives while there is something to decode.
+`Sampler` chooses tokens. Every step feeds one token of each live row. On a GPU several steps are
+taken before the host looks at what they sampled. Steps run in a task of the caller's event loop,
+which lives while there is something to decode.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from s1lib.engines.checkpoint import cannot_load, open_checkpoint
 from s1lib.engines.protocol import Completion, EngineError, Request, one_line
-from s1lib.engines.row_model import RowModel
-from s1lib.engines.sampling import choose_tokens
+from s1lib.engines.row_model import RowModel, Sizes
+from s1lib.engines.sampling import Sampler
 from s1lib.engines.schedule import PendingRequest, Row, Schedule
 from s1lib.engines.stops import check_request
 
@@ -36,6 +37,7 @@ class TorchEngine:
     vocab_size: len(tokenizer). Ids from here on are padding of the embedding, never produced.
     max_rows: sequences decoded at a time.
     max_context: tokens, prompt included, at most the model's own window.
+    sizes: of pages, passes and looks at the result. By default those that suit the model's device.
     decoded_tokens: tokens sampled so far, stop sequences included.
     """
 
@@ -47,6 +49,7 @@ class TorchEngine:
         max_rows: int,
         max_context: int,
         tokenizer: Any = None,
+        sizes: Sizes | None = None,
     ) -> None:
         if max_rows < 1 or max_context < 2:
             raise EngineError(
@@ -64,7 +67,11 @@ class TorchEngine:
         self.decoded_tokens = 0
 
         self._row_model = RowModel(
-            model, vocab_size=self.vocab_size, rows=max_rows, columns=self.max_context
+            model,
+            vocab_size=self.vocab_size,
+            rows=max_rows,
+            columns=self.max_context,
+            sizes=sizes,
         )
         self._schedule = Schedule(max_rows, self._row_model.cache)
         self._task: asyncio.Task[None] | None = None
@@ -176,27 +183,48 @@ class TorchEngine:
 
     @torch.inference_mode()
     def _advance(self) -> bool:
-        """Let requests in and decode one token of every row, see `_decode`."""
+        """Let requests in and decode, see `_decode`."""
         while self._schedule.admit():
             self._row_model.prefill(self._schedule.live())
         return bool(self._schedule.live()) and self._decode()
 
     def _decode(self) -> bool:
-        """Feed a token of every live row and sample behind the last known ones.
+        """Feed a token of every live row and sample behind the last known ones, a few times.
 
         Returns whether a request was finished.
         """
         rows = self._schedule.pack()
-        sampling = [row for row in rows if row.request and row.ahead == 0]
-        chosen = choose_tokens(self._row_model.step(rows), sampling)
-        self.decoded_tokens += len(sampling)
-        finished = [row for row in sampling if self._extend(row, chosen[row.index])]
+        live = [row for row in rows if row.request]
+        # Bans depend on the tokens before them, which only the host compares with stop sequences.
+        settled = all(row.request.stops.settled(row.ids) for row in live)
+        count = self._row_model.sizes.ahead if settled else 1
+
+        steps, sampler = self._row_model.steps, Sampler(rows, count, self._row_model.device)
+        steps.load(rows, count)
+        chosen: list[torch.Tensor] = []
+        for number in range(count):
+            logits = steps.logits(number, chosen[-1] if chosen else None)
+            chosen.append(sampler.choose(logits, number))
+
+        # Here the host waits for the device.
+        tokens = torch.stack(chosen, 1).tolist()
+        finished = [row for row in live if self._take(row, tokens[row.index])]
         return bool(finished)
+
+    def _take(self, row: Row, tokens: list[int]) -> bool:
+        """Note that a row was fed, and sampled what its request did not know. See `_extend`."""
+        for token in tokens:
+            known = row.ahead > 0
+            row.cached += 1
+            if not known and self._extend(row, token):
+                return True
+        return False
 
     def _extend(self, row: Row, token: int) -> bool:
         """Append a sampled token. Answers the request and frees the row when that ends it."""
         request = row.request
         row.ids.append(token)
+        self.decoded_tokens += 1
         stop, sampled = request.stops.completed(row.ids), len(row.ids) - len(request.prompt)
         if not stop and sampled < request.limit:
             return False

@@ -2,10 +2,10 @@
 
     python -m tests.bench.bench_engine
 
-A randomly initialised model of the toy's shape, one thread, no end-of-sequence: every length is as
-asked for. Ratios come from one run, in which both take turns after a first turn that is not
-counted. `generate` gets static batches of as many rows as the engine has, each decoded to its
-longest request.
+Randomly initialised models of the toy's shape and of a real small model's, one thread, no
+end-of-sequence: every length is as asked for. Ratios come from one run, in which both take turns
+after a first turn that is not counted. `generate` gets static batches of as many rows as the engine
+has, each decoded to its longest request.
 """
 
 from __future__ import annotations
@@ -13,12 +13,19 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from collections.abc import Callable
 
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
+from s1lib.engines.decode_steps import DecodeSteps
 from s1lib.engines.protocol import Request
-from s1lib.engines.row_model import RowModel
 from s1lib.engines.schedule import Row
 from s1lib.engines.torch_engine import TorchEngine
 from s1lib.gpu_check.timed_decoding import decode, random_prompts, with_generate
@@ -46,13 +53,32 @@ def toy_model(*, seed: int = 0, vocabulary: int = VOCABULARY) -> Qwen2ForCausalL
     return Qwen2ForCausalLM(config).eval()
 
 
-def workloads() -> list[tuple[str, list[int]]]:
+def small_model() -> LlamaForCausalLM:
+    """The shape of SmolLM2-135M, not its weights."""
+    torch.manual_seed(0)
+    sizes = {
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+    }
+    config = LlamaConfig(
+        vocab_size=49152, max_position_embeddings=CONTEXT, tie_word_embeddings=True, **sizes
+    )
+    return LlamaForCausalLM(config).eval()
+
+
+def workloads(
+    *, rows: int = ROWS, equal: int = 200, shortest: int = 8, longest: int = 400
+) -> list[tuple[str, list[int]]]:
     """(name, tokens of each answer): all alike, and log-uniform."""
     rng = random.Random(0)
-    unequal = [round(math.exp(rng.uniform(math.log(8), math.log(400)))) for _ in range(4 * ROWS)]
+    low, high = math.log(shortest), math.log(longest)
+    unequal = [round(math.exp(rng.uniform(low, high))) for _ in range(4 * rows)]
     return [
-        ("equal lengths, 200 tokens", [200] * ROWS),
-        ("unequal lengths, 8 to 400 tokens", unequal),
+        (f"equal lengths, {equal} tokens", [equal] * rows),
+        (f"unequal lengths, {shortest} to {longest} tokens", unequal),
     ]
 
 
@@ -60,13 +86,16 @@ def prompts_of(lengths: list[int], *, seed: int = 0) -> list[list[int]]:
     return random_prompts(len(lengths), PROMPT, VOCABULARY, seed=seed)
 
 
-class WatchedModel(RowModel):
+class WatchedSteps(DecodeSteps):
     """Keeps the logits that every token behind a prompt is sampled from, by prompt."""
 
-    def step(self, rows: list[Row]) -> torch.Tensor:
-        sampling = [row for row in rows if row.request and row.ahead == 0]
-        logits = super().step(rows)
-        for row in sampling:
+    def load(self, rows: list[Row], count: int) -> None:
+        self.sampling = [row for row in rows if row.request and row.ahead == 0]
+        super().load(rows, count)
+
+    def logits(self, number: int, chosen: torch.Tensor | None) -> torch.Tensor:
+        logits = super().logits(number, chosen)
+        for row in self.sampling:
             self.seen.setdefault(tuple(row.request.prompt), []).append(logits[row.index].clone())
         return logits
 
@@ -82,8 +111,8 @@ def bits_that_depend_on_the_batch(rows: int, alone: int = 4) -> int:
 
     def logits(numbers: list[int]) -> list[torch.Tensor]:
         engine = TorchEngine(toy_model(), vocab_size=VOCABULARY, max_rows=rows, max_context=CONTEXT)
-        engine._row_model.__class__ = WatchedModel
-        seen = engine._row_model.seen = {}
+        steps = engine._row_model.steps
+        steps.__class__, steps.seen = WatchedSteps, {}
 
         async def run() -> None:
             await asyncio.gather(
@@ -91,35 +120,54 @@ def bits_that_depend_on_the_batch(rows: int, alone: int = 4) -> int:
             )
 
         asyncio.run(run())
-        return [torch.stack(seen[tuple(prompts[n])]) for n in numbers]
+        return [torch.stack(steps.seen[tuple(prompts[n])]) for n in numbers]
 
     together = logits(list(range(40)))
     return sum(not torch.equal(logits([n])[0], together[n]) for n in range(alone))
 
 
-def main() -> dict[str, float]:
-    torch.set_num_threads(1)
+def compare(
+    make_model: Callable[[], PreTrainedModel],
+    rows: int,
+    loads: list[tuple[str, list[int]]],
+    turns: int,
+) -> dict[str, float]:
+    """Print the speed of both on each of `loads`, as the best of `turns` turns; their ratios."""
     ratios = {}
     with asyncio.Runner() as runner:
-        for name, lengths in workloads():
+        for name, lengths in loads:
+            engine_model, model = make_model(), make_model()
             engine = TorchEngine(
-                toy_model(), vocab_size=VOCABULARY, max_rows=ROWS, max_context=CONTEXT
+                engine_model,
+                vocab_size=engine_model.config.vocab_size,
+                max_rows=rows,
+                max_context=CONTEXT,
             )
-            model, seconds = toy_model(), {"engine": [], "generate": []}
+            seconds: dict[str, list[float]] = {"engine": [], "generate": []}
             # In turns, so that whatever else the machine does falls on both.
-            for turn in range(5):
+            for turn in range(1 + turns):
                 # New ones, since the engine's rows remember the old.
                 prompts = prompts_of(lengths, seed=turn)
                 seconds["engine"].append(runner.run(decode(engine, prompts, lengths)))
-                seconds["generate"].append(with_generate(model, prompts, lengths, rows=ROWS))
+                seconds["generate"].append(with_generate(model, prompts, lengths, rows=rows))
             runner.run(engine.aclose())
             fast, generate = (sum(lengths) / min(times[1:]) for times in seconds.values())
             shown = f"TorchEngine {fast:,.0f} tokens/s, generate {generate:,.0f} tokens/s"
-            ratios[f"TorchEngine / generate, {name}"] = fast / generate
-            print(f"{name}: {shown}, ratio {fast / generate:.2f}")
+            ratios[name] = fast / generate
+            print(f"{name}: {shown}, ratio {ratios[name]:.2f}", flush=True)
+    return ratios
+
+
+def main() -> dict[str, float]:
+    torch.set_num_threads(1)
+    print("the toy's shape, 0.8M parameters, 64 rows")
+    toy = compare(toy_model, ROWS, workloads(), turns=4)
     different = sum(bits_that_depend_on_the_batch(rows) for rows in (7, 24))
     print(f"logits alone and among 40 others: {8 - different} of 8 requests equal to the last bit")
-    return ratios
+    print("SmolLM2-135M's shape, vocabulary 49,152, 16 rows")
+    loads = workloads(rows=16, equal=32, shortest=4, longest=64)
+    small = compare(small_model, 16, loads, turns=2)
+    return {**toy, **{f"135M, {name}": ratio for name, ratio in small.items()}}
 
 
 if __name__ == "__main__":

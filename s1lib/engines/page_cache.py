@@ -1,0 +1,122 @@
+"""Keys and values of many sequences in pages, so that a step reads what its rows hold and no more.
+
+A page holds as many tokens as the engine says. The table says which pages a row's tokens lie in, in
+their order. When a row ends or another one takes its place in the batch, only the table changes.
+The pages of a row that is over stay, for a later request that begins alike.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from transformers import PreTrainedConfig
+
+NONE = 0  # the page of no row: zeros for ever
+SCRATCH = 1  # where a row that only fills a batch writes
+
+
+class PageCache:
+    """Storage of `rows` sequences of up to `columns` tokens each.
+
+    config: of the model whose keys and values they are.
+    page: tokens of a page.
+    layers: per layer, keys and values [pages * key-value heads, page, head size].
+    table: pages [rows, blocks], on the host. NONE where a row has no page yet.
+    """
+
+    def __init__(
+        self,
+        config: PreTrainedConfig,
+        *,
+        rows: int,
+        columns: int,
+        page: int,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self.page, self._device = page, device
+        self.table = np.zeros((rows, self._blocks(columns)), dtype=np.int64)
+        self.heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        self.groups = config.num_attention_heads // self.heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+
+        # Zeros, since a hidden place still takes part with weight 0, and 0 * NaN is NaN.
+        self.pages = 2 + self.table.size
+        shape, options = (self.pages * self.heads, page, size), {"dtype": dtype, "device": device}
+        self.layers = tuple(
+            (torch.zeros(shape, **options), torch.zeros(shape, **options))
+            for _ in range(config.num_hidden_layers)
+        )
+
+        # A heap: the first free page is taken first, so that the pages in use lie together.
+        self._free = list(range(2, self.pages))
+        self._held = [0] * rows  # pages of each row
+
+    def reserve(self, row: int, length: int) -> None:
+        """Give a row the pages that its first `length` tokens need."""
+        for block in range(self._held[row], self._blocks(length)):
+            self.table[row, block] = heapq.heappop(self._free)
+            self._held[row] = block + 1
+
+    def begin(self, row: int, source: int | None, length: int) -> None:
+        """Let a row begin with the first `length` tokens of row `source`, and with nothing else.
+
+        source: the row itself, another one, or None for nothing.
+        """
+        kept = self._blocks(length) if source == row else 0
+        for page in self.table[row, kept : self._held[row]].tolist():
+            heapq.heappush(self._free, page)
+        self.table[row, kept:] = NONE
+        self._held[row] = kept
+
+        if source is not None and source != row:
+            self.reserve(row, length)
+            pages = self._held[row]
+            self._assign(self.table[row, :pages], self.table[source, :pages])
+
+    def swap(self, one: int, other: int) -> None:
+        """Exchange two rows. Their keys and values stay where they are."""
+        self.table[[one, other]] = self.table[[other, one]]
+        self._held[one], self._held[other] = self._held[other], self._held[one]
+
+    def pages_of(self, live: Sequence[bool]) -> np.ndarray:
+        """The pages [rows, blocks] of the first rows, NONE for those that are not live."""
+        pages = self.table[: len(live)] * np.array(live)[:, None]
+
+        # A step reads every page up to the last one it needs. When few requests are left, what
+        # they need may lie far apart.
+        needed = pages[pages != NONE]
+        if pages.max() > 1.5 * needed.size + 16:
+            self._bring_forward(needed)
+            return self.pages_of(live)
+        return pages[:, : max(held for held, used in zip(self._held, live, strict=False) if used)]
+
+    def pages_of_rows(self, rows: Sequence[int]) -> np.ndarray:
+        """The pages [rows, blocks] of some rows, NONE where a row has fewer than another."""
+        return self.table[rows, : max(self._held[row] for row in rows)]
+
+    def _bring_forward(self, pages: np.ndarray) -> None:
+        """Make `pages` the first ones, by exchanging those that lie behind."""
+        first = np.arange(2, pages.size + 2)
+        others, behind = np.setdiff1d(first, pages), np.setdiff1d(pages, first)
+        old, new = np.concatenate([others, behind]), np.concatenate([behind, others])
+        self._assign(new, old)
+
+        names = np.arange(self.pages)
+        names[old] = new
+        self.table = names[self.table]
+        self._free = sorted(names[self._free].tolist())
+
+    def _assign(self, targets: np.ndarray, sources: np.ndarray) -> None:
+        """Let pages hold what others held before."""
+        to, of = (torch.from_numpy(pages).to(self._device) for pages in (targets, sources))
+        for stores in self.layers:
+            for store in stores:
+                paged = store.view(self.pages, -1)
+                paged[to] = paged[of]
+
+    def _blocks(self, length: int) -> int:
+        return -(-length // self.page)
