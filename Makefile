@@ -117,7 +117,7 @@ bench: $(ENV)
 	@$(PY) -m tests.bench $(if $(RECORD),--record) $(BENCH)
 
 bench-vllm: .venv-vllm/.installed
-	@.venv-vllm/bin/python -m tests.bench vllm
+	@.venv-vllm/bin/python -m tests.bench $(if $(RECORD),--record) vllm
 
 # Installs nothing, since a machine with a GPU may have no package index: it takes the first Python
 # that has these, wheels on PYTHONPATH counted.

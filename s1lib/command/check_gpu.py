@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from s1lib.errors import S1Error
 from s1lib.profile import ROOT
+
+NEEDED = ("torch", "transformers", "trl", "accelerate")
 
 
 def add_to(commands: Any) -> None:
@@ -29,16 +33,23 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run the command: a line per figure, the table, and a CheckError where a part failed."""
-    from s1lib.gpu_check.check import PARTS, CheckError, check
+    """Run the command: a line per figure, then the table.
+
+    Raises S1Error where a library is missing, the check cannot begin, or a part of it failed.
+    """
+    if missing := [name for name in NEEDED if not find_spec(name)]:
+        raise S1Error(f"cannot import {', '.join(missing)}: put the wheels on PYTHONPATH")
+    from s1lib.gpu_check.check import PARTS, check
 
     if unknown := sorted(set(options.only) - set(PARTS)):
-        raise CheckError(f"no part {unknown[0]!r}; there are: {', '.join(PARTS)}")
+        raise S1Error(f"no part {unknown[0]!r}; there are: {', '.join(PARTS)}")
     outputs = Path(options.outputs or os.environ.get("S1_OUTPUTS") or ROOT / "outputs")
     report = check(
         options.device, minutes=options.minutes, outputs=outputs, only=tuple(options.only)
     )
     print(f"\n{report.table()}\n\n{os.path.relpath(report.path)}")
-    if failed := [part for part in report.parts if part.result == "fail"]:
+
+    failed = [part for part in report.parts if part.result == "fail"]
+    if failed:
         names = ", ".join(part.name for part in failed)
-        raise CheckError(f"failed: {names} ({failed[0].reason})")
+        raise S1Error(f"failed: {names} ({failed[0].reason})")

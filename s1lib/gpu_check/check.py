@@ -13,10 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -48,14 +46,14 @@ PARTS = {
     "decoding": Share(2.0, 20),
     "training": Share(2.0, 20),
     "sharded": Share(1.25, 20),
-    "plan": Share(0.5, 10),
+    "plan": Share(0.75, 10),
     "vllm": Share(0.75, 45),
-    "notebooks": Share(0.75, 20),
+    "notebooks": Share(0.5, 20),
 }
 
 
 class CheckError(S1Error):
-    """The check cannot begin, or a part of it failed: one line that says which and why."""
+    """The check cannot begin: one line that says why."""
 
 
 def check(
@@ -69,9 +67,9 @@ def check(
     """Run the parts within `minutes` and return their report, which is written as they go.
 
     device: "cuda" or "cpu", where the same code runs on tiny shapes. only: the parts, if not all.
-    Raises CheckError without a GPU, or where a library is missing or too old.
+    Raises CheckError without a GPU, or where torch is too old.
     """
-    _check_libraries(device)
+    _check_device(device)
     day = time.strftime("%Y-%m-%d")
     facts = {
         "device": device,
@@ -118,7 +116,7 @@ def _run(
     )
     clock = threading.Timer(seconds, stop, [process])
     clock.start()
-    said: deque[str] = deque(maxlen=1)
+    last = ""
     ended: dict[str, str] = {}
     try:
         for line in process.stdout:
@@ -128,8 +126,8 @@ def _run(
                 log(f"  {part.figures[-1]}")
             elif line.startswith(END):
                 ended = json.loads(line.removeprefix(END))
-            elif line.strip():
-                said.append(line.strip())
+            else:
+                last = line.strip() or last
         process.wait()
     finally:
         clock.cancel()
@@ -142,7 +140,7 @@ def _run(
     elif part.seconds >= seconds:
         part.result, part.reason = "stopped", f"its {seconds:.0f} s were up"
     else:
-        part.result, part.reason = "fail", _last_words(process, said)
+        part.result, part.reason = "fail", _last_words(process, last)
 
 
 def stop(process: subprocess.Popen) -> None:
@@ -162,11 +160,12 @@ def stop(process: subprocess.Popen) -> None:
                 one.kill()
 
 
-def _last_words(process: subprocess.Popen, said: Iterable[str]) -> str:
+def _last_words(process: subprocess.Popen, last: str) -> str:
+    """How a process ended that has not said why, and the last line of its output."""
     ended = f"ended with status {process.returncode}"
     if process.returncode < 0:
         ended = f"ended by {signal.Signals(-process.returncode).name}"
-    return ": ".join([ended, *(line[:200] for line in said)])
+    return f"{ended}: {last[:200]}" if last else ended
 
 
 def _environment(device: str) -> dict[str, str]:
@@ -179,18 +178,8 @@ def _environment(device: str) -> dict[str, str]:
     return {**os.environ, **settings}
 
 
-def _check_libraries(device: str) -> None:
+def _check_device(device: str) -> None:
     """Raises CheckError for what would stop every part."""
-    missing = []
-    for name in ("torch", "transformers", "trl", "accelerate"):
-        try:
-            version(name)
-        except PackageNotFoundError:
-            missing.append(name)
-    if missing:
-        raise CheckError(
-            f"{' and '.join(missing)} cannot be imported: install, or put the wheels on PYTHONPATH"
-        )
     if Version(torch.__version__) < Version(OLDEST):
         raise CheckError(f"torch {torch.__version__} is older than {OLDEST}: take a newer one")
     if device == "cuda" and not torch.cuda.is_available():

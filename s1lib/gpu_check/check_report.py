@@ -48,8 +48,9 @@ class Part:
     figures: list[Figure] = field(default_factory=list)
 
     def __str__(self) -> str:
+        took = f" after {self.seconds:.0f} s" if self.seconds else ""
         reason = f" ({self.reason})" if self.reason else ""
-        return f"{self.name}: {self.result} after {self.seconds:.0f} s{reason}"
+        return f"{self.name}: {self.result}{took}{reason}"
 
 
 @dataclass
@@ -71,7 +72,8 @@ class Report:
         rows = [("part", "what", "figures", "result"), ("---",) * 4]
         for part in self.parts:
             reason = f": {part.reason}" if part.reason else ""
-            rows.append((part.name, "", f"{part.seconds:.0f} s", part.result + reason))
+            took = f"{part.seconds:.0f} s" if part.seconds else ""
+            rows.append((part.name, "", took, part.result + reason))
             for figure in part.figures:
                 values = [f"{name} {shown(value)}" for name, value in figure.values.items()]
                 verdict = {True: "pass", None: "", False: f"fail: {figure.reason}"}[figure.passed]

@@ -16,6 +16,7 @@ from pathlib import Path
 from s1lib.gpu_check.check_report import Figure
 from s1lib.gpu_check.random_models import TINY, random_samples, save_random_model, shape
 from s1lib.hardware.architectures import parameter_count
+from s1lib.hardware.bandwidths import adamw_bandwidth, link_bandwidth
 from s1lib.hardware.training_time import TOKENS
 from s1lib.hardware.utilisation import operations
 from s1lib.profile import SFT, Profile, load_profile
@@ -50,7 +51,15 @@ class StepLines:
 
 
 def measure(device: str) -> Iterator[Figure]:
-    """What one GPU takes, and what 8 would take for the 32B model at the same length."""
+    """What one GPU takes, and what 8 would take for the 32B model at the same length.
+
+    First come the two bandwidths that such a training hangs on.
+    """
+    speeds = {"AdamW on the host, GB/s": adamw_bandwidth() / 1e9}
+    if device == "cuda":
+        speeds["from the host to the GPU, GB/s"] = link_bandwidth() / 1e9
+    yield Figure("bandwidths", speeds)
+
     name, length = SHAPES[device]
     shard_on_cpus()  # where there is no GPU
     samples, lines = random_samples([length] * (MICRO_BATCHES * (STEPS - 1) + 1)), StepLines()

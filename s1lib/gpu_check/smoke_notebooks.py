@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -32,14 +31,14 @@ def measure(device: str) -> Iterator[Figure]:
             text=True,
             errors="replace",
         )
-        said: deque[str] = deque(maxlen=1)
+        last = ""
         try:
             for line in process.stdout:
-                said.extend([line.strip()] if line.strip() else [])
+                last = line.strip() or last
                 if done := DONE.match(line):
                     yield Figure(done["notebook"], {"seconds": int(done["seconds"])}, True)
             if process.wait():
-                yield Figure("the smoke profile", {}, False, said[-1])
+                yield Figure("the smoke profile", {}, False, last)
         finally:
             process.terminate()
             process.wait()

@@ -77,7 +77,7 @@ def compare(name: str, ratios: dict[str, float]) -> None:
     for what, ratio in ratios.items():
         before = last.get("ratios", {}).get(what)
         known = f"last recorded {before} on {last['date']}, {last['machine']}" if before else "new"
-        print(f"-- {what}: {ratio:.2f} ({known})", flush=True)
+        print(f"-- {what}: {ratio:.3g} ({known})", flush=True)
 
 
 def record(name: str, ratios: dict[str, float]) -> None:
@@ -85,7 +85,7 @@ def record(name: str, ratios: dict[str, float]) -> None:
     git = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True).stdout.strip()
     facts = {"date": time.strftime("%Y-%m-%d"), "commit": commit, "machine": machine_name()}
-    rounded = {what: round(ratio, 2) for what, ratio in ratios.items()}
+    rounded = {what: round(ratio, 3) for what, ratio in ratios.items()}
     kept = {**recorded(), name: {**facts, "ratios": rounded}}
     write_text(RECORD, json.dumps(dict(sorted(kept.items())), indent=1) + "\n")
 
