@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from s1lib.engines.page_attention import StepView
-from s1lib.engines.page_cache import NONE, PageCache
+from s1lib.engines.page_cache import SCRATCH, PageCache
 from s1lib.engines.protocol import one_line
 from s1lib.engines.schedule import Row
 
@@ -59,18 +59,18 @@ class DecodeSteps:
         """Prepare `count` steps of the first `rows` of the cache, those without a request too."""
         live = [row for row in rows if row.request]
         for row in live:
-            self._cache.reserve(row.index, min(row.cached + count, row.end))
+            self._cache.reserve(row.index, min(row.cached + count, row.end + 1))
         table = self._cache.pages_of([row.request is not None for row in rows])
         self._shape = self._rounded(*table.shape, int(table.max()) + 1)
 
         # Known tokens are fed where they are, -1 asks for the token that was chosen. A row without
-        # a request stands at -1, so that it is written nowhere and sees nothing.
-        plan = np.full((self._shape[0], self._plan.shape[1]), -1)
-        plan[:, 2] = 0
+        # a request feeds token 0 to a page that nobody reads.
+        plan = np.zeros((self._shape[0], self._plan.shape[1]), dtype=np.int64)
+        plan[:, 3 : 2 + count] = -1
         for row in live:
             known = row.ids[row.cached : row.cached + count]
             plan[row.index, : 2 + len(known)] = row.cached, row.end, *known
-        plan[:, 2 + self.ahead :] = NONE
+        plan[:, 2 + self.ahead] = SCRATCH
         plan[: len(rows), 2 + self.ahead : 2 + self.ahead + table.shape[1]] = table
         self._plan[: self._shape[0]].copy_(torch.from_numpy(plan))
 
@@ -85,10 +85,9 @@ class DecodeSteps:
             tokens.copy_(given)
         else:
             tokens.copy_(torch.where(given >= 0, given, chosen))
-            # A row whose request must end here fills the batch from now on.
+            # A row whose request is at its end stays behind it, where nothing counts.
             place = self._position[:rows]
-            goes_on = (place >= 0) & (place + 1 < self._end[:rows])
-            place.copy_(torch.where(goes_on, place + 1, -1))
+            place.copy_(torch.minimum(place + 1, self._end[:rows]))
         return self._replay(self._shape) if self._record else self._step(self._shape)
 
     def close(self) -> None:
@@ -100,7 +99,7 @@ class DecodeSteps:
         rows, blocks, pages = shape
         positions = self._position[:rows, None]
         view = StepView(self._cache, positions, self._table[:rows, :blocks], pages)
-        return self._forward(self._tokens[:rows, None], positions.clamp(min=0), view)
+        return self._forward(self._tokens[:rows, None], positions, view)
 
     def _replay(self, shape: Shape) -> torch.Tensor:
         """What `_step` does, recorded when a shape comes up for the first time."""

@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from s1lib.engines.page_cache import NONE, SCRATCH, PageCache
+from s1lib.engines.page_cache import NONE, PageCache
 
 ATTENTION = "s1_pages"  # in transformers' registry. No mask is registered, so none is built.
 
@@ -20,16 +20,14 @@ ATTENTION = "s1_pages"  # in transformers' registry. No mask is registered, so n
 class View:
     """The places of one pass: token [i, j] of its input is token positions[i, j] of row i.
 
-    positions: [rows, tokens], -1 for a row that only fills the batch.
+    positions: [rows, tokens].
     table: the rows' pages [rows, blocks].
     """
 
     def __init__(self, cache: PageCache, positions: torch.Tensor, table: torch.Tensor) -> None:
         self.cache, self.table = cache, table
         heads = torch.arange(cache.heads, device=positions.device)
-
-        pages = table.gather(1, positions.clamp(min=0) // cache.page)
-        pages = torch.where(positions < 0, SCRATCH, pages)
+        pages = table.gather(1, positions // cache.page)
         lines = (pages[..., None] * cache.heads + heads) * cache.page
         self._places = (lines + (positions % cache.page)[..., None]).flatten()
 
@@ -63,7 +61,7 @@ class StepView(View):
         last[table] = positions - cache.page * torch.arange(blocks, device=device)
         last[NONE] = -1
 
-        # A finite number, so that a row that sees nothing gets something: NaN would spread.
+        # A finite number, since NaN would spread from a row that sees nothing.
         hidden = torch.arange(cache.page, device=device) > last[:, None]
         dtype = cache.layers[0][0].dtype
         bias = torch.zeros(hidden.shape, dtype=dtype, device=device)

@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedConfig
 
 NONE = 0  # the page of no row: zeros for ever
-SCRATCH = 1  # where a row that only fills a batch writes
+SCRATCH = 1  # the page of all rows that only fill a batch
 
 
 class PageCache:
@@ -83,8 +83,8 @@ class PageCache:
         self._held[one], self._held[other] = self._held[other], self._held[one]
 
     def pages_of(self, live: Sequence[bool]) -> np.ndarray:
-        """The pages [rows, blocks] of the first rows, NONE for those that are not live."""
-        pages = self.table[: len(live)] * np.array(live)[:, None]
+        """The pages [rows, blocks] of the first rows, SCRATCH for those that are not live."""
+        pages = np.where(np.array(live)[:, None], self.table[: len(live)], NONE)
 
         # A step reads every page up to the last one it needs. When few requests are left, what
         # they need may lie far apart.
@@ -92,6 +92,7 @@ class PageCache:
         if pages.max() > 1.5 * needed.size + 16:
             self._bring_forward(needed)
             return self.pages_of(live)
+        pages[np.logical_not(live), 0] = SCRATCH
         return pages[:, : max(held for held, used in zip(self._held, live, strict=False) if used)]
 
     def pages_of_rows(self, rows: Sequence[int]) -> np.ndarray:
