@@ -52,6 +52,7 @@ def at_start(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.chain
 def test_decoding_and_training_pass_and_the_plan_holds_their_memory(on_cpu):
     report, said = on_cpu("conformance", "decoding", "training", "plan")
     assert {part.name: part.result for part in report.parts} == dict.fromkeys(
@@ -67,6 +68,7 @@ def test_decoding_and_training_pass_and_the_plan_holds_their_memory(on_cpu):
     assert "| training |" in report.table() and report.table().count("\n") == 1 + 4 + 8
 
 
+@pytest.mark.chain
 def test_the_sharded_training_runs_and_is_extrapolated_to_32b(on_cpu):
     report, said = on_cpu("sharded")
     (part,) = report.parts
