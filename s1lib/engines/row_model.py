@@ -23,7 +23,7 @@ from s1lib.engines.protocol import EngineError
 from s1lib.engines.schedule import Row
 
 SHORT = 16  # so many tokens ahead or fewer are fed one a step, which is cheaper than a prefill pass
-WIDTHS = (32, 64, 128, 256, 512)  # tokens per row of a prefill pass, by the row's own length alone
+WIDTHS = (32, 64, 96, 128, 192, 256, 384, 512)  # tokens per row of a prefill pass
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,22 @@ class Sizes:
 
     page: tokens of a page of the cache. A row's last page is read whole, a small one costs a call.
     prefill: tokens of a prefill pass at most.
+    mixed: whether rows of up to twice another's width share its pass. Otherwise the width depends
+        on a row's own length alone, and with it every bit of the result.
     ahead: steps between two looks at what was sampled. What a row samples after its end is lost.
     graphs: decode in few shapes, so that a GPU can record a step of each and replay it.
     """
 
     page: int
     prefill: int
+    mixed: bool
     ahead: int
     graphs: bool
 
 
-CPU = Sizes(page=32, prefill=1024, ahead=1, graphs=False)  # more no longer fits its cache
-GPU = Sizes(page=128, prefill=8192, ahead=8, graphs=True)
+# A prefill pass of more tokens no longer fits a processor's cache.
+CPU = Sizes(page=32, prefill=1024, mixed=False, ahead=1, graphs=False)
+GPU = Sizes(page=128, prefill=8192, mixed=True, ahead=8, graphs=True)
 
 
 class RowModel:
@@ -98,10 +102,11 @@ class RowModel:
     def prefill(self, rows: Sequence[Row]) -> None:
         """Feed what `rows` have ahead of their last known token, many tokens at a time."""
         while waiting := [row for row in rows if row.ahead > SHORT]:
-            # Rows of the same width share a pass.
-            width = _width(waiting[0])
+            # Rows of the same width share a pass, or of about the same.
+            width = max(map(_width, waiting))
+            least = width // 2 if self.sizes.mixed else width
             most = max(1, self.sizes.prefill // width)
-            group = [row for row in waiting if _width(row) == width][:most]
+            group = [row for row in waiting if _width(row) >= least][:most]
 
             # A row with less to feed repeats its last token at that token's own place, which
             # changes nothing.
