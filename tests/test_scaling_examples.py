@@ -100,7 +100,7 @@ def test_a_long_piece_is_drawn_without_its_middle_and_its_end_is_seen(ax):
     example_traces.annotated(long, ax)
     written = [text.get_text() for text in ax.texts]
     assert written[0].startswith("ax") and written[-1].endswith("xz")
-    assert "[… 4,202 characters …]" in written
+    assert "[… 4,502 characters …]" in written
 
 
 def test_a_long_trace_is_broken_and_ends_with_an_ellipsis(ax):

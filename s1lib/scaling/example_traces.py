@@ -18,7 +18,7 @@ from s1lib.chat import FINAL_ANSWER
 from s1lib.drawing.plots import YELLOW, not_available
 
 WIDTH, LINES = 72, 44  # characters and lines of a drawn trace
-WHOLE = 800  # characters of a piece that is drawn whole: of a longer one the middle is left out
+WHOLE = 500  # characters of a piece that is drawn whole: of a longer one the middle is left out
 FONT, LINE = 8, 1.35  # font size in points, line height in font sizes
 ADVANCE = 0.602  # width of a character of DejaVu Sans Mono, in font sizes
 TEXT = {"family": "monospace"}
@@ -102,7 +102,7 @@ def annotated(data: pd.DataFrame, ax: Axes) -> Axes:
     """Figures 3 and 5: one trace as text, its parts under their names, what was appended on yellow.
 
     data: as from `pieces` or `posed`. Lines longer than 72 characters are broken, of a piece of
-    more than 800 the middle is left out, and after 44 lines the text ends with "…".
+    more than 500 the middle is left out, and after 44 lines the text ends with "…".
     """
     if data.empty:
         return not_available(ax, "no such trace in the records")
