@@ -109,7 +109,7 @@ def build_trainer(
         model = with_adapters(model, settings.lora_rank)
     trainer = Trainer(
         model,
-        trl_settings(data, settings, work, cuda=torch.cuda.is_available() and not cpu),
+        _config(data, settings, work, cuda=torch.cuda.is_available() and not cpu),
         train_dataset=data,
         processing_class=tokenizer,
         callbacks=list(callbacks),
@@ -133,7 +133,7 @@ def build_trainer(
     return trainer
 
 
-def trl_settings(data: Dataset, settings: SFT, work: Path | str, *, cuda: bool) -> SFTConfig:
+def _config(data: Dataset, settings: SFT, work: Path | str, *, cuda: bool) -> SFTConfig:
     """The recipe and what the machine needs, as trl names them."""
     # To transformers any `max_steps` but -1 replaces the epochs, also one that is larger.
     capped = 0 <= settings.max_steps < full_steps(len(data), settings)

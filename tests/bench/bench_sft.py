@@ -25,7 +25,7 @@ from s1lib.curation.pool import Sample
 from s1lib.hardware.plain_attention import PLAIN_ATTENTION
 from s1lib.profile import SFT
 from s1lib.sft.dataset import training_set
-from s1lib.sft.recipe import build_trainer, trl_settings
+from s1lib.sft.recipe import build_trainer
 from s1lib.toy.tokenizer import build_tokenizer
 
 # Tokens of a trace, log-uniform: many short ones and a long tail, as in s1K.
@@ -87,14 +87,12 @@ def tokens_per_second(*, ours: bool, attention: str, metrics: bool = False, room
     data = training_set(samples(), ChatFormat(tokenizer), max_length=settings.max_length)
     network = model(tokenizer, attention)
     with tempfile.TemporaryDirectory() as work:
-        if ours:
-            trainer = build_trainer(network, tokenizer, data, settings, work, room=room)
-        else:
-            chosen = trl_settings(data, settings, work, cuda=False)
-            trainer = SFTTrainer(network, chosen, train_dataset=data, processing_class=tokenizer)
-        if ours and metrics:
+        trainer = build_trainer(network, tokenizer, data, settings, work, room=room)
+        if metrics:
             add_fused_lm_head(network, outputs=("log_probs", "entropy", "is_top1"))
             trainer.compute_loss = MethodType(SFTTrainer.compute_loss, trainer)
+        if not ours:
+            trainer.__class__ = SFTTrainer  # the same arguments with trl's own, random batches
         start = time.perf_counter()
         trainer.train()
         return sum(data["length"]) / (time.perf_counter() - start)
@@ -103,7 +101,7 @@ def tokens_per_second(*, ours: bool, attention: str, metrics: bool = False, room
 def main() -> dict[str, float]:
     torch.set_num_threads(1)
     kinds = {
-        "trainer's defaults": {"ours": False, "attention": "sdpa"},
+        "trainer's defaults": {"ours": False, "attention": "sdpa", "metrics": True},
         "length grouping": {"ours": True, "attention": "sdpa", "metrics": True},
         "and the loss alone": {"ours": True, "attention": "sdpa"},
         "and the CPU attention": {"ours": True, "attention": PLAIN_ATTENTION},
