@@ -29,9 +29,8 @@ from s1lib.keeping.manifests import versions
 from s1lib.profile import ROOT
 
 OLDEST = "2.11"  # torch
-THREADS = (
-    1  # on a CPU: tiny shapes gain nothing from more, and on a busy one they wait for each other
-)
+# On a CPU: tiny shapes gain nothing from more threads, which wait for each other on a busy one.
+THREADS = 1
 PATIENCE = 10  # seconds that a stopped part has to stop what it started
 
 
