@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def on_cpu(tmp_path):
     """`on_cpu(*parts, minutes)`: the report of these parts, and what was said."""
 
-    def run(*parts: str, minutes: float = 8) -> tuple[Report, list[str]]:
+    def run(*parts: str, minutes: float = 60) -> tuple[Report, list[str]]:
         said: list[str] = []
         return check("cpu", minutes=minutes, outputs=tmp_path, only=parts, log=said.append), said
 

@@ -29,6 +29,8 @@ from s1lib.keeping.manifests import versions
 from s1lib.profile import ROOT
 
 OLDEST = "2.11"  # torch
+# On a CPU: tiny shapes gain nothing from more threads, which wait for each other on a busy one.
+THREADS = 1
 PATIENCE = 10  # seconds that a stopped part has to stop what it started
 
 
@@ -70,6 +72,8 @@ def check(
     Raises CheckError without a GPU, or where torch is too old.
     """
     _check_device(device)
+    if device == "cpu":
+        torch.set_num_threads(THREADS)  # so that the report tells how many the parts have
     day = time.strftime("%Y-%m-%d")
     facts = {
         "device": device,
@@ -174,7 +178,7 @@ def _environment(device: str) -> dict[str, str]:
     settings = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1"}
     settings["TOKENIZERS_PARALLELISM"] = "false"
     if device == "cpu":
-        settings["CUDA_VISIBLE_DEVICES"] = ""
+        settings |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": str(THREADS)}
     return {**os.environ, **settings}
 
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from s1lib.gpu_check.check_report import Figure
@@ -44,7 +45,7 @@ class StepLines:
 
     def apart(self) -> tuple[float, float]:
         """Seconds of a micro-batch, and of what else a step takes: the optimiser."""
-        steps = [end - start for start, end in zip(self.moments, self.moments[1:], strict=False)]
+        steps = [end - start for start, end in pairwise(self.moments)]
         whole, last = min(steps[:-1]), steps[-1]
         micro = (whole - last) / (MICRO_BATCHES - 1)
         return micro, last - micro
