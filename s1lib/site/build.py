@@ -16,11 +16,9 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 from jinja2 import Environment, PackageLoader
 
-from s1lib.evaluation.benchmarks import load_benchmark
+from s1lib.evaluation.benchmarks import readable_questions
 from s1lib.keeping.files import ArtifactError, atomic_directory, iter_jsonl
 from s1lib.profile import ROOT, Profile
-from s1lib.published.hub import HubError
-from s1lib.published.table_files import TableError
 from s1lib.site import notebook_page, trace_viewer
 from s1lib.site.reading_aids import readable
 from s1lib.site.stage_results import Stage, collect
@@ -129,7 +127,7 @@ def _viewer(environment: Environment, profile: Profile, site: Path) -> str:
     The data are one script per benchmark, since a page from the file system may load scripts but
     not JSON.
     """
-    benchmarks = list(trace_viewer.benchmarks(_records(profile), _questions(profile)))
+    benchmarks = list(trace_viewer.benchmarks(_records(profile), readable_questions(profile)))
     if not benchmarks:
         return ""
     (site / "traces").mkdir()
@@ -147,15 +145,3 @@ def _viewer(environment: Environment, profile: Profile, site: Path) -> str:
 def _records(profile: Profile) -> Iterator[dict]:
     for path in sorted((profile.outputs / "04_evaluation" / "records").glob("*.jsonl")):
         yield from iter_jsonl(path)
-
-
-def _questions(profile: Profile) -> dict[tuple[str, str], str]:
-    """Questions by benchmark and problem id, where the test set can be read on this machine."""
-    questions = {}
-    for benchmark in profile.evaluation.benchmarks:
-        try:
-            problems = load_benchmark(profile, benchmark)
-        except (HubError, TableError):
-            continue
-        questions |= {(benchmark.name, problem.id): problem.question for problem in problems}
-    return questions
