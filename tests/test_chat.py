@@ -7,10 +7,10 @@ import pytest
 import trl
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qwen import RANKS, qwen_tokenizer
 from scripted import char_chat
 
 from s1lib.chat import ANSWER, IM_END, THINK, ChatFormat, ChatFormatError, split_trace
+from s1lib.gpu_check.qwen_vocabulary import RANKS, qwen_tokenizer
 from s1lib.grading import extract_answer
 from s1lib.toy.tokenizer import build_tokenizer
 

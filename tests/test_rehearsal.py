@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from published_columns import DATA, lay_out
-from qwen import SPECIAL, TEMPLATE
 from tokenizers import AddedToken, Tokenizer, decoders, models
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
@@ -22,6 +21,7 @@ from s1lib.curation import domains, judge
 from s1lib.curation.sources import open_pool
 from s1lib.engines import Request, open_engine
 from s1lib.evaluation.model_methods import methods_for
+from s1lib.gpu_check.qwen_vocabulary import SPECIAL, TEMPLATE
 from s1lib.hardware.architectures import PlanError
 from s1lib.profile import EngineSettings, Profile, hub_references, known_profiles, load_profile
 from s1lib.published import hub

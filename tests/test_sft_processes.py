@@ -6,11 +6,11 @@ import dataclasses
 from importlib.util import find_spec
 
 import pytest
-from qwen import RANKS, qwen_tokenizer
 from samples import sample
 from test_sft import SAMPLES
 
 from s1lib.chat import ANSWER, IM_END, IM_START, THINK
+from s1lib.gpu_check.qwen_vocabulary import RANKS, qwen_tokenizer
 from s1lib.hardware.base_model import TrainingError
 from s1lib.keeping.files import read_jsonl
 from s1lib.profile import SFT, Profile

@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qwen import RANKS, qwen_tokenizer
 from scripted import (
     TAGS,
     TEMPLATES,
@@ -33,6 +32,7 @@ from s1lib.command.cli import main
 from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.methods import Direct
 from s1lib.evaluation.run import EvaluatedModel, shard_key
+from s1lib.gpu_check.qwen_vocabulary import RANKS, qwen_tokenizer
 from s1lib.profile import EngineSettings, ProfileError, load_profile
 from s1lib.thinking.budget import Budget, BudgetError
 from s1lib.thinking.conditional import step_conditional

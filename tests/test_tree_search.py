@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from qwen import RANKS, qwen_tokenizer
 from scripted import ScriptedEngine, char_chat, random_traces
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -17,6 +16,7 @@ from s1lib.chat import ChatFormat
 from s1lib.engines.protocol import EngineError
 from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.methods import TreeSearch
+from s1lib.gpu_check.qwen_vocabulary import RANKS, qwen_tokenizer
 from s1lib.thinking.budget import Budget, BudgetError
 from s1lib.thinking.reward_model import RewardModel
 from s1lib.thinking.thinker import Thinker
