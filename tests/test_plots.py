@@ -117,6 +117,14 @@ def test_figure_9_shows_s1_the_other_sets_in_grey_and_the_papers_mean_loss():
     assert len({line.get_color() for line in ax.get_lines()}) == 3
 
 
+def test_figure_9_marks_where_an_epoch_of_s1_ends():
+    steps = [(step, step / 2, 1.0, name) for name in ("s1", "random") for step in range(1, 7)]
+    columns = ["step", "epoch", "loss", "model"]
+    ax = training_curve(pd.DataFrame(steps, columns=columns), _axes())
+    upright = [line.get_xdata() for line in ax.get_lines() if len(set(line.get_xdata())) == 1]
+    assert [x[0] for x in upright] == [2, 4]
+
+
 def test_benchmarks_differ_in_marker_as_well_as_colour():
     styles = [plots.role_style(role) for role in (*plots.ROLES, "another")]
     assert (

@@ -398,6 +398,7 @@ def test_the_table_of_trainings_and_the_logs_name_every_model(trained):
         "limit",
         "cut",
         "steps",
+        "epochs seen",
         "tokens",
         "minutes",
         "final loss",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,15 @@ OTHER = {"color": "0.72", "linewidth": 1, "zorder": 1, "label": "other sets"}
 
 
 def trainings(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per model, limit in tokens and final loss as the mean of the last tenth."""
+    """One row per model, with its limit in tokens.
+
+    The epochs seen may be fewer than asked for, where `max_steps` ends a training. The final loss
+    is the mean of the last tenth of the steps.
+    """
     rows = [{**record, "limit": record["settings"]["max_length"]} for record in records]
-    columns = ["name", "examples", "limit", "cut", "steps", "tokens", "minutes", "final_loss"]
-    shown = {"name": "model", "final_loss": "final loss"}
+    columns = ["name", "examples", "limit", "cut", "steps", "epochs"]
+    columns += ["tokens", "minutes", "final_loss"]
+    shown = {"name": "model", "epochs": "epochs seen", "final_loss": "final loss"}
     return pd.DataFrame(rows, columns=columns).rename(columns=shown)
 
 
@@ -55,14 +61,17 @@ def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window
     """One panel of figure 9: `column` against training steps, a line per model.
 
     Each point is the mean of the last `window` steps. Loss and gradient norm are on a log axis. The
-    sets that are not in STYLES are thin grey lines. The paper prints no values of its curves but a
-    mean loss, the dotted line.
+    sets that are not in STYLES are thin grey lines. Thin vertical lines are the ends of s1's epochs
+    but the last. The paper prints no values of its curves. The dotted line is the mean loss of a
+    logged official run, which losses on Qwen's tokens alone can be compared with.
     """
     if data.empty:
         return not_available(ax, "nothing is trained in this profile")
     for model, rows in data.groupby("model", sort=False):
         values = rows[column].rolling(window, min_periods=1).mean()
         ax.plot(rows["step"], values, **STYLES.get(model, OTHER))
+        for step in _ends_of_epochs(rows) if model == "s1" else ():
+            ax.axvline(step, color=BLUE, linewidth=0.6, alpha=0.5, zorder=0)
     ax.set(xlabel="training step", ylabel=CURVES[column])
     if column != "learning_rate":
         ax.set_yscale("log")
@@ -80,6 +89,14 @@ def training_curve(data: pd.DataFrame, ax: Axes, *, column: str = "loss", window
     return ax
 
 
+def _ends_of_epochs(rows: pd.DataFrame) -> list[int]:
+    """The last step of every epoch but the last one, of one model's log."""
+    if "epoch" not in rows:
+        return []
+    number = rows["epoch"].round(6).apply(math.ceil)
+    return rows.groupby(number)["step"].max().tolist()[:-1]
+
+
 def beside_the_paper(
     record: Mapping[str, Any] | None, published: Mapping[str, float]
 ) -> pd.DataFrame:
@@ -95,7 +112,7 @@ def beside_the_paper(
         "epochs": recipe["epochs"],
         "sequences per step": recipe["batch_size"],
         "learning rate": recipe["learning_rate"],
-        "mean training loss": published["mean training loss"],
+        "mean training loss (comparable on Qwen's tokens only)": published["mean training loss"],
         "minutes": 26,
     }
     here = dict.fromkeys(paper, "not trained here")
