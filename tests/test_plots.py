@@ -147,6 +147,20 @@ def test_a_table_says_na_where_a_number_is_missing(tmp_path):
     assert "c,n/a,0,no runs" in (tmp_path / "table3.csv").read_text()
 
 
+def test_a_value_that_rounds_to_zero_has_no_minus():
+    shown = plots.as_text(pd.DataFrame({"low": [-0.04, -0.06, 0.04], "p": [-0.0, 0.02, 1.0]}))
+    assert list(shown["low"]) == ["0.0", "-0.1", "0.0"]
+
+
+def test_the_accuracy_of_a_guess_is_a_line_where_questions_are_choices():
+    _, axes = plots.panels(3)
+    for ax in axes[:2]:
+        ax.plot([1, 2], [50, 60])
+    plots.guesses(axes, pd.DataFrame({"kind": ["math", "choice", "choice"]}))
+    assert [len(ax.get_lines()) for ax in axes] == [1, 2, 0]  # no line where nothing is drawn
+    assert set(axes[1].get_lines()[1].get_ydata()) == {25} and axes[1].get_ylim()[0] < 25
+
+
 def test_a_table_shows_units_and_its_csv_keeps_plain_names(tmp_path):
     table = pd.DataFrame(
         {

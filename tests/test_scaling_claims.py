@@ -109,6 +109,24 @@ def test_a_method_against_itself_is_inconclusive_with_p_1(records):
     assert verdict("greater", 0, *np.quantile(effect.draws, [0.025, 0.975])) == "inconclusive"
 
 
+def test_two_strings_that_give_the_same_traces_are_one_run_and_no_claim(rows):
+    """A model that writes "Wait" by itself gives the same traces where no string is appended."""
+    waited = [row for row in rows if row["parameters"].get("wait") == "Wait"]
+    others = [row for row in rows if row["parameters"].get("wait") != ""]
+    same = [{**row, "parameters": {**row["parameters"], "wait": ""}} for row in waited]
+    table = claims_table(records_from([*others, *same]), votes=VOTES, resamples=100)
+    row = declared(table, '"Wait" beats no string')
+    assert (row["verdict"], row["note"]) == ("n/a", "the same traces")
+    assert declared(table, '"Wait" beats "Hmm"')["verdict"] != "n/a"
+
+    at = next(at for at, row in enumerate(same) if row["parameters"]["waits"] == 2)
+    changed = [*same]
+    changed[at] = {**same[at], "answer_tokens": same[at]["answer_tokens"] + 1}
+    table = claims_table(records_from([*others, *changed]), votes=VOTES, resamples=100)
+    row = declared(table, '"Wait" beats no string')
+    assert (row["verdict"], row["note"]) == ("inconclusive", "left out: the same traces")
+
+
 def test_differences_are_paired_over_problems(records):
     """The interval of a paired difference is narrower than that of two independent accuracies."""
     bench = Bench(records, "hard")

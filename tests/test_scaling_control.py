@@ -101,6 +101,19 @@ def test_table_3_lists_conditional_control_with_and_without_forcing(records):
     assert "tree_search" not in table.index
 
 
+def test_samples_are_counted_against_limits_where_all_runs_think_equally_long(rows):
+    """Without a slope there is no Scaling, but whether a limit was kept can still be counted."""
+    even = [
+        {**row, "thinking_tokens": 50} if row["method"] == "token_conditional" else row
+        for row in rows
+    ]
+    table = control_tables.methods_table(records_from(even), resamples=50)
+    row = table.set_index(["method", "benchmark"]).loc["token_conditional", "hard"]
+    assert np.isnan(row["slope"]) and row["note"] == "all runs think equally long"
+    kept = 100 * np.mean([limit >= 50 for limit in LIMITS])
+    assert [row["control_samples"], row["control"]] == pytest.approx([kept, kept])
+
+
 def test_a_tree_search_is_a_line_of_its_own_beside_the_votes(records):
     data = points.parallel_points(records, (1, 2, 4))
     tree = data[(data["series"] == "tree search (s1)") & (data["benchmark"] == "hard")]

@@ -22,6 +22,7 @@ from s1lib.scaling import (
     training_tables,
 )
 from s1lib.scaling.records import records_from
+from s1lib.scaling.ways import WAYS
 
 TRAININGS = pd.DataFrame(
     {
@@ -104,6 +105,7 @@ def test_the_papers_curves_are_drawn_beside_ours():
     figures.each(figures.scaling, data, axes, benchmarks, by="role")
     assert axes[0].get_title() == "paper: AIME24"
     assert "W2" in texts(axes[0]) and axes[0].get_xscale() == "log"
+    assert "natural stop" in texts(axes[0]) and "natural stop" not in texts(axes[1])
     figures.sequential_parallel(points.paper_parallel_points(), axes[1])
     figures.sample_efficiency(training_tables.paper_efficiency_points(), axes[1])
 
@@ -199,6 +201,24 @@ def test_rejection_counts_the_accepted_trace_and_all_tries_where_records_have_bo
     assert (data["spent_thinking_tokens"] > data["thinking_tokens"]).all()
     _, axes = plots.panels(1)
     assert "accepted trace" in figures.rejection(data, axes[0]).get_xlabel()
+
+
+def test_a_panel_of_rejection_says_how_many_problems_fit_every_cap_where_not_all_do(records):
+    data, drawn = points.rejection_points(records), {}
+    _, axes = plots.panels(2)
+    for ax, source in zip(axes, ("this run", "paper"), strict=True):
+        own = data[(data["source"] == source) & (data["role"] == "AIME24")]
+        drawn[source] = texts(figures.rejection(own, ax)), set(own["n"])
+    said, sizes = drawn["this run"]
+    assert f"{min(sizes)} of {max(sizes)} fit every cap" in said and min(sizes) < max(sizes)
+    assert "fit every cap" not in drawn["paper"][0]
+
+
+def test_a_single_point_has_an_error_bar_and_a_legend_has_no_two_equal_entries():
+    _, axes = plots.panels(1)
+    figures.sequential_parallel(points.paper_tree_points(), axes[0])
+    assert len(axes[0].containers) == 2  # 16 votes, and a tree of width 16
+    assert WAYS["sequential"] != WAYS["budget forcing"]  # they share a legend
 
 
 def test_an_empty_panel_says_why(rows):

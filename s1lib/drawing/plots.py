@@ -15,6 +15,7 @@ colour-blind readers can tell apart. Markers repeat the distinction in print.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,17 @@ def note(
     options = {"ha": "center", "va": "center", "fontsize": "x-small", "color": "0.2", **options}
     label = ax.annotate(text, (x, y), xytext=offset, textcoords="offset points", **options)
     label.set_path_effects([withStroke(linewidth=2.5, foreground="white", alpha=0.85)])
+
+
+def guesses(axes: Iterable[Axes], benchmarks: pd.DataFrame, *, options: int = 4) -> None:
+    """A thin line at the accuracy of a guess among `options`, in the panels of choice questions."""
+    for ax, kind in zip(axes, benchmarks["kind"], strict=True):
+        if kind == "choice" and ax.has_data():
+            share, (low, high) = 100 / options, ax.get_ylim()
+            ax.axhline(share, color="0.55", linewidth=0.9, zorder=0)
+            ax.set_ylim(min(low, share - 4), max(high, share + 4))
+            place = {"xycoords": ("axes fraction", "data"), "ha": "right", "color": "0.4"}
+            note(ax, "guess", 0.99, share, offset=(0, 6), **place)
 
 
 def not_available(ax: Axes, reason: str) -> Axes:

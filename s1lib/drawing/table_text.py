@@ -50,7 +50,9 @@ def _cell(value: Any, digits: int) -> str:
     if not isinstance(value, float):
         return str(value)
     least = 10.0**-digits
-    return f"< {least:g}" if digits == 3 and 0 <= value < least else f"{value:.{digits}f}"
+    if digits == 3 and 0 <= value < least:
+        return f"< {least:g}"
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no minus before a zero
 
 
 def markdown(shown: pd.DataFrame) -> str:

@@ -16,6 +16,7 @@ from s1lib.scaling.effects import (
     best_base,
     difference,
     mean_effect,
+    same_traces,
     slope,
 )
 from s1lib.scaling.vote_curve import vote_curve
@@ -58,8 +59,14 @@ def flattens(bench: Bench) -> Effect:
 
 
 def strings(bench: Bench, other: str, *, waits: int) -> Effect:
-    """The string "Wait" against another one, appended equally often (Table 4)."""
-    return difference(bench, bench.waits(other, waits), bench.waits("Wait", waits))
+    """The string "Wait" against another one, appended equally often (Table 4).
+
+    Raises Missing where both gave the same traces, as when the model writes "Wait" by itself.
+    """
+    runs = [bench.waits(other, waits), bench.waits("Wait", waits)]
+    if same_traces(bench, *runs):
+        raise Missing("the same traces")
+    return difference(bench, *runs)
 
 
 def curation(bench: Bench, other: str) -> Effect:

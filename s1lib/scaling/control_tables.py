@@ -78,6 +78,8 @@ def _method(bench: Bench, method: str, alpha: float) -> dict:
         "limits": int((~np.isnan(limits)).sum()),
         "runs": len(runs),
     }
+    if row["limits"]:
+        row["control_samples"] = effects.controlled(bench, method).value
 
     # a curve: for rejection sampling over the problems that every cap accepted
     only = effects.always_accepted(bench, runs) if method == "rejection" else None
@@ -89,7 +91,6 @@ def _method(bench: Bench, method: str, alpha: float) -> dict:
         row["low"], row["high"] = metrics.interval(effect.draws, alpha=alpha)
         row |= {"slope": effect.value, "n": effect.n}
         row["scaling"] = effects.slope(bench, runs, statistic=metrics.scaling, only=only).value
-        row["control_samples"] = effects.controlled(bench, method).value
     except Missing as reason:
         notes.append(str(reason))
     return {**row, "note": "; ".join(notes)}

@@ -15,6 +15,9 @@ import pandas as pd
 from s1lib.scaling import metrics
 from s1lib.scaling.records import MAIN, Records
 
+SAMPLE = ["problem_id", "seed", "sample"]
+SEEN = ["thinking_tokens", "answer_tokens", "finish", "extracted"]  # all that records tell of texts
+
 
 class Missing(Exception):
     """The records do not hold what this needs. Tables print the reason beside "n/a"."""
@@ -121,6 +124,15 @@ def difference(bench: Bench, before: int, after: int) -> Effect:
     effect = mean_effect(100 * (correct[:, 1] - correct[:, 0]), bench)
     test = metrics.mcnemar(correct[:, 0], correct[:, 1])
     return effect if np.isnan(test.p) else replace(effect, gained=test.gained, lost=test.lost)
+
+
+def same_traces(bench: Bench, first: int, second: int) -> bool:
+    """Whether every sample of two runs has the same length, the same end and the same answer."""
+    samples = bench.records.samples
+    samples = samples[samples["benchmark"] == bench.name]
+    parts = (samples[samples["run"] == run] for run in (first, second))
+    one, other = (part.set_index(SAMPLE)[SEEN].sort_index() for part in parts)
+    return one.equals(other)
 
 
 def slope(

@@ -131,6 +131,12 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
     # caps that accept the same traces share a place and a label
     places = data.assign(cap=data["label"].str.removeprefix("cap ")).groupby([x, y], sort=False)
     notes(ax, ((", ".join(dict.fromkeys(caps)), *place) for place, caps in places["cap"]))
+
+    # the two readings of this run stand on different problems where some fit no cap
+    sizes = data.groupby("series", sort=False)["n"].min()
+    if sizes.nunique() > 1:
+        text = f"{sizes.min():.0f} of {sizes.max():.0f} fit every cap"
+        note(ax, text, 0.98, 0.95, xycoords="axes fraction", offset=(0, 0), ha="right")
     return ax
 
 
@@ -206,17 +212,17 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def transitions(data: pd.DataFrame, ax: Axes) -> Axes:
-    """Answers that each further Wait mends (up) and spoils (down, hatched), and the balance."""
+    """Answers that each further Wait mends (up) and breaks (down, hatched), and the balance."""
     data = data.dropna(subset="step")
     if data.empty:
         return not_available(ax, "fewer than two numbers of Waits")
     x, n = np.arange(len(data)), data["n"].to_numpy()
     grades = ("wrong_to_right", "right_to_wrong")
-    mended, spoilt = (100 * data[name].to_numpy(dtype=float) / n for name in grades)
+    mended, broken = (100 * data[name].to_numpy(dtype=float) / n for name in grades)
     hatched = {"color": ORANGE, "hatch": "///", "edgecolor": "white"}
     ax.bar(x, mended, color=GREEN, width=0.6, label="wrong → right")
-    ax.bar(x, -spoilt, width=0.6, label="right → wrong", **hatched)
-    ax.plot(x, mended - spoilt, "D", color="black", markersize=5, label="balance")
+    ax.bar(x, -broken, width=0.6, label="right → wrong", **hatched)
+    ax.plot(x, mended - broken, "D", color="black", markersize=5, label="balance")
     ax.axhline(0, color="0.4", linewidth=1)
     ax.set_xticks(x, data["step"], fontsize="small")
     ax.margins(y=0.1)

@@ -10,6 +10,7 @@ The rows that are not declared are for the reader. The rules of a verdict:
 - equal: *holds* when the interval lies within ± the margin, *does not hold* when it lies wholly
   outside, else *inconclusive*.
 - always / not always (Control): the samples themselves decide, and one broken limit breaks it.
+- *n/a* when the records lack what is compared, or when two strings gave the same traces.
 
 Nothing is corrected for the number of claims, so that about one in twenty true null effects will
 look like one in either direction.

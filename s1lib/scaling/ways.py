@@ -13,7 +13,7 @@ from s1lib.drawing.plots import BLUE, GREEN, ORANGE, RED
 # Colour, marker and line. A dashed line with hollow markers is a prompt's limit held by force.
 WAYS = {
     "budget forcing": (BLUE, "o", "-"),
-    "sequential": (BLUE, "o", "-"),
+    "sequential": (BLUE, "v", ":"),
     "majority vote": (ORANGE, "s", "--"),
     "tree search": (GREEN, "^", "-."),
     "TCC": (ORANGE, "s", "-"),
@@ -29,8 +29,8 @@ WAYS = {
 def draw_ways(data: pd.DataFrame, ax: Axes, x: str, *, alpha: float) -> None:
     """A line per `series` of accuracy against `x`, with its interval as a band of so much colour.
 
-    A series is a name of WAYS, with the model in parentheses where it matters. Legends leave the
-    model to the caption.
+    A single point has an error bar. A series is a name of WAYS, with the model in parentheses where
+    it matters. Legends leave the model to the caption.
     """
     for series, part in data.groupby("series", sort=False):
         way = series.partition(" (")[0]
@@ -39,7 +39,11 @@ def draw_ways(data: pd.DataFrame, ax: Axes, x: str, *, alpha: float) -> None:
         fill = "white" if way.endswith("+BF") else color
         style = {"color": color, "marker": marker, "linestyle": line, "markerfacecolor": fill}
         ax.plot(part[x], part["accuracy"], label=way, **style)
-        band(ax, part[x], part, color, alpha=alpha)
+        if len(part) > 1:
+            band(ax, part[x], part, color, alpha=alpha)
+        else:  # a band of one point would have no width
+            bar = [part["accuracy"] - part["low"], part["high"] - part["accuracy"]]
+            ax.errorbar(part[x], part["accuracy"], yerr=bar, color=color, elinewidth=1.2, capsize=3)
 
 
 def band(ax: Axes, x: pd.Series, part: pd.DataFrame, color: str, alpha: float) -> None:
