@@ -29,7 +29,7 @@ def by_run(table: pd.DataFrame) -> pd.DataFrame:
     """One row per benchmark and run: n, accuracy in % with its Wilson interval, mean tokens.
 
     A rejected problem counts in n, as wrong, and in `rejected, %`. It has no trace, so that mean
-    thinking and answer tokens and `unread` (in %) are of the other records. Thinking tokens of
+    thinking and answer tokens and `unread, %` are of the other records. Thinking tokens of
     rejection sampling are those of the accepted trace, and a column of their own has the mean over
     all problems of what all tries took.
 
@@ -61,7 +61,8 @@ def by_run(table: pd.DataFrame) -> pd.DataFrame:
     rows[["rejected", "unread"]] *= 100
     rows["accuracy"] = 100 * rows["right"] / rows["n"]
     rows["low"], rows["high"] = (100 * limit for limit in wilson(rows["right"], rows["n"]))
-    names = {"decoded_tokens": "decoded_tokens (sum)", "rejected": "rejected, %"}
+    names = {"rejected": "rejected, %", "unread": "unread, %"}
+    names["decoded_tokens"] = "decoded_tokens (sum)"
     return rows.drop(columns="right").rename(columns=names)
 
 
