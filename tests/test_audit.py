@@ -94,6 +94,25 @@ def test_the_accuracy_of_rejection_has_the_tokens_of_all_tries(table):
     assert "spent_thinking_tokens" not in accuracy.by_run(table)
 
 
+def test_a_rejected_problem_is_wrong_but_has_no_tokens_and_no_unread_answer(table):
+    kept = table[table["method"] == "rejection"].head(1).assign(finish="natural", correct=True)
+    silent = {"finish": "rejected", "extracted": None, "correct": False}
+    lost = kept.assign(**silent, thinking_tokens=0, answer_tokens=0)
+    (before,) = accuracy.by_run(kept).to_dict("records")
+    (after,) = accuracy.by_run(pd.concat([kept, lost])).to_dict("records")
+    for same in ("thinking_tokens", "answer_tokens", "unread, %"):
+        assert after[same] == before[same]
+    assert (after["n"], after["rejected, %"]) == (2, 50)
+    assert (before["accuracy"], after["accuracy"]) == (100, 50)
+
+
+def test_examples_of_unread_answers_are_of_every_model(table):
+    lost = table.assign(extracted=None, finish="natural")
+    shown = audit.unread_examples(lost, per_reason=1)
+    assert set(shown["model"]) == set(table["model"]) and table["model"].nunique() > 1
+    assert not shown.duplicated(["model", "finish", "benchmark"]).any()
+
+
 def test_a_page_keeps_the_lines_of_a_text():
     page = audit.page(pd.DataFrame({"answer": ["<b>\nAnswer: 1"]}), title="unread")
     assert "&lt;b&gt;\nAnswer: 1" in page

@@ -457,7 +457,7 @@ def test_tables_count_every_record_once_and_name_what_could_not_be_read(tmp_path
     table = accuracy.frame(rows)
     runs = accuracy.by_run(table)
     assert list(runs["setting"]) == ["budget 8", "natural stop", "1 × Wait", "2 × Wait", "1 × Hmm"]
-    assert (runs["n"] == 3).all() and runs["decoded_tokens"].sum() == sum(
+    assert (runs["n"] == 3).all() and runs["decoded_tokens (sum)"].sum() == sum(
         row["decoded_tokens"] for row in rows
     )
     assert (runs["accuracy"][0], runs["low"][0]) == (0, 0) and runs["high"][0] == pytest.approx(

@@ -28,13 +28,21 @@ def frame(rows: Iterable[dict]) -> pd.DataFrame:
 def by_run(table: pd.DataFrame) -> pd.DataFrame:
     """One row per benchmark and run: n, accuracy in % with its Wilson interval, mean tokens.
 
-    Thinking tokens of rejection sampling are those of the accepted trace, and a column of their own
-    counts all tries.
+    A rejected problem counts in n, as wrong, and in `rejected, %`. It has no trace, so that mean
+    thinking and answer tokens and `unread, %` are of the other records. Thinking tokens of
+    rejection sampling are those of the accepted trace, and a column of their own has the mean over
+    all problems of what all tries took.
 
     For samples at a temperature n counts samples. Those of one problem are not independent, so
     that their interval is too narrow, and notebook 05 has the right one.
     """
-    table = table.assign(unread=table["extracted"].isna())
+    traced = table["finish"] != "rejected"
+    table = table.assign(
+        thinking_tokens=table["thinking_tokens"].where(traced),
+        answer_tokens=table["answer_tokens"].where(traced),
+        rejected=~traced,
+        unread=table["extracted"].isna().astype(float).where(traced),
+    )
     grouped = table.groupby(["benchmark", "role", *RUN], sort=False)
     rows = grouped.agg(
         n=("correct", "size"),
@@ -42,6 +50,7 @@ def by_run(table: pd.DataFrame) -> pd.DataFrame:
         thinking_tokens=("thinking_tokens", "mean"),
         answer_tokens=("answer_tokens", "mean"),
         decoded_tokens=("decoded_tokens", "sum"),
+        rejected=("rejected", "mean"),
         unread=("unread", "mean"),
     )
 
@@ -49,10 +58,12 @@ def by_run(table: pd.DataFrame) -> pd.DataFrame:
     if TRIES in table:
         rows.insert(3, TRIES, grouped[TRIES].mean())
     rows = rows.reset_index()
-    rows["unread"] *= 100
+    rows[["rejected", "unread"]] *= 100
     rows["accuracy"] = 100 * rows["right"] / rows["n"]
     rows["low"], rows["high"] = (100 * limit for limit in wilson(rows["right"], rows["n"]))
-    return rows.drop(columns="right")
+    names = {"rejected": "rejected, %", "unread": "unread, %"}
+    names["decoded_tokens"] = "decoded_tokens (sum)"
+    return rows.drop(columns="right").rename(columns=names)
 
 
 def draw_accuracy(rows: pd.DataFrame, ax: Axes, *, runs: Iterable[tuple[str, str]]) -> Axes:

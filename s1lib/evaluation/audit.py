@@ -26,9 +26,9 @@ def unread(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def unread_examples(table: pd.DataFrame, *, per_reason: int = 3) -> pd.DataFrame:
-    """The first `per_reason` unread answers of every way in which thinking ended."""
+    """The first `per_reason` unread answers of each model and way in which its thinking ended."""
     lost = table[table["extracted"].isna() & (table["finish"] != "rejected")]
-    some = lost.groupby(["finish", "kind"]).head(per_reason)
+    some = lost.groupby(["model", "finish", "kind"]).head(per_reason)
     some = some.sort_values(["finish", "kind"], kind="stable")
     shown = some[["finish", "benchmark", "problem_id", *RUN, "gold"]].copy()
     shown["end of thinking"] = some["thinking"].str[-TAIL:]
