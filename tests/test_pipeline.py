@@ -127,7 +127,9 @@ def test_every_stage_is_complete_and_every_executed_notebook_is_there(chain):
     assert sorted(path.name for path in (out / "notebooks").iterdir()) == [
         f"{name}.ipynb" for name in STAGES
     ]
-    figures = list(out.rglob("*.png"))
+    narrow = set(out.rglob("*-narrow.png"))  # of a figure, for phones
+    figures = [path for path in out.rglob("*.png") if path not in narrow]
+    assert {path.with_name(path.name.replace("-narrow", "")) for path in narrow} <= set(figures)
     assert len(figures) >= 8 and all(
         path.with_suffix(".pdf").exists() and path.with_suffix(".csv").exists() for path in figures
     )
