@@ -183,6 +183,7 @@ def test_a_second_run_does_nothing_within_five_seconds(chain):
     assert time.monotonic() - started < 5 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
+@pytest.mark.chain
 def test_a_changed_plotting_function_retrains_no_model_and_decodes_nothing_again(chain):
     drawing = ROOT / "s1lib" / "sft" / "training_logs.py"
     source = drawing.read_text()
@@ -285,6 +286,7 @@ def test_a_truncated_shard_is_made_again_and_nothing_else(copy):
     assert path.with_suffix(".corrupt").exists() and times(others) == kept
 
 
+@pytest.mark.chain
 def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on_once_there_is_room(copy, tmp_path):
     """On a small file system of its own; test_artifacts.py and test_cli.py where none can be."""
     place = tmp_path / "small"
@@ -306,6 +308,7 @@ def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on_once_there_is_room
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.mark.chain
 def test_ctrl_c_on_make_ends_everything_and_keeps_what_is_finished(copy):
     shutil.rmtree(copy / "smoke" / KILLED)
     process = start(copy)

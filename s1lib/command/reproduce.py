@@ -31,8 +31,9 @@ PACKAGES = {
     "04_evaluation": "evaluation",
     "05_scaling_analysis": "scaling",
 }
-ALSO = {"03_budget_forcing": ["evaluation"]}  # it asks problems of a benchmark
-UNUSED = ("command", "planning", "rehearsal", "site")  # no notebook imports them
+# An exercise of 00 asks the quality filter, and 03 asks problems of a benchmark.
+ALSO = {"00_toy_universe": ["curation"], "03_budget_forcing": ["evaluation"]}
+UNUSED = ("command", "gpu_check", "planning", "rehearsal", "site")  # no notebook imports them
 SOURCES = (".py", ".yaml", ".csv")
 
 
