@@ -21,7 +21,6 @@ from s1lib.published.paper_numbers import load
 
 SHOWN = 100  # problems that notebook 03 decodes in one pass
 COMPARED = 10  # of which it also decodes as separate runs
-SIZES = {"AIME24": 30, "AIME25": 30, "MATH500": 500, "GPQA-Diamond": 198}
 
 
 @dataclass(frozen=True)
@@ -236,8 +235,9 @@ def pool_size(reference: str, profile: Profile) -> int:
 def problem_count(profile: Profile, benchmark: Benchmark) -> int:
     """How many problems of a benchmark are asked."""
     if is_hub_id(benchmark.path):
-        entry = named(benchmark.path, section(TEST_SETS, "test_sets").values())
-        known = (entry and entry.count) or SIZES.get(benchmark.role, SIZES["MATH500"])
+        sets = section(TEST_SETS, "test_sets")
+        entry = named(benchmark.path, sets.values())
+        known = (entry and entry.count) or sets.get(benchmark.role, sets["MATH500"]).count
         return min(known, benchmark.limit or known)
     return len(load_benchmark(profile, benchmark))
 

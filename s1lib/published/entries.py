@@ -13,6 +13,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,12 @@ def section(path: Path, name: str) -> Any:
     if isinstance(found, dict):
         return {key: _entry(values, f"{path}, {key}") for key, values in found.items()}
     return [_entry(values, f"{path}, {name}[{index}]") for index, values in enumerate(found)]
+
+
+@cache
+def problems_of(role: str) -> int:
+    """How many problems the published test set `role` has, such as "AIME24"."""
+    return section(TEST_SETS, "test_sets")[role].count
 
 
 def entry_for(

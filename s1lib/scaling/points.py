@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from s1lib.drawing.intervals import wilson
+from s1lib.published.entries import problems_of
 from s1lib.published.paper_numbers import load
 from s1lib.scaling import effects
 from s1lib.scaling.effects import Bench, Missing
@@ -27,7 +28,6 @@ TOTAL = [*WHERE, "total_tokens", *ACCURACY]
 TOKENS = ["thinking_tokens", "answer_tokens", "total_tokens", "decoded_tokens"]
 SHARES = ["correct", "forced", "natural", "accepted", "within"]
 FITS, REJECTED = "fits every cap", "all, rejected = wrong"  # two readings of rejection sampling
-PROBLEMS = {"AIME24": 30, "MATH500": 500, "GPQA-Diamond": 198}  # of the paper's benchmarks
 
 
 def run_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
@@ -88,7 +88,7 @@ def paper_points(*, alpha: float = 0.05) -> pd.DataFrame:
 
 def with_interval(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """Published points with a column `role`, and the intervals of so many problems."""
-    table = table.assign(source=PAPER, n=table["role"].map(PROBLEMS))
+    table = table.assign(source=PAPER, n=table["role"].map(problems_of))
     table["low"], table["high"] = _wilson(table["accuracy"], table["n"], alpha)
     return table
 
@@ -127,7 +127,7 @@ def paper_parallel_points(*, alpha: float = 0.05) -> pd.DataFrame:
     """Figure 4b as published (GPQA-Diamond), in total tokens per problem."""
     table = load("figure4b").assign(role="GPQA-Diamond")
     table["label"] = ["" if np.isnan(k) else f"k={k:.0f}" for k in table["k"]]
-    table["total_tokens"] = table["total_tokens"] / table["role"].map(PROBLEMS)
+    table["total_tokens"] = table["total_tokens"] / table["role"].map(problems_of)
     # "s1-32B, budget forcing" is written as this run's series are
     table["series"] = table["series"].str.replace(r"(.*), (.*)", r"\2 (\1)", regex=True)
     return with_interval(table, alpha)
