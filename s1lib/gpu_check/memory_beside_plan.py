@@ -9,9 +9,8 @@ from pathlib import Path
 from s1lib.gpu_check.check_report import Figure, NotRunError, read_figures
 from s1lib.gpu_check.random_models import shape
 from s1lib.gpu_check.training import Training, trainings
-from s1lib.hardware.memory_plan import gpu_memory, memory_limit
+from s1lib.hardware.memory_plan import pass_room_here
 from s1lib.hardware.memory_trackers import GIB
-from s1lib.hardware.pass_room import pass_room
 from s1lib.hardware.simulated_step import simulate
 
 # Of the simulated peak beside the real one: too little lets a training begin that will not end.
@@ -43,7 +42,7 @@ def simulated_peak(training: Training, longest: int, device: str) -> int:
     allows. A longer one has its own and computes them twice.
     """
     config, settings, peaks = shape(training.name), training.settings, []
-    room = pass_room(config, settings, limit=memory_limit(gpu_memory())) if device == "cuda" else 0
+    room = pass_room_here(config, settings) if device == "cuda" else 0
     if room:
         keeping = dataclasses.replace(settings, gradient_checkpointing=False)
         peaks.append(simulate(config, keeping, length=room).peak)

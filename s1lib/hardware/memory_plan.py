@@ -187,6 +187,11 @@ def gpu_memory() -> float:
     return min(sizes) * 2.0**20 if sizes else GPU
 
 
+def pass_room_here(config: PretrainedConfig, settings: SFT) -> int:
+    """The room of a pass (`pass_room`) in the memory of this machine's smallest GPU."""
+    return pass_room(config, settings, limit=memory_limit(gpu_memory()))
+
+
 def check_memory(profile: Profile, *, longest: int, log: Callable[[str], None]) -> int:
     """The room of a pass on this machine's GPU in tokens (`pass_room`), 0 on a CPU.
 

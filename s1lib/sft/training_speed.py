@@ -27,8 +27,8 @@ from transformers import (
 )
 
 from s1lib.hardware.base_model import attention_options, base_dtype
-from s1lib.hardware.memory_plan import gpu_memory, memory_limit
-from s1lib.hardware.pass_room import in_own_process, pass_room
+from s1lib.hardware.memory_plan import pass_room_here
+from s1lib.hardware.pass_room import in_own_process
 from s1lib.hardware.utilisation import TrainingSpeed, operations
 from s1lib.profile import SFT
 from s1lib.sft.recipe import build_trainer
@@ -63,7 +63,7 @@ def measure_training(
 
     cuda = torch.cuda.is_available()
     if room is None:
-        room = in_own_process(_room, config, settings) if cuda else 0
+        room = in_own_process(pass_room_here, config, settings) if cuda else 0
 
     # Made where it is trained: random weights of 1.5B parameters take a CPU half a minute.
     torch.manual_seed(seed)
@@ -94,10 +94,6 @@ def measure_training(
         operations=operations(config, timed, parameters=parameters, frozen=frozen),
         peak_memory=torch.cuda.max_memory_allocated() if cuda else 0,
     )
-
-
-def _room(config: PretrainedConfig, settings: SFT) -> int:
-    return pass_room(config, settings, limit=memory_limit(gpu_memory()))
 
 
 def _random_examples(lengths: Sequence[int], *, vocabulary: int, seed: int) -> Dataset:
