@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from s1lib.hardware.bandwidths import best_seconds
 from s1lib.hardware.utilisation import PEAK_FLOPS
 from s1lib.planning.speeds import BANDWIDTH
 
 # Dense bf16 operations/s and bytes/s of memory, from the data sheets.
 DATA_SHEETS = {"H100 80GB HBM3": (PEAK_FLOPS, BANDWIDTH), "H200": (PEAK_FLOPS, 4.8e12)}
+
+TURNS = 5  # of which the fastest counts
 
 
 @dataclass(frozen=True)
@@ -46,32 +47,14 @@ def matrix_product_speed(device: str) -> float:
     on_gpu = device == "cuda"
     size, dtype = (8192, torch.bfloat16) if on_gpu else (1024, torch.float32)
     factor = torch.ones(size, size, dtype=dtype, device=device)
-    return 2 * size**3 / best_seconds(lambda: factor @ factor, device)
+    return 2 * size**3 / best_seconds(lambda: factor @ factor, device, turns=TURNS)
 
 
 def copy_speed(device: str) -> float:
     """Bytes/s that are read and written when a tensor far larger than any cache is copied."""
     source = torch.ones(2**28 if device == "cuda" else 2**25, device=device)
     target = torch.empty_like(source)
-    return 2 * source.nbytes / best_seconds(lambda: target.copy_(source), device)
-
-
-def best_seconds(work: Callable[[], object], device: str, *, turns: int = 5) -> float:
-    """The shortest of several turns of `work`, after one that is not counted."""
-    seconds = []
-    for _ in range(turns + 1):
-        wait_for(device)
-        start = time.perf_counter()
-        work()
-        wait_for(device)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds[1:])
-
-
-def wait_for(device: str) -> None:
-    """Wait until the device has done what it was asked for."""
-    if device == "cuda":
-        torch.cuda.synchronize()
+    return 2 * source.nbytes / best_seconds(lambda: target.copy_(source), device, turns=TURNS)
 
 
 def machine_name(device: str = "cpu") -> str:

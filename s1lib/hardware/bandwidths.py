@@ -42,26 +42,31 @@ def adamw_bandwidth(parameters: int = 50_000_000, *, fused: bool = True) -> floa
     weight = torch.nn.Parameter(torch.zeros(parameters))
     weight.grad = torch.ones_like(weight)
     optimizer = torch.optim.AdamW([weight], fused=fused, foreach=not fused)
-    return ADAMW * parameters / _seconds(optimizer.step)
+    return ADAMW * parameters / best_seconds(optimizer.step)
 
 
 def link_bandwidth(size: int = 2**28) -> float:
     """Bytes per second from pinned host memory to the GPU, for a tensor of `size` bytes."""
     here = torch.empty(size, dtype=torch.uint8, pin_memory=True)
     there = torch.empty_like(here, device="cuda", pin_memory=False)
-
-    def copy() -> None:
-        there.copy_(here, non_blocking=True)
-        torch.cuda.synchronize()
-
-    return size / _seconds(copy)
+    return size / best_seconds(lambda: there.copy_(here, non_blocking=True), "cuda")
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    """The fastest of three times, after a first one that makes whatever is made once."""
+def best_seconds(work: Callable[[], object], device: str = "cpu", *, turns: int = 3) -> float:
+    """The shortest of several turns of `work`, after one that makes whatever is made once.
+
+    A turn ends when the device has done what it was asked for.
+    """
     times = []
-    for _ in range(4):
+    for _ in range(turns + 1):
+        _wait_for(device)
         start = time.perf_counter()
         work()
+        _wait_for(device)
         times.append(time.perf_counter() - start)
     return min(times[1:])
+
+
+def _wait_for(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
