@@ -21,6 +21,7 @@ from s1lib.gpu_check.check_report import Figure
 from s1lib.gpu_check.random_models import TINY, random_model
 from s1lib.gpu_check.this_machine import limits
 from s1lib.gpu_check.timed_decoding import decode, random_prompts, with_generate
+from s1lib.planning.speeds import BYTES, size_of
 
 
 @dataclass(frozen=True)
@@ -98,16 +99,10 @@ def _rates(
 
     tokens, generated = sum(lengths), sum(lengths[:few])
     held = setting.prompt + tokens / len(lengths) / 2  # of a row, on average
-    step = step_bytes(model, rows=setting.rows, length=held) / bandwidth
+    # The plan counts two bytes a number.
+    read = size_of(model.config).read(setting.rows, held) * model.dtype.itemsize / BYTES
     rates = {"engine": tokens / seconds, "generate": generated / beside}
-    return {**rates, "limit": setting.rows / step}
-
-
-def step_bytes(model: PreTrainedModel, *, rows: int, length: float) -> float:
-    """Bytes that a step reads: all weights, and keys and values of `length` tokens in each row."""
-    config, weights = model.config, sum(parameter.nbytes for parameter in model.parameters())
-    heads = config.num_key_value_heads * config.hidden_size // config.num_attention_heads
-    return weights + 2 * config.num_hidden_layers * heads * rows * length * model.dtype.itemsize
+    return {**rates, "limit": setting.rows * bandwidth / read}
 
 
 def steps_of(lengths: Sequence[int], rows: int) -> int:

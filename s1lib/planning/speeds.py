@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from transformers import PretrainedConfig
+
 from s1lib.hardware.architectures import QWEN2_5, PlanError, architecture, parameter_count
 from s1lib.hardware.utilisation import PEAK_FLOPS
 from s1lib.profile import EngineSettings, split_revision
@@ -35,6 +37,10 @@ class ModelSize:
     parameters: int
     cache: int
 
+    def read(self, rows: float, length: float) -> float:
+        """Bytes that a step reads: all weights, and `length` tokens of the cache in each row."""
+        return BYTES * self.parameters + rows * length * self.cache
+
 
 @lru_cache
 def model_size(reference: str) -> ModelSize:
@@ -55,6 +61,11 @@ def model_size(reference: str) -> ModelSize:
             ) from None
         nearest = min(QWEN2_5, key=lambda size: abs(float(size[:-1]) - float(said[1])))
         config = architecture(f"Qwen/Qwen2.5-{nearest}")
+    return size_of(config)
+
+
+def size_of(config: PretrainedConfig) -> ModelSize:
+    """The size of a model of this configuration."""
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     head_size = config.hidden_size // config.num_attention_heads
     cache = 2 * config.num_hidden_layers * heads * head_size * BYTES
@@ -86,9 +97,8 @@ class Decoding:
         Weights and caches are read once and multiplied once. length: tokens in a sequence's cache.
         """
         each = self.shape[1]
-        read = BYTES * self.model.parameters + rows * length * self.model.cache
         computed = 2 * self.model.parameters * rows
-        return max(read / BANDWIDTH, computed / PEAK_FLOPS) / each
+        return max(self.model.read(rows, length) / BANDWIDTH, computed / PEAK_FLOPS) / each
 
     def rows(self, length: float) -> float:
         """How many sequences of `length` tokens a replica decodes at a time."""
