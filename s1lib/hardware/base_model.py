@@ -46,9 +46,8 @@ def attention_options() -> dict[str, str]:
 def load_base(base: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     """The base model with weights of `dtype`.
 
-    In a sharded training only the first
-    process reads the weights: FSDP2 sends the others theirs. Raises TrainingError for files that
-    cannot be read.
+    In a sharded training only the first process reads the weights: FSDP2 sends the others theirs.
+    Raises TrainingError for files that cannot be read.
     """
     transformers.utils.logging.disable_progress_bar()
     name, revision = split_revision(base)
