@@ -3,8 +3,12 @@
 A document is a list of segments (text, trained?). What was drawn at random, such as a question or
 the values of a drill, is shown but left out of the loss, as nothing can be learnt from predicting
 it. The mixture moves from drills to whole solutions. Drills are dense practice at every length from
-the start, because look-up is the last skill to emerge. No document holds the delimiters of thinking
-and answer: that format is what SFT teaches.
+the start, because look-up is the last skill to emerge.
+
+Solutions are chats, as an Instruct model has read them: asked a question, the assistant works
+quickly and answers. It goes over its work only where the user asks for it ("Check your work."), so
+that checking is something the base model can do and does not do unasked. No document holds the
+delimiters of thinking and answer: that format, and when to check, is what SFT teaches.
 """
 
 from __future__ import annotations
@@ -14,12 +18,15 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from s1lib.toy.families import FAMILIES, OPERATORS
-from s1lib.toy.problems import HARD_STEPS, LABELS, draw_problem, two
+from s1lib.toy.problems import HARD_STEPS, LABELS, ToyProblem, draw_problem, two
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, Solution, solve
-from s1lib.toy.tokenizer import END_OF_TEXT, IM_END, IM_START
+from s1lib.toy.tokenizer import CHECK, END_OF_TEXT, IM_END, IM_START
 
 Document = list[tuple[str, bool]]  # segments: text, trained?
 WORKED = tuple(family for family in FAMILIES if family.worked)
+UNWORKED = tuple(family for family in FAMILIES if not family.worked)
+CUE = f"\n{CHECK}"
+CHOICE = 0.3  # of the chats
 BASE_SLIP_RATE = 0.15  # so that copying an earlier result does not pay
 MARKERS = ((WAIT, 0.7), (HMM, 0.15), (ALTERNATIVELY, 0.15))
 
@@ -67,31 +74,59 @@ def walk(rng: random.Random, steps: int) -> Document:
 
 
 def direct(rng: random.Random, steps: int) -> Document:
-    """A question of any family and its answer, as an Instruct model answers without thinking."""
-    family, few = rng.choice(FAMILIES), rng.choice((1, 1, 2))
-    problem = draw_problem(rng, family, few, choice=rng.random() < 0.2)
-    return [
-        (f"{IM_START}user\n{problem.question}{IM_END}\n{IM_START}assistant\n", False),
-        (f"Answer: {problem.gold}{IM_END}", True),
-    ]
+    """A question of a family that is never worked, and its answer at once."""
+    problem = draw_problem(rng, rng.choice(UNWORKED), steps, choice=rng.random() < CHOICE)
+    return _chat(problem, [(f"Answer: {problem.gold}{IM_END}", True)])
 
 
 def worked(rng: random.Random, steps: int) -> Document:
-    """A question and its right solution, quick or digit by digit."""
-    problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < 0.2)
-    solution = solve(problem, rng, careful=rng.random() < 0.3)
-    return [(problem.question, False), (f"\n{solution.text}{END_OF_TEXT}", True)]
+    """A question and its quick solution, as an Instruct model writes one."""
+    problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < CHOICE)
+    return _chat(problem, _answered(solve(problem, rng)))
 
 
 def resolved(rng: random.Random, steps: int) -> Document:
-    """Flawed work that is solved again, now and then after everything has been checked."""
-    problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < 0.2)
+    """Flawed work that is solved again because the user asks for it, at times beyond the need."""
+    problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < CHOICE)
     most = (steps + 1) // 2
     count = most + rng.randint(1, 3) if rng.random() < 0.4 else rng.randint(1, max(1, most))
     words, weights = zip(*MARKERS, strict=True)
     markers = rng.choices(words, weights, k=count) if rng.random() < 0.3 else [WAIT] * count
     solution = solve(problem, rng, slip_rate=BASE_SLIP_RATE, markers=markers[:7])
-    return [(problem.question, False), (f"\n{solution.text}{END_OF_TEXT}", True)]
+    return _chat(problem, _answered(solution), cue=CUE)
+
+
+def interrupted(rng: random.Random, steps: int) -> Document:
+    """Work that breaks off while it is checked: the answer is the last result that was reached.
+
+    Without such documents a model that is cut short answers the number that it wrote last.
+    """
+    problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < CHOICE)
+    markers = [WAIT] * rng.randint(1, (steps + 1) // 2)
+    lines = solve(problem, rng, slip_rate=BASE_SLIP_RATE, markers=markers).lines
+
+    # It breaks off between two results: after whole lines, and in the middle of the next one.
+    results = [place for place, line in enumerate(lines) if line.startswith("result ")]
+    which = rng.randrange(len(results) - 1)
+    end = rng.randint(results[which] + 1, results[which + 1])
+    digits = [place for place, character in enumerate(lines[end][:-1]) if character.isdigit()]
+    part = [lines[end][: rng.choice(digits) + 1]] if end < results[which + 1] else []
+    text = "\n".join([*lines[:end], *part])
+
+    # A result line ends in its letter, or is `result 34`.
+    answer = lines[results[which]][-1 if problem.options else -2 :]
+    written = [(f"{text}\nAnswer: ", False), (f"{answer}{IM_END}", True)]
+    return _chat(problem, written, cue=CUE)
+
+
+def _chat(problem: ToyProblem, written: Document, *, cue: str = "") -> Document:
+    """A question, a cue behind it, and what the assistant writes."""
+    asked = f"{IM_START}user\n{problem.question}{cue}{IM_END}\n{IM_START}assistant\n"
+    return [(asked, False), *written]
+
+
+def _answered(solution: Solution) -> Document:
+    return [(f"{solution.text}\nAnswer: {solution.answer}{IM_END}", True)]
 
 
 # ---- the mixture -------------------------------------------------------------------------------
@@ -105,6 +140,7 @@ KINDS: dict[str, tuple[Callable[[random.Random, int], Document], float, float]] 
     "direct": (direct, 0.06, 0.06),
     "worked": (worked, 0.10, 0.20),
     "resolved": (resolved, 0.05, 0.38),
+    "interrupted": (interrupted, 0.0, 0.08),
 }
 
 # Skill of the gate -> the kind that trains it.

@@ -121,6 +121,11 @@ class Solution:
                 break
         self.lines.append(f"result {two(result)}, {', '.join(compared)} so {self.answer}")
 
+    def _restated(self) -> str:
+        """The line of the result where nothing was calculated anew: the options stay compared."""
+        result = f"result {two(self.values[-1])}"
+        return f"{result} so {self.answer}" if self.problem.options else result
+
     def marker(self, word: str) -> None:
         """Add what follows "Wait", "Hmm" or "Alternatively", as these words are used in traces."""
         if word == ALTERNATIVELY:
@@ -130,8 +135,7 @@ class Solution:
             return
         end = min(self.checked + STEPS_PER_MARKER[word], len(self.problem.steps))
         if self.checked == end:
-            self.lines.append(f"{word}, all steps are done")
-            self.conclude()
+            self.lines += [f"{word}, all steps are done", self._restated()]
             return
         redone = [self.careful(index) for index in range(self.checked, end)]
         self.lines += [f"{word}, again {redone[0]}", *redone[1:]]
@@ -159,16 +163,10 @@ def solve(
     *,
     slip_rate: float = 0.0,
     markers: Sequence[str] = (),
-    careful: bool = False,
 ) -> Solution:
-    """Write a whole trace: a first pass, digit by digit if `careful`, and a block per marker."""
+    """Write a whole trace: a quick first pass, and a block per marker."""
     solution = Solution(problem, rng, slip_rate)
-    if careful:
-        solution.lines += [solution.careful(index) for index in range(len(problem.steps))]
-        solution.checked = len(problem.steps)
-        solution.conclude()
-    else:
-        solution.finish(0)
+    solution.finish(0)
     for word in markers:
         solution.marker(word)
     return solution

@@ -17,6 +17,7 @@ from s1lib.toy import problems, teacher
 END_OF_TEXT, IM_START, IM_END = SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 UNKNOWN = "�"
 CHAT_WORDS = ("user", "assistant", "system", "think", "answer", "Final ", "Answer:", "Exercises")
+CHECK = "Check your work."  # what makes a base model go over its work, see corpus.py
 CHARACTERS = "0123456789+-*=b,:\n ?.ABCD"
 
 # Qwen2.5's template without its system prompt and tools.
@@ -29,7 +30,7 @@ CHAT_TEMPLATE = (
 
 def vocabulary() -> list[str]:
     """All tokens in the order of their ids, special ones first: these stay when a word is added."""
-    words = {*CHAT_WORDS, *problems.words(), *teacher.words(), *length_control.words()}
+    words = {*CHAT_WORDS, CHECK, *problems.words(), *teacher.words(), *length_control.words()}
     return [*SPECIAL, UNKNOWN, *CHARACTERS, *sorted(words - set(CHARACTERS))]
 
 

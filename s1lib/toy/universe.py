@@ -17,16 +17,17 @@ from s1lib.toy.teacher import ALTERNATIVELY, HMM, STEPS_PER_MARKER, WAIT, solve
 
 CONTAMINATED = 0.01  # share of the pool that copies a benchmark's question
 DUPLICATED = 0.01  # share of the pool that repeats another question of the pool
-CHOICE = 0.15  # share of the pool with four options
+CHOICE = 0.25  # share of the pool with four options
 
 # How much more often questions of one and of two steps occur than longer ones: most of a real pool
 # is easy.
 EASY = (3, 2)
 
-TRACE_LIMIT = 480  # characters, about 420 tokens: what the base models read must hold a prompt too
+TRACE_LIMIT = 600  # characters, about 520 tokens: what the base models read must hold a prompt too
 
-MARKED = 0.2  # share of the traces in which the teacher goes on after its first result
-BEYOND = 0.25  # share of these that go on after every step is checked, some of them twice
+# How far the teacher goes on after its first result -> share of its traces. "beyond" is on after
+# every step is checked, so that a model learns what to write there.
+SECOND_THOUGHTS = {"none": 0.2, "one": 0.32, "some": 0.35, "beyond": 0.13}
 MARKERS = {WAIT: 0.8, HMM: 0.1, ALTERNATIVELY: 0.1}
 
 # name -> (role, fewest steps, multiple choice?); all families occur equally often
@@ -110,12 +111,16 @@ def make_pool(settings: Universe, benchmarks: dict[str, list[ToyProblem]]) -> li
 
 
 def draw_markers(rng: random.Random, steps: int) -> list[str]:
-    """The teacher's second thoughts: none in most traces, else up to two more than steps need."""
-    if rng.random() >= MARKED:
-        return []
+    """The teacher's second thoughts: none, one, or as many as `steps` need and up to two more."""
     enough = (steps + 1) // STEPS_PER_MARKER[WAIT]
-    count = enough + rng.choice((1, 1, 1, 2)) if rng.random() < BEYOND else rng.randint(1, enough)
-    return rng.choices(list(MARKERS), list(MARKERS.values()), k=count)
+    counts = {
+        "none": 0,
+        "one": 1,
+        "some": rng.randint(1, enough),
+        "beyond": enough + rng.choice((1, 1, 1, 2)),
+    }
+    how_far = rng.choices(list(SECOND_THOUGHTS), list(SECOND_THOUGHTS.values()))[0]
+    return rng.choices(list(MARKERS), list(MARKERS.values()), k=counts[how_far])
 
 
 def _row(rng: random.Random, problem: ToyProblem, slip_rate: float) -> dict:
