@@ -89,7 +89,7 @@ def resolved(rng: random.Random, steps: int) -> Document:
     """Flawed work that is solved again because the user asks for it, at times beyond the need."""
     problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < CHOICE)
     most = (steps + 1) // 2
-    count = most + rng.randint(1, 3) if rng.random() < 0.4 else rng.randint(1, max(1, most))
+    count = most + rng.randint(1, 5) if rng.random() < 0.4 else rng.randint(1, max(1, most))
     words, weights = zip(*MARKERS, strict=True)
     markers = rng.choices(words, weights, k=count) if rng.random() < 0.3 else [WAIT] * count
     solution = solve(problem, rng, slip_rate=BASE_SLIP_RATE, markers=markers[:7])
@@ -105,12 +105,14 @@ def interrupted(rng: random.Random, steps: int) -> Document:
     markers = [WAIT] * rng.randint(1, (steps + 1) // 2)
     lines = solve(problem, rng, slip_rate=BASE_SLIP_RATE, markers=markers).lines
 
-    # It breaks off between two results: after whole lines, and in the middle of the next one.
+    # It breaks off between two results: after a digit of some line, which may be that of the next
+    # result while the options are still compared.
     results = [place for place, line in enumerate(lines) if line.startswith("result ")]
     which = rng.randrange(len(results) - 1)
     end = rng.randint(results[which] + 1, results[which + 1])
-    digits = [place for place, character in enumerate(lines[end][:-1]) if character.isdigit()]
-    part = [lines[end][: rng.choice(digits) + 1]] if end < results[which + 1] else []
+    open_part = lines[end][: lines[end].rfind(")") if end == results[which + 1] else -1]
+    digits = [place for place, character in enumerate(open_part) if character.isdigit()]
+    part = [lines[end][: rng.choice(digits) + 1]] if digits else []
     text = "\n".join([*lines[:end], *part])
 
     # A result line ends in its letter, or is `result 34`.
@@ -136,7 +138,7 @@ KINDS: dict[str, tuple[Callable[[random.Random, int], Document], float, float]] 
     "drill": (lambda rng, steps: drill(rng, steps, careful=False), 0.42, 0.13),
     "recall": (recall, 0.25, 0.0),
     "careful": (lambda rng, steps: drill(rng, steps, careful=True, hard=0.5), 0.22, 0.10),
-    "walk": (walk, 0.16, 0.14),
+    "walk": (walk, 0.25, 0.14),
     "direct": (direct, 0.06, 0.06),
     "worked": (worked, 0.10, 0.20),
     "resolved": (resolved, 0.05, 0.38),

@@ -111,13 +111,13 @@ def make_pool(settings: Universe, benchmarks: dict[str, list[ToyProblem]]) -> li
 
 
 def draw_markers(rng: random.Random, steps: int) -> list[str]:
-    """The teacher's second thoughts: none, one, or as many as `steps` need and up to two more."""
+    """The teacher's second thoughts: none, one, or as many as `steps` need and up to four more."""
     enough = (steps + 1) // STEPS_PER_MARKER[WAIT]
     counts = {
         "none": 0,
         "one": 1,
         "some": rng.randint(1, enough),
-        "beyond": enough + rng.choice((1, 1, 1, 2)),
+        "beyond": enough + rng.choice((1, 1, 2, 4)),
     }
     how_far = rng.choices(list(SECOND_THOUGHTS), list(SECOND_THOUGHTS.values()))[0]
     return rng.choices(list(MARKERS), list(MARKERS.values()), k=counts[how_far])
