@@ -5,6 +5,7 @@ import pytest
 from s1lib.profile import (
     Profile,
     ProfileError,
+    grown,
     hub_references,
     is_hub_id,
     known_profiles,
@@ -164,6 +165,11 @@ def test_references_are_local_to_the_outputs_or_on_a_hub(tmp_path):
         ("evaluation: {models: {s1: /here}}", "names 's1', which is the base model or one that"),
         ("evaluation: {models: {base: /here}}", "names 'base', which is the base model or one"),
         ("evaluation: {waits: []}", "evaluation.waits is empty, and notebook 03 has nothing"),
+        ("curation: {sizes: [62, 0]}", "curation.sizes holds 0: a training set has one question"),
+        (
+            "curation: {sizes: [62], selection: published}",
+            "curation.sizes needs sets that are drawn",
+        ),
         ("curation: {selection: s1K}", "must be one of paper, official, published, not 's1K'"),
     ],
 )
@@ -199,6 +205,19 @@ def test_evaluated_models_are_the_base_what_is_trained_and_published_weights(tmp
     assert ("model", "owner/s1", "abc") in hub_references(profile)
     with pytest.raises(ProfileError, match=r"no model 'full': train it .* or say where"):
         profile.model_path("full")
+
+
+def test_sets_of_further_sizes_are_trained_on_without_being_listed(tmp_path):
+    text = "extends: toy\ncuration: {target: 250, sizes: [62, 250]}\nsft: {sets: [s1, random_62]}"
+    profile = load_profile(write(tmp_path / "p.yaml", text))
+    assert profile.sft.sets == ("s1", "random_62", "s1_62")  # 250 is the size of s1 itself
+    assert [grown(name) for name in ("s1_62", "random", "full", "s1.1", "s1-seed1")] == [
+        "s1",
+        "random",
+        None,
+        None,
+        None,
+    ]
 
 
 def test_a_name_may_hold_a_dot(tmp_path):

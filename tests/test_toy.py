@@ -231,6 +231,21 @@ def test_the_pool_has_every_fault_that_curation_must_find():
     assert max(Counter(row["question"] for row in pool).values()) > 1
 
 
+def test_a_hidden_fault_changes_a_trace_and_its_answer_and_nothing_else():
+    drawn = universe.draw_benchmarks(SMALL)
+    plain, flawed = (
+        universe.make_pool(replace(SMALL, hidden_rate=rate), drawn) for rate in (0.0, 0.4)
+    )
+    told = {"trace", "attempt"}
+    changed = [one for one, other in zip(plain, flawed, strict=True) if one != other]
+    assert 0.3 * len(plain) < len(changed) < 0.5 * len(plain)
+    assert all(
+        one[name] == other[name]
+        for one, other in zip(plain, flawed, strict=True)
+        for name in one.keys() - told
+    )
+
+
 def test_prompt_and_trace_fit_the_window_the_base_models_read():
     chat, profile = ChatFormat(build_tokenizer()), load_profile("toy")
     rows = universe.make_pool(profile.universe, universe.draw_benchmarks(profile.universe))

@@ -16,6 +16,7 @@ from s1lib.hardware.training_time import full_steps, training_hours
 from s1lib.planning import lengths
 from s1lib.planning.speeds import Decoding, Hours, model_size, reading_hours
 from s1lib.profile import Assistant, Benchmark, EngineSettings, Profile, is_hub_id, split_revision
+from s1lib.profile.set_sizes import sized_sets
 from s1lib.published.entries import TEST_SETS, named, section
 from s1lib.published.paper_numbers import load
 
@@ -143,7 +144,8 @@ def _examples(profile: Profile, name: str) -> int:
     if made == "full":
         return min(whole, curation.full_size or whole)
     as_it_is = made == "s1" and curation.selection == "published"
-    return whole if as_it_is else min(whole, curation.target)
+    _, size = sized_sets(curation).get(made, (made, curation.target))
+    return whole if as_it_is else min(whole, size)
 
 
 def _forcing(profile: Profile, machine: Machine) -> Iterator[Work]:

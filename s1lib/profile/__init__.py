@@ -5,6 +5,7 @@ profile = load_profile("toy")
 
 from s1lib.profile.hub_ids import hub_references, is_hub_id, split_revision
 from s1lib.profile.profile import ROOT, Profile, ProfileError
+from s1lib.profile.set_sizes import grown, sized_sets
 from s1lib.profile.settings import (
     CUT,
     SFT,
@@ -37,10 +38,12 @@ __all__ = [
     "Scaling",
     "TrainingSet",
     "Universe",
+    "grown",
     "hub_references",
     "is_hub_id",
     "known_profiles",
     "load_profile",
     "profile_files",
+    "sized_sets",
     "split_revision",
 ]

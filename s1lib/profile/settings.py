@@ -37,6 +37,7 @@ class Universe:
     max_steps: int = 6  # the longest questions; there are six labels
     slip_rate: float = 0.12  # of the teacher's quick lines
     broken_rate: float = 0.08  # traces that the quality filter must find
+    hidden_rate: float = 0.0  # traces that teach something wrong and look like the others
     seed: int = 0
     large: BaseModel = field(default_factory=BaseModel)
     small: BaseModel = field(default_factory=lambda: BaseModel(gated=False))
@@ -80,6 +81,8 @@ class Curation:
     classifier: Assistant | None = None  # names the domains that the pool lacks
     judge: Assistant | None = None  # grades what a program cannot: proofs, prose
     full_size: int | None = None  # of the "full" ablation set; None keeps every sample
+    # Further sizes of s1 and random, which are trained on as s1_62, random_62 (Figure 2, right).
+    sizes: tuple[int, ...] = ()
     seed: int = 0
 
 

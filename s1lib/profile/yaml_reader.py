@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from s1lib.profile.profile import Profile, ProfileError
+from s1lib.profile.set_sizes import sized_sets
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 
@@ -39,9 +40,26 @@ def load_profile(name: str | None = None, *, outputs: str | Path | None = None) 
     values = _read(name)
     values.setdefault("name", _path(name).stem)
     values["outputs_root"] = str(outputs or os.environ.get("S1_OUTPUTS") or "")
-    profile = _build(Profile, values, where="")
+    profile = _with_sizes(_build(Profile, values, where=""))
     _check(profile)
     return profile
+
+
+def _with_sizes(profile: Profile) -> Profile:
+    """The profile with the sets of `curation.sizes` among those that are trained on."""
+    sizes = profile.curation.sizes
+    if sizes and min(sizes) < 1:
+        raise ProfileError(
+            f"profile {profile.name}: curation.sizes holds {min(sizes)}: "
+            "a training set has one question at least"
+        )
+    if sizes and profile.curation.selection == "published":
+        raise ProfileError(
+            f"profile {profile.name}: curation.sizes needs sets that are drawn, and "
+            "curation.selection: published draws none: leave out one of the two"
+        )
+    sets = dict.fromkeys([*profile.sft.sets, *sized_sets(profile.curation)])
+    return dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, sets=tuple(sets)))
 
 
 def _check(profile: Profile) -> None:
