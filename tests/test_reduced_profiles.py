@@ -13,8 +13,8 @@ import yaml
 from s1lib.command.cli import main
 from s1lib.drawing.plots import panels
 from s1lib.engines import EngineError
+from s1lib.evaluation.evaluated_model import EvaluatedModel
 from s1lib.evaluation.model_methods import methods_for
-from s1lib.evaluation.run import EvaluatedModel
 from s1lib.profile import SFT, hub_references, known_profiles, load_profile
 from s1lib.sft import training_logs
 from s1lib.sft.recipe import recipe_of

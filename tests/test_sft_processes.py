@@ -14,8 +14,9 @@ from s1lib.gpu_check.qwen_vocabulary import RANKS, qwen_tokenizer
 from s1lib.hardware.base_model import TrainingError
 from s1lib.keeping.files import read_jsonl
 from s1lib.profile import SFT, Profile
+from s1lib.sft.launched_training import train_in_processes
 from s1lib.sft.loss_mask import loss_mask
-from s1lib.sft.train import train, train_in_processes
+from s1lib.sft.train import train
 
 
 @pytest.fixture

@@ -12,7 +12,11 @@ waits_used: how often "Wait" was appended.
 steps_used: steps counted, in step-conditional control alone, and else null.
 forced_spans: where in `thinking` the appended tokens stand, [start, end) in characters.
 
-`run.run_benchmark` adds what all records of a shard share, and the grade:
+`run.run_benchmark` adds what all records of a shard share, which training of the model it was, and
+the grade:
+
+base_seed, sft_seed: as in `s1lib.profile.Replica`: 0 for the first base model and for the first
+    fine-tuning of it. sft_seed is null for the base model and for models that are not trained here.
 
 extracted: the answer that was read, null where none was (then `correct` is false).
 read_by: the rule that read it (docs/answers.md).

@@ -5,6 +5,7 @@ profile = load_profile("toy")
 
 from s1lib.profile.hub_ids import hub_references, is_hub_id, split_revision
 from s1lib.profile.profile import ROOT, Profile, ProfileError
+from s1lib.profile.replicas import FIRST, Replica, path_of, replicas_of, with_seeds
 from s1lib.profile.set_sizes import grown, sized_sets
 from s1lib.profile.settings import (
     CUT,
@@ -24,6 +25,7 @@ from s1lib.profile.yaml_reader import known_profiles, load_profile, profile_file
 
 __all__ = [
     "CUT",
+    "FIRST",
     "ROOT",
     "SFT",
     "Assistant",
@@ -35,6 +37,7 @@ __all__ = [
     "Profile",
     "ProfileError",
     "Rehearsal",
+    "Replica",
     "Scaling",
     "TrainingSet",
     "Universe",
@@ -43,7 +46,10 @@ __all__ = [
     "is_hub_id",
     "known_profiles",
     "load_profile",
+    "path_of",
     "profile_files",
+    "replicas_of",
     "sized_sets",
     "split_revision",
+    "with_seeds",
 ]

@@ -20,9 +20,12 @@ from typing import Any
 import yaml
 
 from s1lib.profile.profile import Profile, ProfileError
+from s1lib.profile.replicas import replicas_of
 from s1lib.profile.set_sizes import sized_sets
+from s1lib.profile.settings import SFT
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+LARGE = SFT.base  # of the toy universe, which `universe.seeds` trains several times
 
 
 def known_profiles() -> list[str]:
@@ -78,6 +81,30 @@ def _check(profile: Profile) -> None:
                 f"profile {profile.name}: evaluation.{key} is empty, and notebook 03 has nothing "
                 "to force: name at least one"
             )
+    _check_seeds(profile)
+
+
+def _check_seeds(profile: Profile) -> None:
+    """Raises ProfileError for seeds that cannot be trained, or trained without a mix-up."""
+    bases = profile.universe.seeds if profile.universe else 1
+    for key, seeds in (("sft.seeds", profile.sft.seeds), ("universe.seeds", bases)):
+        if seeds < 1:
+            raise ProfileError(f"profile {profile.name}: {key} is {seeds}: write 1 or more")
+    if bases > 1 and profile.sft.base != LARGE:
+        raise ProfileError(
+            f"profile {profile.name}: universe.seeds is {bases}, and sft.base is no base model of "
+            f'the universe: set sft.base: "{LARGE}", or universe.seeds: 1'
+        )
+
+    # Every training has a folder and lines of the log of its own.
+    taken = {"base", *profile.sft.models, *profile.evaluation.models}
+    for model in sorted(taken):
+        for replica in replicas_of(profile, model):
+            if replica.suffix and (name := model + replica.suffix) in taken:
+                raise ProfileError(
+                    f"profile {profile.name}: {name!r} is the name of a model and of one of the "
+                    f"trainings of {model!r}: give the model another name"
+                )
 
 
 def profile_files(name: str) -> list[Path]:

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from s1lib.drawing.plots import ROLES
 from s1lib.evaluation.run_names import run_name
+from s1lib.profile import Replica
 
 PROBLEMS = 100  # of each benchmark, the first ones: a page, not an archive
 LIMITS = ("max_thinking", "steps", "cap", "width")
@@ -21,13 +22,15 @@ LENGTHS = ("short", "none", "long")
 def benchmarks(rows: Iterable[dict], questions: Mapping[tuple[str, str], str]) -> Iterator[dict]:
     """One JSON-able object per benchmark, in the order of the paper's tables.
 
-    Only the first sample of each run is shown. questions: by benchmark and problem id.
+    Only the first sample of each run is shown, and of a model that was trained several times the
+    first training. questions: by benchmark and problem id.
     """
     grouped: dict[str, dict[str, list[dict]]] = {}
     for row in rows:
         of = grouped.setdefault(row["benchmark"], {})
         identifier = str(row["problem_id"])
-        if row["sample"] == 0 and (identifier in of or len(of) < PROBLEMS):
+        first = Replica(row.get("base_seed", 0), row.get("sft_seed")).is_first
+        if first and row["sample"] == 0 and (identifier in of or len(of) < PROBLEMS):
             of.setdefault(identifier, []).append(row)
 
     roles = {name: next(iter(of.values()))[0]["role"] for name, of in grouped.items() if of}
