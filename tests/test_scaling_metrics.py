@@ -9,7 +9,7 @@ from scipy import stats
 from s1lib.drawing.intervals import wilson
 from s1lib.published import paper_numbers
 from s1lib.scaling import metrics
-from s1lib.scaling.records import TOKENS_PER_STEP
+from s1lib.scaling.run_settings import TOKENS_PER_STEP
 
 
 def exact(accuracy):

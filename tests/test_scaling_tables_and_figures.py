@@ -13,6 +13,7 @@ from s1lib.drawing import plots
 from s1lib.profile import Profile
 from s1lib.scaling import (
     accuracy_tables,
+    after_waits,
     control_tables,
     effects,
     figures,
@@ -20,6 +21,7 @@ from s1lib.scaling import (
     metrics,
     points,
     training_tables,
+    wait_figures,
 )
 from s1lib.scaling.records import records_from
 from s1lib.scaling.ways import WAYS
@@ -33,6 +35,7 @@ TRAININGS = pd.DataFrame(
     }
 )
 VOTES = (1, 2, 4, 8)
+NO_TEXTS = after_waits.texts_after_waits([])  # the synthetic traces have none after a Wait
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +76,12 @@ def everything(records, *, render=False):
             {},
         ),
         "methods": (figures.methods, control_tables.curves(records), {}),
-        "transitions": (figures.transitions, further_tables.transitions_table(records), {}),
+        "transitions": (
+            wait_figures.transitions,
+            after_waits.waits_table(records, NO_TEXTS, resamples=100),
+            {},
+        ),
+        "truncation": (wait_figures.truncation, further_tables.truncation_points(records), {}),
     }
     for name, (draw, data, options) in drawn.items():
         # No layout: that is most of the time.
@@ -136,13 +144,13 @@ def test_the_papers_curves_are_drawn_beside_ours():
 def test_figures_and_tables_survive_what_is_missing(rows, change, tmp_path):
     some = records_from(change(rows))
     drawn = {name: axes for name, axes, _ in everything(some, render=len(some.benchmarks) == 1)}
-    assert len(drawn) == 8
+    assert len(drawn) == 9
     for table in (
         accuracy_tables.accuracy_table(some),
         control_tables.methods_table(some, resamples=100),
         training_tables.ablations_table(some, resamples=100),
         further_tables.detectable_table(some),
-        further_tables.transitions_table(some),
+        after_waits.waits_table(some, NO_TEXTS, resamples=20),
         further_tables.truncation_table(some, resamples=20),
         further_tables.pairs_table(some, resamples=20),
     ):
@@ -427,27 +435,17 @@ def test_truncated_traces_count_only_where_they_ended_in_time(records, rows):
         )
 
 
-def test_transitions_count_every_problem_once(records, rows):
-    table = further_tables.transitions_table(records).query("benchmark == 'hard'").set_index("step")
-    assert list(table.index) == ["W0 → W1", "W1 → W2", "W2 → W4", "W4 → W6"]
-    assert (
-        table[["wrong_to_right", "right_to_wrong", "right_to_right", "wrong_to_wrong"]].sum(axis=1)
-        == 40
-    ).all()
-    own = {
-        n: {
-            r["problem_id"]: r["correct"]
-            for r in rows
-            if r["benchmark"] == "hard" and r["parameters"] == wait(n)
-        }
-        for n in (1, 2)
-    }
-    assert table["wrong_to_right"]["W1 → W2"] == sum(not own[1][p] and own[2][p] for p in own[1])
-    assert table["right_to_wrong"]["W1 → W2"] == sum(own[1][p] and not own[2][p] for p in own[1])
-
-
-def wait(n):
-    return {"max_thinking": None, "waits": n, "wait": "Wait"}
+def test_truncation_and_forced_answers_meet_at_the_natural_stop(records):
+    data = further_tables.truncation_points(records).query("benchmark == 'hard'")
+    forced, plain, waits = (
+        data[data["series"] == name].set_index("label")["accuracy"]
+        for name in ("forced answers", "plain truncation", "Waits")
+    )
+    assert list(forced.index) == list(plain.index) and (plain <= forced).all()
+    assert forced["natural stop"] == plain["natural stop"] == waits["natural stop"]
+    assert plain.is_monotonic_increasing and list(waits.index)[1:] == ["W1", "W2", "W4", "W6"]
+    table = further_tables.truncation_table(records, resamples=20).query("benchmark == 'hard'")
+    assert list(table["truncated"]) == pytest.approx(list(plain[:-1]))
 
 
 def test_small_benchmarks_say_what_they_cannot_show():

@@ -16,7 +16,7 @@ from s1lib.scaling import points
 from s1lib.scaling.effects import Bench, Effect, difference
 from s1lib.scaling.published_effects import published
 from s1lib.scaling.records import MAIN, Records
-from s1lib.scaling.table_cells import EFFECT, PAPER, THIS, benches, effect_cells
+from s1lib.scaling.table_cells import EFFECT, PAPER, THIS, benches, effect_cells, seed_columns
 from s1lib.scaling.training_tables import SETS
 
 
@@ -59,7 +59,8 @@ def strings_table(
 ) -> pd.DataFrame:
     """Table 4: the end of thinking ignored `waits` times with each string.
 
-    Differences are to *not ignoring it*, on the same problems.
+    Differences are to *not ignoring it*, on the same problems. Where there are several seeds, each
+    has a column with its own difference.
     """
     accuracies = points.run_points(records).set_index(["benchmark", "run"])["accuracy"]
     rows = []
@@ -73,7 +74,9 @@ def strings_table(
             not_ignored = published("table4", benchmark=role, waits=0, string="")
             rows.append({**row, "paper_difference": row["paper"] - not_ignored})
     measured = ["string", "benchmark", "accuracy", *EFFECT]
-    return pd.DataFrame(rows, columns=[*measured, "paper", "paper_difference", "note"])
+    published_cells = ["paper", "paper_difference"]
+    seeds = seed_columns(pd.DataFrame(rows))
+    return pd.DataFrame(rows, columns=[*measured, *seeds, *published_cells, "note"])
 
 
 def _against_natural(bench: Bench, string: str, waits: int) -> Effect:

@@ -20,16 +20,14 @@ from s1lib.drawing.bubbles import bubbles
 from s1lib.drawing.labels import notes
 from s1lib.drawing.plots import (
     BLUE,
-    GREEN,
     GREY,
-    ORANGE,
     not_available,
     note,
     panel_title,
     role_style,
     token_axis,
 )
-from s1lib.scaling.ways import band, draw_ways
+from s1lib.scaling.ways import accuracy_axis, band, draw_ways, mark_natural_stop
 
 APART = 0.16  # inches between training sets of one size
 
@@ -48,14 +46,6 @@ def each(
         draw(data[data[by] == getattr(benchmark, by)], ax, **options)
         ours = panel_title(benchmark.benchmark, benchmark.role)
         ax.set_title(ours if by == "benchmark" else f"paper: {benchmark.role}")
-
-
-def _accuracy_axis(ax: Axes, **margins: float) -> None:
-    """Accuracy in % with room at the curve, but not beyond what an accuracy can be."""
-    ax.margins(**margins)
-    low, high = ax.get_ylim()
-    ax.set_ylim(max(low, -4), min(high, 104))
-    ax.set_ylabel("accuracy (%)")
 
 
 def scaling(data: pd.DataFrame, ax: Axes) -> Axes:
@@ -81,14 +71,10 @@ def scaling(data: pd.DataFrame, ax: Axes) -> Axes:
     for part in (budgets, extended):
         band(ax, part[x], part, color, alpha=0.15)
 
-    for stop in data[data["label"] == "natural stop"].itertuples():
-        ax.axvline(stop.thinking_tokens, color="0.6", linestyle=":", linewidth=1.2, zorder=0)
-        upright = {"offset": (6, 0), "rotation": 90, "va": "bottom", "color": "0.4"}
-        place = (stop.thinking_tokens, 0.03)
-        note(ax, "natural stop", *place, xycoords=("data", "axes fraction"), **upright)
+    mark_natural_stop(data, ax)
 
     # labels last: they look for free places on axes that are scaled
-    _accuracy_axis(ax, y=0.12)
+    accuracy_axis(ax, y=0.12)
     token_axis(ax)
     notes(ax, waits[["label", x, y]].itertuples(index=False, name=None))
     return ax
@@ -100,7 +86,7 @@ def sequential_parallel(data: pd.DataFrame, ax: Axes) -> Axes:
         return not_available(ax, "no runs")
     x, y = "total_tokens", "accuracy"
     draw_ways(data, ax, x, alpha=0.13)
-    _accuracy_axis(ax, x=0.08, y=0.12)
+    accuracy_axis(ax, x=0.08, y=0.12)
     token_axis(ax, label="total tokens per problem")
     named = data[data["label"].str.match(r"k=|W|w=")]
     notes(ax, named[["label", x, y]].itertuples(index=False, name=None))
@@ -113,7 +99,7 @@ def methods(data: pd.DataFrame, ax: Axes) -> Axes:
     if data.empty:
         return not_available(ax, "no runs with a limit")
     draw_ways(data, ax, "thinking_tokens", alpha=0.08)
-    _accuracy_axis(ax, y=0.12)
+    accuracy_axis(ax, y=0.12)
     return token_axis(ax)
 
 
@@ -125,7 +111,7 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
         return not_available(ax, "no rejection sampling, or nothing accepted")
     x, y = "thinking_tokens", "accuracy"
     draw_ways(data, ax, x, alpha=0.13)
-    _accuracy_axis(ax, x=0.12, y=0.12)
+    accuracy_axis(ax, x=0.12, y=0.12)
     token_axis(ax, label="thinking tokens, accepted trace")
 
     # caps that accept the same traces share a place and a label
@@ -185,7 +171,7 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
     # points that are moved aside do not scale the axes, so the intervals do
     for limit in ("low", "high"):
         ax.update_datalim(data[["examples", limit]].to_numpy(dtype=float))
-    _accuracy_axis(ax, x=0.25, y=0.25)
+    accuracy_axis(ax, x=0.25, y=0.25)
     middle = np.mean(ax.get_ylim())
 
     # sets of one size stand side by side, in the order of their accuracy
@@ -208,25 +194,6 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
             note(*named, point.low, offset=(72 * APART * steps, -5), va="top", **upright)
 
     ax.set_xlabel("training examples (log scale)")
-    return ax
-
-
-def transitions(data: pd.DataFrame, ax: Axes) -> Axes:
-    """Answers that each further Wait mends (up) and breaks (down, hatched), and the balance."""
-    data = data.dropna(subset="step")
-    if data.empty:
-        return not_available(ax, "fewer than two numbers of Waits")
-    x, n = np.arange(len(data)), data["n"].to_numpy()
-    grades = ("wrong_to_right", "right_to_wrong")
-    mended, broken = (100 * data[name].to_numpy(dtype=float) / n for name in grades)
-    hatched = {"color": ORANGE, "hatch": "///", "edgecolor": "white"}
-    ax.bar(x, mended, color=GREEN, width=0.6, label="wrong → right")
-    ax.bar(x, -broken, width=0.6, label="right → wrong", **hatched)
-    ax.plot(x, mended - broken, "D", color="black", markersize=5, label="balance")
-    ax.axhline(0, color="0.4", linewidth=1)
-    ax.set_xticks(x, data["step"], fontsize="small")
-    ax.margins(y=0.1)
-    ax.set_ylabel("problems (%)")
     return ax
 
 

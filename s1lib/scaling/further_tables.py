@@ -1,22 +1,20 @@
-"""Tables that the paper does not have: two critiques of it, all pairs of runs, what can be shown.
+"""Tables that the paper does not have: its curve taken apart, all pairs of runs, what can be shown.
 
-The critiques are those of arXiv 2507.14419.
+Taken apart it is because of a critique (arXiv 2507.14419): truncation makes the curve.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from s1lib.drawing.intervals import wilson
-from s1lib.scaling import effects, metrics
+from s1lib.scaling import effects, metrics, points
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.records import Records
 from s1lib.scaling.table_cells import benches, effect_cells
-
-GRADES = ["wrong_to_right", "right_to_wrong", "right_to_right", "wrong_to_wrong"]
 
 
 def truncation_table(
@@ -45,47 +43,29 @@ def truncation_table(
     return pd.DataFrame(rows, columns=["benchmark", "budget", *measured, "note"])
 
 
-def transitions_table(records: Records) -> pd.DataFrame:
-    """Changes of the grades from each number of Waits to the next.
+def truncation_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
+    """s1's curve taken apart: forced answers, plain truncation of the same traces, and Waits.
 
-    changed_wrong: answers that changed from one wrong value to another.
-    net: what the step gains in points, with the exact McNemar p over all samples.
+    The Waits begin at the natural stop, where the other two end. Accuracies in % with Wilson's
+    interval over problems.
     """
-    rows = []
-    for benchmark, samples in records.samples.groupby("benchmark", observed=True):
-        present = set(samples["run"])
-        runs = [run for run in [*records.natural(), *records.waits()] if run in present]
-        if len(runs) < 2:
-            note = "fewer than two numbers of Waits"
-            rows.append({"benchmark": benchmark, "n": 0, "note": note})
-        for before, after in pairwise(runs):
-            names = (f"W{records.runs['waits'][run]:.0f}" for run in (before, after))
-            row = {"benchmark": benchmark, "step": " → ".join(names)}
-            rows.append({**row, **_transition(samples, before, after)})
-    counts = [*GRADES, "changed_wrong", "net", "p", "n"]
-    return pd.DataFrame(rows, columns=["benchmark", "step", *counts, "note"])
+    # what is merely truncated has an answer only where its thinking ended in time
+    ended = records.samples["correct"] & (records.samples["finish"] == "natural")
+    truncated = replace(records, samples=records.samples.assign(correct=ended))
+    budgets, waits = records.budgets(), [*records.natural(), *records.waits()]
 
-
-def _transition(samples: pd.DataFrame, before: int, after: int) -> dict:
-    """Counts over the samples that two runs have in common."""
-    key = ["problem_id", "seed", "sample"]
-    parts = (samples[samples["run"] == run] for run in (before, after))
-    first, second = (part[[*key, "correct", "extracted"]] for part in parts)
-    both = first.merge(second, on=key, suffixes=("", "_after"))
-
-    # an answer that could not be read equals another that could not
-    was, now = both["correct"].astype(bool), both["correct_after"].astype(bool)
-    changed = both["extracted"].fillna("") != both["extracted_after"].fillna("")
-    masks = (~was & now, was & ~now, was & now, ~was & ~now)
-    gained, lost, kept_right, kept_wrong = (int(mask.sum()) for mask in masks)
-    return {
-        **dict(zip(GRADES, (gained, lost, kept_right, kept_wrong), strict=True)),
-        "changed_wrong": int((masks[-1] & changed).sum()),
-        "net": 100 * (gained - lost) / len(both) if len(both) else np.nan,
-        "p": metrics.mcnemar_p(gained, lost),
-        "n": len(both),
-        "note": "",
-    }
+    parts = []
+    for series, some, runs in (
+        ("forced answers", records, budgets),
+        ("plain truncation", truncated, budgets),
+        ("Waits", records, waits),
+    ):
+        table = points.run_points(some, alpha=alpha).set_index("run")
+        part = table.loc[[run for run in runs if run in table.index]].assign(series=series)
+        numbered = part["waits"].map("W{:.0f}".format)
+        part["label"] = part["label"].where(part["waits"] == 0, numbered)
+        parts.append(part[[*points.WHERE, "thinking_tokens", *points.ACCURACY]])
+    return pd.concat(parts, ignore_index=True)
 
 
 def pairs_table(records: Records, *, resamples: int = 10_000, alpha: float = 0.05) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from s1lib.scaling import effects, points, published_effects
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.published_effects import published
 from s1lib.scaling.records import MAIN, Records
-from s1lib.scaling.table_cells import EFFECT, benches, effect_cells, stacked
+from s1lib.scaling.table_cells import EFFECT, benches, effect_cells, seed_columns, stacked
 
 SETS = ("random", "diverse", "longest", "full")
 TRAININGS = ["model", "examples", "limit", "cut", "steps", "minutes"]
@@ -32,7 +32,8 @@ def ablations_table(
 ) -> pd.DataFrame:
     """Table 2: each training set at its natural stop, and its difference *to s1*, paired.
 
-    The published row of cut traces is that of Table 8.
+    The published row of cut traces is that of Table 8. Where there are several seeds, each has a
+    column with its own difference.
     """
     forced = records.runs["model"][records.runs["method"] == "budget_forcing"]
     models = [MAIN, *SETS, *sorted(set(forced) - {MAIN, "base", *SETS})]
@@ -49,7 +50,8 @@ def ablations_table(
                 row["note"] = str(reason)
 
             rows.append(row | _published_set(model, role))
-    columns = ["set", "benchmark", "accuracy", *EFFECT, *PUBLISHED, "note"]
+    seeds = seed_columns(pd.DataFrame(rows))
+    columns = ["set", "benchmark", "accuracy", *EFFECT, *seeds, *PUBLISHED, "note"]
     return pd.DataFrame(rows, columns=columns)
 
 
