@@ -16,6 +16,7 @@ from s1lib.scaling import (
     after_waits,
     control_tables,
     effects,
+    efficiency,
     figures,
     further_tables,
     metrics,
@@ -71,8 +72,8 @@ def everything(records, *, render=False):
             {"name": "string"},
         ),
         "efficiency": (
-            figures.sample_efficiency,
-            training_tables.efficiency_points(records, TRAININGS),
+            efficiency.sample_efficiency,
+            efficiency.efficiency_points(records, TRAININGS),
             {},
         ),
         "methods": (figures.methods, control_tables.curves(records), {}),
@@ -115,7 +116,7 @@ def test_the_papers_curves_are_drawn_beside_ours():
     assert "W2" in texts(axes[0]) and axes[0].get_xscale() == "log"
     assert "natural stop" in texts(axes[0]) and "natural stop" not in texts(axes[1])
     figures.sequential_parallel(points.paper_parallel_points(), axes[1])
-    figures.sample_efficiency(training_tables.paper_efficiency_points(), axes[1])
+    efficiency.sample_efficiency(efficiency.paper_efficiency_points(), axes[1])
 
 
 @pytest.mark.parametrize(
@@ -324,7 +325,7 @@ def test_the_papers_points_have_the_interval_of_so_many_problems():
         points.paper_points(),
         points.paper_parallel_points(),
         points.paper_tree_points(),
-        training_tables.paper_efficiency_points(),
+        efficiency.paper_efficiency_points(),
     ):
         assert (data["low"] <= data["accuracy"]).all() and (data["accuracy"] <= data["high"]).all()
     widths = (data["high"] - data["low"] for data in (points.paper_tree_points(), data))
@@ -343,8 +344,8 @@ def test_a_way_to_think_is_drawn_alike_here_and_in_the_papers_panel(records):
 def test_names_of_training_sets_stand_clear_of_each_other(records):
     fig, axes = plots.panels(1)
     hard = records.benchmarks[:1]
-    data = training_tables.efficiency_points(records, TRAININGS)
-    figures.each(figures.sample_efficiency, data, axes, hard)
+    data = efficiency.efficiency_points(records, TRAININGS)
+    figures.each(efficiency.sample_efficiency, data, axes, hard)
     fig.canvas.draw()
     boxes = [text.get_window_extent() for text in axes[0].texts]
     assert len(boxes) == 4
@@ -459,7 +460,7 @@ def test_the_trainings_of_notebook_02_are_read_when_they_are_there(tmp_path, rec
     assert training_tables.load_trainings(profile).empty
     (tmp_path / "p" / "02_sft").mkdir(parents=True)
     TRAININGS.to_csv(tmp_path / "p" / "02_sft" / "trainings.csv", index=False)
-    data = training_tables.efficiency_points(records, training_tables.load_trainings(profile))
+    data = efficiency.efficiency_points(records, training_tables.load_trainings(profile))
     assert data.query("benchmark == 'hard'").set_index("model")["examples"].to_dict() == {
         "base": 0,
         "s1": 1000,

@@ -6,7 +6,7 @@ profile = load_profile("toy")
 from s1lib.profile.hub_ids import hub_references, is_hub_id, split_revision
 from s1lib.profile.profile import ROOT, Profile, ProfileError
 from s1lib.profile.replicas import FIRST, Replica, path_of, replicas_of, with_seeds
-from s1lib.profile.set_sizes import grown, sized_sets
+from s1lib.profile.set_sizes import grown, is_sized, sized_sets
 from s1lib.profile.settings import (
     CUT,
     SFT,
@@ -44,6 +44,7 @@ __all__ = [
     "grown",
     "hub_references",
     "is_hub_id",
+    "is_sized",
     "known_profiles",
     "load_profile",
     "path_of",

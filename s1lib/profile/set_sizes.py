@@ -27,3 +27,8 @@ def grown(model: str) -> str | None:
     """The set that a model's is drawn like: "s1" for s1 and s1_62, None for sets of one size."""
     found = re.fullmatch(rf"({'|'.join(GROWN)})(_\d+)?", model)
     return found and found[1]
+
+
+def is_sized(model: str) -> bool:
+    """Whether a model's training set is one of a further size, as s1_62 is and s1 is not."""
+    return grown(model) not in (None, model)

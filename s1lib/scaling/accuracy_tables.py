@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from s1lib.drawing.plots import ROLES
+from s1lib.profile import is_sized
 from s1lib.published.paper_numbers import load
 from s1lib.scaling import points
 from s1lib.scaling.effects import Bench, Effect, difference
@@ -26,6 +27,7 @@ def accuracy_table(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
     plain = table["limit"].isna() & table["waits"].eq(0)
     plain &= table["method"].isin(["direct", "budget_forcing"])
     table = table[plain | table["run"].isin([*records.natural(), *records.waits()])]
+    table = table[~table["model"].map(is_sized)]  # these are Figure 2's
 
     # benchmarks, then models from the base model to the ablations, then Waits
     order = [*dict.fromkeys(table["benchmark"]), "base", MAIN, *SETS]

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.transforms import ScaledTranslation
 
 from s1lib.drawing.bubbles import bubbles
 from s1lib.drawing.labels import notes
@@ -28,8 +27,6 @@ from s1lib.drawing.plots import (
     token_axis,
 )
 from s1lib.scaling.ways import accuracy_axis, band, draw_ways, mark_natural_stop
-
-APART = 0.16  # inches between training sets of one size
 
 
 def each(
@@ -151,49 +148,6 @@ def differences(data: pd.DataFrame, ax: Axes, *, name: str) -> Axes:
     ax.set_yticks(rows, data[name])
     ax.set_ylim(-0.6, len(data) - 0.4)
     ax.set_xlabel("difference in accuracy (points)")
-    return ax
-
-
-def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
-    """Figure 2 (right): accuracy against the number of training examples, 0 the base model."""
-    if data.empty:
-        return not_available(ax, "no trainings, or no records of what was trained")
-    style = role_style(data["role"].iloc[0])
-    data = data.sort_values(["examples", "accuracy"]).reset_index(drop=True)
-
-    # a logarithmic axis that has a place for the base model's 0
-    sizes = sorted(set(data["examples"]))
-    smallest = min([size for size in sizes if size] or [1])
-    ax.set_xscale("symlog", linthresh=max(1, smallest))
-    ax.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
-    ax.minorticks_off()
-
-    # points that are moved aside do not scale the axes, so the intervals do
-    for limit in ("low", "high"):
-        ax.update_datalim(data[["examples", limit]].to_numpy(dtype=float))
-    accuracy_axis(ax, x=0.25, y=0.25)
-    middle = np.mean(ax.get_ylim())
-
-    # sets of one size stand side by side, in the order of their accuracy
-    group = data.groupby("examples")["accuracy"]
-    aside = group.cumcount() - (group.transform("size") - 1) / 2
-    alone = group.transform("size") == 1
-    for point, steps, single in zip(data.itertuples(), aside, alone, strict=True):
-        at = ax.transData + ScaledTranslation(APART * steps, 0, ax.figure.dpi_scale_trans)
-        bar = [[point.accuracy - point.low], [point.high - point.accuracy]]
-        look = {"fmt": style["marker"], "color": style["color"], "elinewidth": 1.2}
-        ax.errorbar(point.examples, point.accuracy, yerr=bar, transform=at, **look)
-
-        # the name: beside a set that stands alone, else upright where the axes have room
-        named, upright = (ax, point.model, point.examples), {"rotation": 90}
-        if single:
-            note(*named, point.accuracy, offset=(7, 0), ha="left")
-        elif point.accuracy < middle:
-            note(*named, point.high, offset=(72 * APART * steps, 5), va="bottom", **upright)
-        else:
-            note(*named, point.low, offset=(72 * APART * steps, -5), va="top", **upright)
-
-    ax.set_xlabel("training examples (log scale)")
     return ax
 
 

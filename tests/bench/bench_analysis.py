@@ -27,6 +27,7 @@ from s1lib.scaling import (
     accuracy_tables,
     after_waits,
     control_tables,
+    efficiency,
     figures,
     further_tables,
     points,
@@ -130,8 +131,8 @@ def _measure(profile: Profile) -> None:
     step(
         "figure efficiency",
         lambda: figure(
-            figures.sample_efficiency,
-            training_tables.efficiency_points(records, trainings),
+            efficiency.sample_efficiency,
+            efficiency.efficiency_points(records, trainings),
             "figure2",
         ),
     )
