@@ -88,7 +88,7 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
     # a logarithmic axis that has a place for the base model's 0
     sizes = sorted({*pd.concat([alone, *lines.values()])["examples"]})
     smallest = min([size for size in sizes if size] or [1])
-    ax.set_xscale("symlog", linthresh=max(1, smallest))
+    ax.set_xscale("symlog", linthresh=max(1, smallest), linscale=0.5 if lines else 1)
     ax.set_xticks(sizes, [count(size) for size in sizes], fontsize="small")
     ax.minorticks_off()
 
@@ -102,7 +102,8 @@ def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
     for limit in ("low", "high"):
         ax.update_datalim(alone[["examples", limit]].to_numpy(dtype=float))
     accuracy_axis(ax, x=0.12 if lines else 0.25, y=0.25)
-    _side_by_side(alone, ax, role_style(data["role"].iloc[0]))
+    style = {"color": "0.2", "marker": "D"} if lines else role_style(data["role"].iloc[0])
+    _side_by_side(alone, ax, style)
     ax.set_xlabel("training examples (log scale)")
     return ax
 
