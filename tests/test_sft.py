@@ -395,6 +395,8 @@ def test_the_table_of_trainings_and_the_logs_name_every_model(trained):
     table = trainings([record, {**record, "name": "random"}])
     assert table.columns.tolist() == [
         "model",
+        "base_seed",
+        "sft_seed",
         "examples",
         "limit",
         "cut",

@@ -24,10 +24,13 @@ read_by: the rule that read it (docs/answers.md).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from s1lib.chat import ChatFormat
+from s1lib.profile import Replica
 from s1lib.thinking.budget import Trace
 
 
@@ -52,6 +55,14 @@ def record_fields(
         "steps_used": None,
         "forced_spans": _forced_spans(chat, trace, thinking),
     }
+
+
+def of_first_training(record: Mapping[str, Any]) -> bool:
+    """Whether a record is of the first or only training of its model.
+
+    One that does not say is: records of older runs and of other programs know no trainings.
+    """
+    return Replica(record.get("base_seed", 0), record.get("sft_seed")).is_first
 
 
 def _forced_spans(chat: ChatFormat, trace: Trace, thinking: str) -> list[list[int]]:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from s1lib.drawing.plots import ROLES
+from s1lib.evaluation.record_fields import of_first_training
 from s1lib.evaluation.run_names import run_name
-from s1lib.profile import Replica
 
 PROBLEMS = 100  # of each benchmark, the first ones: a page, not an archive
 LIMITS = ("max_thinking", "steps", "cap", "width")
@@ -29,8 +29,8 @@ def benchmarks(rows: Iterable[dict], questions: Mapping[tuple[str, str], str]) -
     for row in rows:
         of = grouped.setdefault(row["benchmark"], {})
         identifier = str(row["problem_id"])
-        first = Replica(row.get("base_seed", 0), row.get("sft_seed")).is_first
-        if first and row["sample"] == 0 and (identifier in of or len(of) < PROBLEMS):
+        shown = row["sample"] == 0 and of_first_training(row)
+        if shown and (identifier in of or len(of) < PROBLEMS):
             of.setdefault(identifier, []).append(row)
 
     roles = {name: next(iter(of.values()))[0]["role"] for name, of in grouped.items() if of}
