@@ -26,6 +26,7 @@ from s1lib.drawing.plots import (
     role_style,
     token_axis,
 )
+from s1lib.scaling.table_cells import seed_columns
 from s1lib.scaling.ways import accuracy_axis, band, draw_ways, mark_natural_stop
 
 
@@ -43,6 +44,15 @@ def each(
         draw(data[data[by] == getattr(benchmark, by)], ax, **options)
         ours = panel_title(benchmark.benchmark, benchmark.role)
         ax.set_title(ours if by == "benchmark" else f"paper: {benchmark.role}")
+
+
+def replicas(data: pd.DataFrame, ax: Axes) -> Axes:
+    """A thin line per seed, to be drawn before the mean that `scaling` draws (Figures 1 and 4a)."""
+    for _, one in data[data["thinking_tokens"] > 0].groupby("replica"):
+        color = role_style(one["role"].iloc[0])["color"]
+        x, y = one.sort_values("thinking_tokens")[["thinking_tokens", "accuracy"]].to_numpy().T
+        ax.plot(x, y, color=color, linewidth=0.8, alpha=0.5, zorder=0)
+    return ax
 
 
 def scaling(data: pd.DataFrame, ax: Axes) -> Axes:
@@ -126,7 +136,8 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
 def differences(data: pd.DataFrame, ax: Axes, *, name: str) -> Axes:
     """Tables 2 and 4: differences in points with their intervals, one row per cell of `name`.
 
-    Hollow squares are the paper's, with their intervals where the table has any.
+    Small dots are single seeds, where there are several. Hollow squares are the paper's, with their
+    intervals where the table has any.
     """
     data = data.dropna(subset="difference").reset_index(drop=True)
     if data.empty:
@@ -137,6 +148,8 @@ def differences(data: pd.DataFrame, ax: Axes, *, name: str) -> Axes:
     errors = [data["difference"] - data["low"], data["high"] - data["difference"]]
     ours = {"fmt": "o", "color": BLUE, "capsize": 3, "label": "this run"}
     ax.axvline(0, color="0.5", linewidth=1)
+    for seed in seed_columns(data):
+        ax.plot(data[seed], rows + 0.3, ".", color=BLUE, markersize=5, alpha=0.6)
     ax.errorbar(data["difference"], rows + 0.12, xerr=errors, **ours)
 
     if "paper_low" in data:

@@ -21,6 +21,7 @@ from s1lib.scaling.effects import Bench, Effect, Missing
 from s1lib.scaling.records import Records
 from s1lib.scaling.table_cells import seed_list
 
+DECIMALS = 9  # of the numbers that a verdict compares
 HOLDS, FAILS, OPEN, NOT_AVAILABLE = "holds", "does not hold", "inconclusive", "n/a"
 MEASURED = ["effect", "low", "high", "matters", "unit", "by seed", "n", "p", "p_holm"]
 PAPER = ["paper", "paper_source"]
@@ -40,10 +41,11 @@ def verdict(
     by_seed: the effect of each seed alone.
     """
     if direction == "always":
-        return HOLDS if value >= 100 - metrics.NOISE else FAILS
+        return HOLDS if round(value, DECIMALS) >= 100 else FAILS
     if np.isnan([value, low, high]).any():
         return NOT_AVAILABLE
-    value, low, high, *each = (_without_noise(number) for number in (value, low, high, *by_seed))
+    # no rounding of floating point decides, neither at 0 nor at what matters
+    value, low, high, *each = (round(number, DECIMALS) for number in (value, low, high, *by_seed))
     if direction == "not worse":
         return HOLDS if low > -matters else FAILS if high < -matters else OPEN
     if direction == "less":
@@ -51,11 +53,6 @@ def verdict(
     if low > 0 and value >= matters and not any(number < 0 for number in each):
         return HOLDS
     return FAILS if high < matters else OPEN
-
-
-def _without_noise(number: float) -> float:
-    """No rounding of floating point decides a verdict."""
-    return 0.0 if abs(number) < metrics.NOISE else number
 
 
 def claims_table(
