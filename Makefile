@@ -60,7 +60,7 @@ help:
 	@echo "make rehearse    check all that would stop PROFILE=h100 (any), and run it small, with stand-ins (DATA=DIR MODEL=DIR|ID)"
 	@echo "make fetch       download what the profile names on a hub, to run without a network afterwards"
 	@echo "make clean       delete $(OUTPUTS)/$(PROFILE)"
-	@echo "Variables: PROFILE=toy|toy-one-seed|smoke|gpu|gpu-s1.1|h100-headline|h100|h100x16|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
+	@echo "Variables: PROFILE=toy|toy-one-seed|toy-robust|smoke|gpu|gpu-s1.1|h100-headline|h100|h100x16|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
 
 .venv/.installed-%: %
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

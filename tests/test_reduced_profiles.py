@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from s1lib.command.cli import main
+from s1lib.curation.pool import load_pool
 from s1lib.drawing.plots import panels
 from s1lib.engines import EngineError
 from s1lib.evaluation.evaluated_model import EvaluatedModel
@@ -89,6 +90,25 @@ def test_what_was_left_out_is_said_to_be_not_run_in_this_profile(place, small):
     for name in ("table12_token_conditional", "table13_step_conditional"):
         assert "not run in this profile" in (tables / f"{name}.md").read_text()
     assert not (place / "small" / "notebooks" / "05_scaling_analysis.failed.ipynb").exists()
+
+
+# ---- sets that lack one criterion, and other sizes ----
+
+
+@pytest.mark.chain
+def test_sets_without_a_criterion_and_of_other_sizes_are_drawn_where_asked_for(place):
+    without = ("no_quality", "no_difficulty", "no_diversity")
+    asked = {"sft": {"sets": ["s1", *without]}, "curation": {"target": 60, "sizes": [20, 60, 999]}}
+    reproduce(place, "without", notebooks=["01_curation"], **asked)
+    folder = place / "without" / "01_curation"
+    files = (folder / "sets").glob("*.jsonl")
+    sets = {path.stem: {sample.id for sample in load_pool(path)} for path in files}
+    assert {len(sets[name]) for name in ("s1", *without)} == {60} and "s1_60" not in sets
+    assert len(sets["random_20"]) == 20 and sets["random_999"] == sets["full"]
+    assert sets["s1_20"] < sets["s1"] < sets["s1_999"]
+
+    rejected = set(pd.read_csv(folder / "rejects.csv")["id"])
+    assert [name for name, ids in sets.items() if ids & rejected] == ["no_quality"]
 
 
 # ---- a profile that goes on from another ----

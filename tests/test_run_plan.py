@@ -162,6 +162,14 @@ def test_further_seeds_are_trained_kept_and_decoded_and_the_plan_counts_them(h10
     assert three.savings()[2].startswith("  sft.seeds: 1: ")
 
 
+def test_a_set_of_a_further_size_is_planned_with_its_own_number_of_examples(tmp_path):
+    (tmp_path / "sizes.yaml").write_text("extends: h100\ncuration: {sizes: [500]}")
+    work = plan_run(load_profile(str(tmp_path / "sizes.yaml")), gpus=8, gpu=H100).work
+    what = {one.model: one.what for one in work if one.notebook == "02_sft"}
+    assert what["s1_500"].startswith("trained on 500 examples")
+    assert what["random"].startswith("trained on 1,000 examples")
+
+
 def test_gated_data_is_named_with_what_to_accept(h100):
     assert h100.gated == ["Idavidrein/gpqa"]
     assert "accept its terms at https://huggingface.co/datasets/Idavidrein/gpqa" in h100.text()
