@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from s1lib.drawing.intervals import wilson
+from s1lib.evaluation.run_names import NATURAL
 from s1lib.scaling import effects, metrics, points
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.records import Records
@@ -44,7 +45,7 @@ def truncation_table(
 
 
 def truncation_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
-    """s1's curve taken apart: forced answers, plain truncation of the same traces, and Waits.
+    """s1's curve taken apart: plain truncation, forced answers on the same traces, and Waits.
 
     The Waits begin at the natural stop, where the other two end. Accuracies in % with Wilson's
     interval over problems.
@@ -54,16 +55,18 @@ def truncation_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
     truncated = replace(records, samples=records.samples.assign(correct=ended))
     budgets, waits = records.budgets(), [*records.natural(), *records.waits()]
 
+    names = records.runs["label"].to_dict() | dict.fromkeys(records.natural(), NATURAL)
+    names |= {run: f"W{records.runs['waits'][run]:.0f}" for run in records.waits()}
+
     parts = []
     for series, some, runs in (
-        ("forced answers", records, budgets),
         ("plain truncation", truncated, budgets),
+        ("forced answers", records, budgets),
         ("Waits", records, waits),
     ):
         table = points.run_points(some, alpha=alpha).set_index("run")
-        part = table.loc[[run for run in runs if run in table.index]].assign(series=series)
-        numbered = part["waits"].map("W{:.0f}".format)
-        part["label"] = part["label"].where(part["waits"] == 0, numbered)
+        part = table.loc[[run for run in runs if run in table.index]]
+        part = part.assign(series=series, label=part.index.map(names))
         parts.append(part[[*points.WHERE, "thinking_tokens", *points.ACCURACY]])
     return pd.concat(parts, ignore_index=True)
 
