@@ -89,20 +89,22 @@ def _pairs(bench: Bench, names: pd.Series, alpha: float) -> list[pd.DataFrame]:
     """For each run of a benchmark but the last, its comparison with those that follow."""
     runs = sorted(bench.present)
     try:
-        correct = 100 * bench.frame(runs).to_numpy()
+        _, replicas, correct = bench.paired(runs)
     except Missing:
         return []
-    accuracy, draws = correct.mean(axis=0), bench.weights(len(correct)) @ correct
+    accuracy, draws = 100 * correct.mean(axis=0), 100 * bench.resampled(correct)
+    bases = tuple(base for base, _ in replicas)
+    weights = metrics.replica_weights(bases, resamples=bench.resamples)
 
     # one table a run: a row for each of some thousand pairs would take longer than the figures
     parts = []
     for place, run in enumerate(runs[:-1]):
         rest = slice(place + 1, None)
-        low, high = np.quantile(
-            draws[:, rest] - draws[:, [place]], [alpha / 2, 1 - alpha / 2], axis=0
-        )
+        apart = accuracy[:, rest] - accuracy[:, [place]]
+        drawn = metrics.over_seeds(draws[..., rest] - draws[..., [place]], apart, weights)
+        low, high = np.quantile(drawn, [alpha / 2, 1 - alpha / 2], axis=0)
         part = {"benchmark": bench.name, "first": names[run], "second": names[runs[rest]].to_list()}
-        part |= {"difference": accuracy[rest] - accuracy[place], "low": low, "high": high}
+        part |= {"difference": apart.mean(axis=0), "low": low, "high": high}
         parts.append(pd.DataFrame({**part, "n": len(correct)}))
     return parts
 
@@ -125,8 +127,8 @@ def detectable_table(
 
         # how often two runs disagree is only known where both are among the records
         try:
-            both = bench.frame([bench.natural(), bench.waits("Wait", waits)]).to_numpy()
-            discordant = 100 * np.mean(both[:, 0] != both[:, 1])
+            both = bench.paired([bench.natural(), bench.waits("Wait", waits)]).values
+            discordant = 100 * np.mean(both[..., 0] != both[..., 1])
             smallest = metrics.minimal_detectable_difference(
                 n, discordant=discordant / 100, alpha=alpha, power=power
             )
