@@ -14,7 +14,8 @@ from s1lib.drawing import plots
 from s1lib.scaling import after_waits, wait_figures
 from s1lib.scaling.records import records_from
 
-WORDS = st.lists(st.sampled_from([f"w{number}" for number in range(40)]), max_size=60)
+WORD = st.sampled_from([f"w{number}" for number in range(40)])
+WORDS = st.lists(WORD, max_size=40)
 NEW = [f"new{number}" for number in range(20)]
 
 
@@ -65,7 +66,7 @@ def test_every_wait_has_one_kind_and_no_text_is_needed(texts):
     assert [kind == "closes" for kind in found] == short
 
 
-@given(WORDS, WORDS.filter(lambda words: len(words) >= after_waits.FEW))
+@given(WORDS, st.lists(WORD, min_size=after_waits.FEW, max_size=40))
 def test_what_was_said_repeats_and_what_was_not_recomputes(before, text):
     said = trace(joined([*before, *text]), joined(text))
     assert after_waits.kinds(said) == ["repeats"]

@@ -162,7 +162,7 @@ BASES = st.lists(st.integers(0, 3), min_size=1, max_size=8)
 
 @given(BASES)
 def test_weights_of_replicas_sum_to_1(bases):
-    weights = metrics.replica_weights(bases, resamples=50)
+    weights = metrics.replica_weights(tuple(bases), resamples=50)
     assert weights.shape == (50, len(bases))
     assert weights.sum(axis=1) == pytest.approx(np.ones(50))
 
@@ -170,23 +170,39 @@ def test_weights_of_replicas_sum_to_1(bases):
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_the_mean_over_resampled_seeds_varies_as_a_mean_of_so_many_seeds(seeds):
     values = np.random.default_rng(seeds).normal(size=seeds)
-    draws = metrics.replica_weights([0] * seeds, resamples=200_000) @ values
+    draws = metrics.replica_weights((0,) * seeds, resamples=200_000) @ values
     assert draws.mean() == pytest.approx(values.mean(), abs=0.02)
     assert draws.var() == pytest.approx(values.var(ddof=1) / seeds, rel=0.02)
 
 
 def test_seeds_are_resampled_within_bases_that_are_resampled():
     values = np.random.default_rng(1).normal([[0], [2]], 1, size=(2, 3))
-    draws = metrics.replica_weights([0, 0, 0, 1, 1, 1], resamples=200_000) @ values.ravel()
+    draws = metrics.replica_weights((0, 0, 0, 1, 1, 1), resamples=200_000) @ values.ravel()
     between = values.mean(axis=1).var(ddof=1) / 2
     within = (values.var(axis=1, ddof=1) / 3).mean() / 2
     assert draws.var() == pytest.approx(between + within, rel=0.02)
 
 
 def test_one_replica_and_one_seed_of_each_base_add_nothing_that_is_not_there():
-    assert (metrics.replica_weights([0], resamples=20) == 1).all()
-    weights = metrics.replica_weights([0, 1], resamples=200_000)
+    assert (metrics.replica_weights((0,), resamples=20) == 1).all()
+    weights = metrics.replica_weights((0, 1), resamples=200_000)
     assert (weights @ [1.0, 3.0]).var() == pytest.approx(2 / 2, rel=0.02)
+
+
+def test_what_problems_alone_explain_of_the_seeds_counts_once():
+    """Seeds that differ by their problems alone give the interval of problems alone."""
+    gains = np.random.default_rng(2).normal(0, 40, size=(200, 3))
+    by_seed = gains.mean(axis=0)
+    draws = metrics.bootstrap_weights(200, resamples=20_000) @ gains
+    weights = metrics.replica_weights((0, 0, 0), resamples=20_000)
+    alike = metrics.over_seeds(draws - by_seed, np.zeros(3), weights)
+    assert alike.var() == pytest.approx(gains.mean(axis=1).var() / 200, rel=0.05)
+
+    # and seeds that differ by far more add the variance of their mean, less that noise
+    moved = np.array([-30.0, 0.0, 30.0])
+    apart = metrics.over_seeds(draws - by_seed + moved, moved, weights)
+    noise = gains.var() / 600
+    assert apart.var() == pytest.approx(alike.var() + moved.var(ddof=1) / 3 - noise, rel=0.03)
 
 
 def test_the_p_value_is_that_of_a_normal_effect():

@@ -79,7 +79,7 @@ def beyond_limits(bench: Bench, method: str) -> Effect:
     """Share of samples in % that think beyond the limit of a conditional method (Table 3)."""
     kept = controlled(bench, method)
     by_seed = {replica: 100 - value for replica, value in kept.by_seed.items()}
-    return replace(kept, value=100 - kept.value, draws=100 - kept.draws, by_seed=by_seed)
+    return replace(kept, by_seed=by_seed, seed_draws=100 - kept.seed_draws)
 
 
 def strings(bench: Bench, other: str, *, waits: int) -> Effect:

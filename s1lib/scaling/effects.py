@@ -1,9 +1,10 @@
 """Differences and slopes on one benchmark, with their bootstrap draws over problems and seeds.
 
 The model of every effect: the runs that are compared answer the same problems, and are those of
-the same replicas. Problems are crossed with replicas, and seeds are nested in bases. So a resample
-draws problems, and apart from them bases and seeds, and a value of problem p and replica r counts
-with the product of both weights. With one replica this is the plain paired bootstrap over problems.
+the same replicas. Problems are crossed with replicas, and seeds are nested in bases. An effect is
+the mean of its replicas' own effects. A resample draws problems, which all replicas share, and
+apart from them bases and seeds, which all benchmarks share. With one replica this is the plain
+paired bootstrap over problems. docs/verdicts.md says how well its intervals cover.
 
 Accuracies in %, differences in points. `Missing` says why the records do not give an effect.
 """
@@ -11,7 +12,7 @@ Accuracies in %, differences in points. `Missing` says why the records do not gi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from zlib import crc32
 
@@ -33,29 +34,38 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Effect:
-    """A value in points, its bootstrap draws [resamples] and the number of problems.
+    """An effect in points over n problems, as the mean of its replicas.
 
-    by_seed: the value of each replica alone, over all problems.
+    by_seed: the effect of each replica alone, over all problems.
+    seed_draws: its bootstrap draws over problems [resamples, replicas], problems drawn alike.
     """
 
-    value: float
-    draws: np.ndarray
-    n: int
     by_seed: Mapping[Replica, float]
+    seed_draws: np.ndarray
+    n: int
     note: str = ""
+
+    @cached_property
+    def value(self) -> float:
+        return float(np.mean(list(self.by_seed.values())))
+
+    @cached_property
+    def draws(self) -> np.ndarray:
+        """Bootstrap draws over problems and replicas [resamples]."""
+        bases = tuple(base for base, _ in self.by_seed)
+        weights = metrics.replica_weights(bases, resamples=len(self.seed_draws))
+        return metrics.over_seeds(self.seed_draws, np.array([*self.by_seed.values()]), weights)
 
 
 def pool(effects: Sequence[Effect]) -> Effect:
-    """The mean over benchmarks, whose problems are drawn apart and whose replicas together.
-
-    Problems are counted together. by_seed holds the replicas that all benchmarks have.
-    """
+    """The mean over benchmarks of the replicas that all have. Problems are counted together."""
     shared = [one for one in effects[0].by_seed if all(one in each.by_seed for each in effects)]
+    places = [[list(each.by_seed).index(one) for one in shared] for each in effects]
+    draws = (each.seed_draws[:, at] for each, at in zip(effects, places, strict=True))
     return Effect(
-        value=float(np.mean([effect.value for effect in effects])),
-        draws=np.mean([effect.draws for effect in effects], axis=0),
-        n=sum(effect.n for effect in effects),
         by_seed={one: float(np.mean([each.by_seed[one] for each in effects])) for one in shared},
+        seed_draws=np.mean([*draws], axis=0),
+        n=sum(effect.n for effect in effects),
         note="; ".join(dict.fromkeys(effect.note for effect in effects if effect.note)),
     )
 
@@ -68,7 +78,6 @@ class Bench:
     name: str
     resamples: int = 10_000
     seed: int = 0
-    _replica_weights: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
 
     def weights(self, n: int) -> np.ndarray:
         """Bootstrap weights of n problems [resamples, n], the same for every effect."""
@@ -76,19 +85,10 @@ class Bench:
         seed = (self.seed, crc32(self.name.encode()))
         return metrics.bootstrap_weights(n, resamples=self.resamples, seed=seed)
 
-    def replica_weights(self, replicas: Sequence[Replica]) -> np.ndarray:
-        """Bootstrap weights of replicas [resamples, replicas], the same on every benchmark."""
-        bases = tuple(base for base, _ in replicas)
-        if bases not in self._replica_weights:
-            drawn = metrics.replica_weights(bases, resamples=self.resamples, seed=self.seed)
-            self._replica_weights[bases] = drawn
-        return self._replica_weights[bases]
-
-    def resampled(self, values: np.ndarray, replicas: Sequence[Replica]) -> np.ndarray:
-        """The mean of [problems, replicas, ...] in every resample: [resamples, ...]."""
-        n, r, *rest = values.shape
-        means = (self.weights(n) @ values.reshape(n, -1)).reshape(self.resamples, r, *rest)
-        return np.einsum("kr,kr...->k...", self.replica_weights(replicas), means)
+    def resampled(self, values: np.ndarray) -> np.ndarray:
+        """The mean over problems of [problems, ...] in every resample: [resamples, ...]."""
+        n, *rest = values.shape
+        return (self.weights(n) @ values.reshape(n, -1)).reshape(self.resamples, *rest)
 
     def paired(self, runs: Sequence[int], value: str = "correct") -> Paired:
         """Problems x replicas x runs. Raises Missing when no problem has all runs."""
@@ -140,8 +140,7 @@ def mean_effect(
 ) -> Effect:
     """The mean of one value per problem and replica [problems, replicas]."""
     by_seed = dict(zip(replicas, values.mean(axis=0).tolist(), strict=True))
-    draws = bench.resampled(values, replicas)
-    return Effect(float(values.mean()), draws, len(values), by_seed, note)
+    return Effect(by_seed, bench.resampled(values), len(values), note)
 
 
 def difference(bench: Bench, before: int, after: int, note: str = "") -> Effect:
@@ -186,7 +185,8 @@ def slope(
 ) -> Effect:
     """Points of accuracy per doubling of average thinking tokens over `runs`.
 
-    Tokens are resampled with the problems. only: the problems to count, all by default.
+    Each replica has its own. Tokens are resampled with the problems. only: the problems to count,
+    all by default.
     """
     if len(runs) < 2:
         raise Missing(f"{len(runs)} runs; a slope needs two")
@@ -198,12 +198,11 @@ def slope(
     if not len(correct):
         raise Missing("no problem is in every run")
 
-    value = statistic(tokens.mean(axis=(0, 1)), 100 * correct.mean(axis=(0, 1)))
-    if np.isnan(value):
+    each = statistic(tokens.mean(axis=0), 100 * correct.mean(axis=0))
+    if np.isnan(each).any():
         raise Missing("all runs think equally long")
-    draws = statistic(*(bench.resampled(part, replicas) for part in (tokens, 100 * correct)))
-    each = statistic(tokens.mean(axis=0), 100 * correct.mean(axis=0)).tolist()
-    return Effect(float(value), draws, len(correct), dict(zip(replicas, each, strict=True)))
+    draws = statistic(bench.resampled(tokens), 100 * bench.resampled(correct))
+    return Effect(dict(zip(replicas, each.tolist(), strict=True)), draws, len(correct))
 
 
 def always_accepted(bench: Bench, runs: Sequence[int]) -> pd.Index:

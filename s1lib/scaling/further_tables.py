@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from s1lib.drawing.intervals import wilson
+from s1lib.evaluation.run_names import NATURAL
 from s1lib.scaling import effects, metrics, points
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.records import Records
@@ -44,7 +45,7 @@ def truncation_table(
 
 
 def truncation_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
-    """s1's curve taken apart: forced answers, plain truncation of the same traces, and Waits.
+    """s1's curve taken apart: plain truncation, forced answers on the same traces, and Waits.
 
     The Waits begin at the natural stop, where the other two end. Accuracies in % with Wilson's
     interval over problems.
@@ -54,16 +55,18 @@ def truncation_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
     truncated = replace(records, samples=records.samples.assign(correct=ended))
     budgets, waits = records.budgets(), [*records.natural(), *records.waits()]
 
+    names = records.runs["label"].to_dict() | dict.fromkeys(records.natural(), NATURAL)
+    names |= {run: f"W{records.runs['waits'][run]:.0f}" for run in records.waits()}
+
     parts = []
     for series, some, runs in (
-        ("forced answers", records, budgets),
         ("plain truncation", truncated, budgets),
+        ("forced answers", records, budgets),
         ("Waits", records, waits),
     ):
         table = points.run_points(some, alpha=alpha).set_index("run")
-        part = table.loc[[run for run in runs if run in table.index]].assign(series=series)
-        numbered = part["waits"].map("W{:.0f}".format)
-        part["label"] = part["label"].where(part["waits"] == 0, numbered)
+        part = table.loc[[run for run in runs if run in table.index]]
+        part = part.assign(series=series, label=part.index.map(names))
         parts.append(part[[*points.WHERE, "thinking_tokens", *points.ACCURACY]])
     return pd.concat(parts, ignore_index=True)
 
@@ -86,20 +89,22 @@ def _pairs(bench: Bench, names: pd.Series, alpha: float) -> list[pd.DataFrame]:
     """For each run of a benchmark but the last, its comparison with those that follow."""
     runs = sorted(bench.present)
     try:
-        correct = 100 * bench.frame(runs).to_numpy()
+        _, replicas, correct = bench.paired(runs)
     except Missing:
         return []
-    accuracy, draws = correct.mean(axis=0), bench.weights(len(correct)) @ correct
+    accuracy, draws = 100 * correct.mean(axis=0), 100 * bench.resampled(correct)
+    bases = tuple(base for base, _ in replicas)
+    weights = metrics.replica_weights(bases, resamples=bench.resamples)
 
     # one table a run: a row for each of some thousand pairs would take longer than the figures
     parts = []
     for place, run in enumerate(runs[:-1]):
         rest = slice(place + 1, None)
-        low, high = np.quantile(
-            draws[:, rest] - draws[:, [place]], [alpha / 2, 1 - alpha / 2], axis=0
-        )
+        apart = accuracy[:, rest] - accuracy[:, [place]]
+        drawn = metrics.over_seeds(draws[..., rest] - draws[..., [place]], apart, weights)
+        low, high = np.quantile(drawn, [alpha / 2, 1 - alpha / 2], axis=0)
         part = {"benchmark": bench.name, "first": names[run], "second": names[runs[rest]].to_list()}
-        part |= {"difference": accuracy[rest] - accuracy[place], "low": low, "high": high}
+        part |= {"difference": apart.mean(axis=0), "low": low, "high": high}
         parts.append(pd.DataFrame({**part, "n": len(correct)}))
     return parts
 
@@ -122,8 +127,8 @@ def detectable_table(
 
         # how often two runs disagree is only known where both are among the records
         try:
-            both = bench.frame([bench.natural(), bench.waits("Wait", waits)]).to_numpy()
-            discordant = 100 * np.mean(both[:, 0] != both[:, 1])
+            both = bench.paired([bench.natural(), bench.waits("Wait", waits)]).values
+            discordant = 100 * np.mean(both[..., 0] != both[..., 1])
             smallest = metrics.minimal_detectable_difference(
                 n, discordant=discordant / 100, alpha=alpha, power=power
             )

@@ -7,7 +7,6 @@ what the problems share cancels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,7 +34,10 @@ def bootstrap_weights(
     return weights
 
 
-def replica_weights(bases: Sequence[int], *, resamples: int = 10_000, seed: int = 0) -> np.ndarray:
+@lru_cache(maxsize=8)
+def replica_weights(
+    bases: tuple[int, ...], *, resamples: int = 10_000, seed: int = 0
+) -> np.ndarray:
     """How much each replica counts in each resample: [resamples, replicas]. Rows sum to 1.
 
     bases: the base model that each replica starts from. Bases are drawn with replacement, and then
@@ -51,7 +53,31 @@ def replica_weights(bases: Sequence[int], *, resamples: int = 10_000, seed: int 
     for base, m in enumerate(seeds):
         counts = rng.multinomial(drawn[:, base] * m, np.full(m, 1 / m))
         weights[:, place == base] += _stretch(m) * (counts - drawn[:, [base]]) / (k * m)
+    weights.flags.writeable = False
     return weights
+
+
+def over_seeds(seed_draws: np.ndarray, by_seed: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Bootstrap draws over problems and replicas of a mean over replicas: [resamples, ...].
+
+    seed_draws: draws over problems alone of each replica's value [resamples, replicas, ...].
+    by_seed: the values themselves [replicas, ...]. weights: as from `replica_weights`.
+
+    Problems and replicas are drawn apart, and their deviations are added. Replicas differ in part
+    because each is measured on few problems, and the draws over problems hold that part already.
+    It is taken off the replicas' deviations, so that it does not count twice.
+    """
+    replicas = len(by_seed)
+    if replicas == 1:
+        return seed_draws[:, 0]
+    mean = seed_draws.mean(axis=1)
+    apart = np.tensordot(weights - 1 / replicas, by_seed, axes=1)
+
+    # the variance that problems alone give to the difference of a replica from their mean
+    own = np.nanvar(seed_draws - mean[:, None], axis=0).sum(axis=0) / (replicas - 1)
+    noise, spread = own * weights.var(axis=0).sum(), apart.var(axis=0)
+    kept = 1 - noise / np.where(spread > 0, spread, np.inf)
+    return mean + np.sqrt(np.maximum(kept, 0)) * apart
 
 
 def _stretch(k: int) -> float:

@@ -62,7 +62,7 @@ def truncation(data: pd.DataFrame, ax: Axes) -> Axes:
     mark_natural_stop(data, ax)
 
     # labels last: they look for free places on axes that are scaled
-    accuracy_axis(ax, y=0.12)
+    accuracy_axis(ax, y=0.2)
     token_axis(ax)
     numbered = data[data["label"].str.match("W")]
     notes(ax, numbered[["label", x, y]].itertuples(index=False, name=None))
