@@ -30,7 +30,7 @@ from s1lib.scaling.ways import band
 APART = 0.16  # inches between training sets of one size
 WHERE = ["benchmark", "role", "model", "examples", "label"]
 MEASURED = ["accuracy", "low", "high", "n", "seeds", "lowest", "highest"]
-ENDS = ("base", "full")  # no example and all of them, where the lines begin and meet
+ENDS = ("base", "full")  # without any example, and with all of them, where the lines meet
 LINES = {
     "s1": {"color": BLUE, "marker": "o", "linestyle": "-", "label": "drawn like s1"},
     "random": {"color": ORANGE, "marker": "s", "linestyle": "--", "label": "random"},
