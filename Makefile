@@ -6,6 +6,14 @@ OUTPUTS ?= $(or $(S1_OUTPUTS),outputs)
 PYTHON  ?= python3
 ARGS    ?=
 
+# SEEDS=1: the toy with one training of each model.
+ifneq ($(SEEDS),)
+ifneq ($(SEEDS)-$(PROFILE),1-toy)
+$(error SEEDS=1 is for the toy profile; for other numbers set sft.seeds in a profile of your own)
+endif
+override PROFILE := toy-one-seed
+endif
+
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 # ---- the environment: an active one that has everything (conda or virtual), else .venv ----
@@ -36,7 +44,7 @@ S1 := $(PY) -m s1lib
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make reproduce   every notebook of the profile, from nothing to the claims table; goes on where it stopped"
+	@echo "make reproduce   every notebook of the profile, from nothing to the claims table; goes on where it stopped (SEEDS=1: one training of each model)"
 	@echo "make test        the tests, the whole chain on the smoke profile among them (ARGS='-k forcing' selects)"
 	@echo "make test-vllm   the engine tests on vLLM itself, on the CPU; installs it into .venv-vllm"
 	@echo "make smoke       reproduce on the smoke profile: everything tiny, numbers mean nothing"
@@ -52,7 +60,7 @@ help:
 	@echo "make rehearse    check all that would stop PROFILE=h100 (any), and run it small, with stand-ins (DATA=DIR MODEL=DIR|ID)"
 	@echo "make fetch       download what the profile names on a hub, to run without a network afterwards"
 	@echo "make clean       delete $(OUTPUTS)/$(PROFILE)"
-	@echo "Variables: PROFILE=toy|smoke|gpu|gpu-s1.1|h100-headline|h100|h100x16|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
+	@echo "Variables: PROFILE=toy|toy-one-seed|toy-robust|smoke|gpu|gpu-s1.1|h100-headline|h100|h100x16|FILE.yaml (now $(PROFILE))  OUTPUTS=DIR  PYTHON=python3.11  LOCK=requirements-gpu.lock"
 
 .venv/.installed-%: %
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -51,14 +51,32 @@ def synthetic_records(
     samples: int = 8,
     benchmarks: tuple[str, ...] = ("hard", "mixed", "choice"),
     seed: int = 0,
+    replicas: tuple[tuple[int, int], ...] = (),
 ):
-    """Records of every method on every benchmark; the same seed gives the same rows."""
+    """Records of every method on every benchmark; the same seed gives the same rows.
+
+    replicas: (base_seed, sft_seed) of the models that are trained. All have the same skills, and
+    only what is trained on sets is there for more than the first. Without any the records have no
+    such fields, as those of older versions.
+    """
     rows = []
     for name in benchmarks:
         rng = np.random.default_rng([seed, list(BENCHMARKS).index(name)])
         for problem in range(problems):
-            rows += _Problem(name, problem, rng).rows(samples)
+            one = _Problem(name, problem, rng)
+            first = one.rows(samples)
+            rows += [_of(row, *replicas[0]) for row in first] if replicas else first
+            for replica in replicas[1:]:
+                rows += [_of(row, *replica) for row in one.trained()]
+            for base in sorted({base for base, _ in replicas[1:]} - {0}):
+                rows.append(_of(one.base(), base, None))
     return rows
+
+
+def _of(row: dict, base_seed: int, sft_seed: int | None) -> dict:
+    """A record of a replica. The base model has no SFT seed."""
+    trained = sft_seed if row["model"] != "base" else None
+    return {**row, "base_seed": base_seed, "sft_seed": trained}
 
 
 class _Problem:
@@ -79,12 +97,7 @@ class _Problem:
 
     def rows(self, samples: int) -> list[dict]:
         rng = self.rng
-        rows = [self.row("base", "direct", {}, 0, "natural", rng.random() < max(self.guess, 0.02))]
-        for model, skill in MODELS.items():
-            right = rng.random() < self.ease + skill
-            rows.append(self.row(model, "budget_forcing", NATURAL, self.length, "natural", right))
-            if model == "s1":
-                rows += self.forced(right)
+        rows = [self.base(), *self.trained()]
         for sample in range(samples):
             right = rng.random() < self.ease - 0.05
             rows.append(
@@ -106,6 +119,20 @@ class _Problem:
                 self.row("s1", "rejection", {"cap": cap, "tries": 8}, length, finish, right)
             )
         return rows + self.conditional() + [self.tree(width) for width in WIDTHS]
+
+    def base(self) -> dict:
+        right = self.rng.random() < max(self.guess, 0.02)
+        return self.row("base", "direct", {}, 0, "natural", right)
+
+    def trained(self) -> list[dict]:
+        """Every model of a training set at its natural stop, and the sweep of s1."""
+        rows = []
+        for model, skill in MODELS.items():
+            right = self.rng.random() < self.ease + skill
+            rows.append(self.row(model, "budget_forcing", NATURAL, self.length, "natural", right))
+            if model == "s1":
+                rows += self.forced(right)
+        return rows
 
     def conditional(self) -> list[dict]:
         """Models that hear a limit and do not always keep it; forced, they do."""

@@ -13,6 +13,7 @@ from synthetic_records import synthetic_records
 from s1lib.chat import ChatFormat
 from s1lib.evaluation import accuracy, audit
 from s1lib.evaluation.benchmarks import Problem
+from s1lib.evaluation.evaluated_model import EvaluatedModel, evaluated_models
 from s1lib.evaluation.methods import (
     ClassConditional,
     Direct,
@@ -23,9 +24,18 @@ from s1lib.evaluation.methods import (
     TreeSearch,
 )
 from s1lib.evaluation.model_methods import methods_for
-from s1lib.evaluation.run import EvaluatedModel, decode, evaluate, run_benchmark, write_records
+from s1lib.evaluation.run import decode, evaluate, run_benchmark, write_records
 from s1lib.keeping.hashes import hash_of_model
-from s1lib.profile import Benchmark, EngineSettings, Evaluation, Profile, load_profile
+from s1lib.profile import (
+    SFT,
+    Benchmark,
+    EngineSettings,
+    Evaluation,
+    Profile,
+    Replica,
+    Universe,
+    load_profile,
+)
 from s1lib.thinking.budget import Budget, BudgetError
 from s1lib.thinking.thinker import Thinker
 
@@ -46,6 +56,8 @@ SHARED = {
     "problem_id",
     "model",
     "seed",
+    "base_seed",
+    "sft_seed",
     "gold",
     "engine",
     "extracted",
@@ -244,6 +256,25 @@ def test_s1_gets_every_method_and_the_ablations_only_their_natural_stop():
     assert [method.problems for method in fewer] == [None, 5, 5]
 
 
+def test_further_trainings_of_s1_get_the_sweep_alone_and_others_what_the_first_gets():
+    profile = Profile("mine", evaluation=Evaluation(max_thinking=60, reward="r", budgets=(8,)))
+    sweep, *others = methods_for(profile, "s1")
+    assert others and methods_for(profile, "s1", Replica(0, 1)) == [sweep]
+    assert methods_for(profile, "s1", Replica(1, 0)) == [sweep]
+    assert methods_for(profile, "random", Replica(1, 2)) == methods_for(profile, "random")
+    assert methods_for(profile, "base", Replica(1)) == methods_for(profile, "base")
+
+
+def test_every_training_of_every_model_is_evaluated_under_a_label_of_its_own():
+    seeds = SFT(sets=("s1", "random"), conditional=("token",), seeds=2)
+    models = evaluated_models(Profile("mine", universe=Universe(seeds=2), sft=seeds))
+    trainings = ["", "-seed1", "-base1-seed0", "-base1-seed1"]
+    trained = [f"{name}{suffix}" for name in ("s1", "random") for suffix in trainings]
+    assert [model.label for model in models] == ["base", "base-1", *trained, "token"]
+    assert [model.name for model in models[2:6]] == ["s1"] * 4
+    assert [str(model.path).rpartition("/")[2] for model in models[2:]] == [*trained, "token"]
+
+
 METHODS = (
     Direct(20),
     Forcing(POINTS, UNLIMITED),
@@ -429,6 +460,27 @@ def test_all_methods_and_benchmarks_of_a_model_end_in_files_of_their_own(tmp_pat
         assert [json.loads(line)["problem_id"] for line in lines] == expected
 
 
+def test_records_tell_the_trainings_of_a_model_apart_and_share_its_file(tmp_path):
+    method, rows = Forcing((NATURAL,), UNLIMITED), []
+    for seed in (0, 1):
+        model = replace(evaluated(), replica=Replica(0, seed))
+        engine = ScriptedEngine(traces(seed))
+        model.__dict__.update(chat=CHAT, weights=f"w{seed}", engine=engine)
+        silent = {"seed": 0, "directory": tmp_path / "shards", "log": lambda _: None}
+        rows += asyncio.run(run_benchmark(model, MATH, problems(2), method, **silent))
+    assert [(row["model"], row["base_seed"], row["sft_seed"]) for row in rows] == [
+        *[("s1", 0, 0)] * 2,
+        *[("s1", 0, 1)] * 2,
+    ]
+    names = sorted(path.name.rpartition("-")[0] for path in (tmp_path / "shards").iterdir())
+    assert names == ["s1-forcing-hard-00000", "s1-seed1-forcing-hard-00000"]
+
+    (tmp_path / "records").mkdir()
+    (written,) = write_records(tmp_path / "records", rows)
+    assert written.name == "hard-s1-budget_forcing.jsonl"
+    assert [json.loads(line) for line in written.open()] == rows
+
+
 # ---- tables --------------------------------------------------------------------------------------
 
 
@@ -532,27 +584,15 @@ def test_what_was_decoded_side_by_side_is_read_and_not_decoded_again(
             for i in range(3)
         ]
     }
-    names = ("random", "full")
+    models = [EvaluatedModel(name, tiny_model_dir, profile.engine) for name in ("random", "full")]
 
     def records(directory) -> list[dict]:
-        runs = [
-            evaluate(
-                EvaluatedModel(name, tiny_model_dir, profile.engine),
-                profile,
-                sets,
-                directory=directory,
-            )
-            for name in names
-        ]
+        runs = [evaluate(replace(one), profile, sets, directory=directory) for one in models]
         return [row for rows in runs for row in asyncio.run(rows)]
 
     expected = records(tmp_path / "alone")
-    decode(
-        dict.fromkeys(names, tiny_model_dir),
-        profile,
-        sets,
-        directory=tmp_path / "pair",
-        log=lambda _: None,
-    )
-    monkeypatch.setattr("s1lib.evaluation.run.open_engine", None)  # an engine would fail now
+    decode(models, profile, sets, directory=tmp_path / "pair", log=lambda _: None)
+    monkeypatch.setattr(
+        "s1lib.evaluation.evaluated_model.open_engine", None
+    )  # an engine would fail now
     assert records(tmp_path / "pair") == expected

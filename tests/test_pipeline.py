@@ -153,6 +153,10 @@ def test_the_records_follow_the_contract(chain):
         "tree_search",
         *conditional,
     }
+    replicas = {(row["model"], row["base_seed"], row["sft_seed"]) for row in rows}
+    once = {("base", 0, None), ("token", 0, 0)}
+    assert {*once, ("s1", 0, 0), ("s1", 0, 1), ("cut", 0, 1)} < replicas
+    assert {row["method"] for row in rows if row["sft_seed"] == 1} == {"budget_forcing"}
     assert {row["role"] for row in rows} == {"AIME24", "MATH500", "GPQA-Diamond"}
     assert {row["finish"] for row in rows} <= {"natural", "forced", "context", "rejected"}
     # What a prompt alone asks for may be broken.

@@ -5,12 +5,17 @@ import pytest
 from s1lib.profile import (
     Profile,
     ProfileError,
+    Replica,
+    grown,
     hub_references,
     is_hub_id,
     known_profiles,
     load_profile,
+    path_of,
     profile_files,
+    replicas_of,
     split_revision,
+    with_seeds,
 )
 
 
@@ -164,6 +169,19 @@ def test_references_are_local_to_the_outputs_or_on_a_hub(tmp_path):
         ("evaluation: {models: {s1: /here}}", "names 's1', which is the base model or one that"),
         ("evaluation: {models: {base: /here}}", "names 'base', which is the base model or one"),
         ("evaluation: {waits: []}", "evaluation.waits is empty, and notebook 03 has nothing"),
+        ("curation: {sizes: [62, 0]}", "curation.sizes holds 0: a training set has one question"),
+        (
+            "curation: {sizes: [62], selection: published}",
+            "curation.sizes needs sets that are drawn",
+        ),
+        ("sft: {seeds: 0}", "sft.seeds is 0: write 1 or more"),
+        ("universe: {seeds: -1}", "universe.seeds is -1: write 1 or more"),
+        ("universe: {seeds: 2}\nsft: {base: /b}", "sft.base is no base model of the universe"),
+        ("sft: {seeds: 2, sets: [s1, s1-seed1]}", "'s1-seed1' is the name of a model and of one"),
+        (
+            "sft: {seeds: 3, cut_length: 9}\nevaluation: {models: {cut-seed2: /here}}\n",
+            "'cut-seed2' is the name of a model and of one of the trainings of 'cut'",
+        ),
         ("curation: {selection: s1K}", "must be one of paper, official, published, not 's1K'"),
     ],
 )
@@ -201,6 +219,19 @@ def test_evaluated_models_are_the_base_what_is_trained_and_published_weights(tmp
         profile.model_path("full")
 
 
+def test_sets_of_further_sizes_are_trained_on_without_being_listed(tmp_path):
+    text = "extends: toy\ncuration: {target: 250, sizes: [62, 250]}\nsft: {sets: [s1, random_62]}"
+    profile = load_profile(write(tmp_path / "p.yaml", text))
+    assert profile.sft.sets == ("s1", "random_62", "s1_62")  # 250 is the size of s1 itself
+    assert [grown(name) for name in ("s1_62", "random", "full", "s1.1", "s1-seed1")] == [
+        "s1",
+        "random",
+        None,
+        None,
+        None,
+    ]
+
+
 def test_a_name_may_hold_a_dot(tmp_path):
     assert load_profile(write(tmp_path / "mine-1.1.yaml", "extends: smoke")).name == "mine-1.1"
 
@@ -208,3 +239,30 @@ def test_a_name_may_hold_a_dot(tmp_path):
 def test_no_reward_model_is_fetched_where_no_tree_is_searched(tmp_path):
     text = "sft: {base: /b}\nevaluation: {reward: owner/reward@1, tree_widths: []}"
     assert not hub_references(load_profile(write(tmp_path / "p.yaml", text)))
+
+
+def test_each_training_of_a_model_has_a_place_and_the_first_keeps_the_models_own(tmp_path):
+    text = "extends: toy\nuniverse: {seeds: 2}\nsft: {seeds: 2, seed: 7}"
+    profile = load_profile(write(tmp_path / "p.yaml", text), outputs=tmp_path)
+    places = [path_of(profile, "s1", each) for each in replicas_of(profile, "s1")]
+    names = [place.rpartition("/")[2] for place in places]
+    assert names == ["s1", "s1-seed1", "s1-base1-seed0", "s1-base1-seed1"]
+    assert places[0] == profile.model_path("s1")
+    bases = [path_of(profile, "base", each) for each in replicas_of(profile, "base")]
+    assert [place.rpartition("/")[2] for place in bases] == ["base-large", "base-large-1"]
+
+    last = with_seeds(profile, replicas_of(profile, "s1")[-1]).sft
+    assert (last.base, last.seed) == (bases[1], 8)
+    assert with_seeds(profile, Replica()).sft.seed == 7
+
+
+def test_what_no_claim_compares_is_trained_once_whatever_the_seeds(tmp_path):
+    published = "published: [{name: s1, path: /p}, {name: s1.1, path: /q}]"
+    trained = f"{{seeds: 3, sets: [random], cut_length: 9, {published}}}"
+    text = f"sft: {trained}\nevaluation: {{models: {{theirs: /here}}}}"
+    profile = load_profile(write(tmp_path / "p.yaml", text))
+    counts = {name: len(replicas_of(profile, name)) for name in profile.model_paths}
+    once = {"base": 1, "token": 1, "step": 1, "s1.1": 1, "theirs": 1}
+    assert counts == {"random": 3, "cut": 3, "s1": 3, **once}
+    assert replicas_of(profile, "token") == [Replica(sft_seed=0)]
+    assert replicas_of(profile, "theirs") == replicas_of(profile, "base") == [Replica()]

@@ -104,13 +104,20 @@ def test_a_pool_without_rejects_has_an_empty_table():
     assert filter_quality([sample("a")]).by_source()["all"].tolist() == [0]
 
 
-def pool(broken_rate: float) -> list[Sample]:
-    universe = Universe(pool_size=300, benchmark_size=20, max_steps=6, broken_rate=broken_rate)
+def pool(broken_rate: float, hidden_rate: float = 0.0) -> list[Sample]:
+    rates = {"broken_rate": broken_rate, "hidden_rate": hidden_rate}
+    universe = Universe(pool_size=300, benchmark_size=20, max_steps=6, **rates)
     return [Sample(**row) for row in make_pool(universe, draw_benchmarks(universe))]
 
 
 def test_sound_traces_of_the_toys_teacher_are_all_kept():
     assert filter_quality(pool(0.0)).rejects.empty
+
+
+def test_no_rule_finds_the_hidden_faults_although_most_end_in_a_wrong_answer():
+    samples = pool(0.0, hidden_rate=1.0)
+    assert filter_quality(samples).rejects.empty
+    assert sum(sample.attempt != sample.answer for sample in samples) > 0.8 * len(samples)
 
 
 def test_every_fault_of_the_toys_teacher_is_found():

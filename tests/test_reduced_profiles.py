@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from s1lib.command.cli import main
+from s1lib.curation.pool import load_pool
 from s1lib.drawing.plots import panels
 from s1lib.engines import EngineError
+from s1lib.evaluation.evaluated_model import EvaluatedModel
 from s1lib.evaluation.model_methods import methods_for
-from s1lib.evaluation.run import EvaluatedModel
 from s1lib.profile import SFT, hub_references, known_profiles, load_profile
 from s1lib.sft import training_logs
 from s1lib.sft.recipe import recipe_of
@@ -68,7 +69,7 @@ def finished(folder) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def small(place):
     """s1 alone, and nothing but budget forcing."""
-    sets = {"sets": ["s1"], "published": [], "cut_length": 0, "conditional": []}
+    sets = {"seeds": 1, "sets": ["s1"], "published": [], "cut_length": 0, "conditional": []}
     return reproduce(place, "small", sft=sets, evaluation=NOTHING_SAMPLED)
 
 
@@ -91,6 +92,25 @@ def test_what_was_left_out_is_said_to_be_not_run_in_this_profile(place, small):
     assert not (place / "small" / "notebooks" / "05_scaling_analysis.failed.ipynb").exists()
 
 
+# ---- sets that lack one criterion, and other sizes ----
+
+
+@pytest.mark.chain
+def test_sets_without_a_criterion_and_of_other_sizes_are_drawn_where_asked_for(place):
+    without = ("no_quality", "no_difficulty", "no_diversity")
+    asked = {"sft": {"sets": ["s1", *without]}, "curation": {"target": 60, "sizes": [20, 60, 999]}}
+    reproduce(place, "without", notebooks=["01_curation"], **asked)
+    folder = place / "without" / "01_curation"
+    files = (folder / "sets").glob("*.jsonl")
+    sets = {path.stem: {sample.id for sample in load_pool(path)} for path in files}
+    assert {len(sets[name]) for name in ("s1", *without)} == {60} and "s1_60" not in sets
+    assert len(sets["random_20"]) == 20 and sets["random_999"] == sets["full"]
+    assert sets["s1_20"] < sets["s1"] < sets["s1_999"]
+
+    rejected = set(pd.read_csv(folder / "rejects.csv")["id"])
+    assert [name for name, ids in sets.items() if ids & rejected] == ["no_quality"]
+
+
 # ---- a profile that goes on from another ----
 
 
@@ -98,7 +118,8 @@ def test_what_was_left_out_is_said_to_be_not_run_in_this_profile(place, small):
 def whole(place, small):
     """All of `small`, another set and samples: it continues `small`."""
     before = finished(place / "small")
-    sets = {"sets": ["s1", "random"], "published": [], "cut_length": 0, "conditional": []}
+    left_out = {"published": [], "cut_length": 0, "conditional": []}
+    sets = {"seeds": 1, "sets": ["s1", "random"], **left_out}
     stages = ["01_curation", "02_sft", "04_evaluation"]
     small = str(place / "small.yaml")
     printed = reproduce(place, "whole", continues=small, notebooks=stages, sft=sets)
@@ -192,7 +213,7 @@ def test_an_empty_list_of_settings_leaves_its_method_out(left_out, methods):
 
 
 def test_without_any_training_tables_and_curves_are_empty_and_say_so():
-    assert training_logs.trainings([]).columns.to_list()[:3] == ["model", "examples", "limit"]
+    assert training_logs.trainings([]).columns.to_list()[0] == "model"
     assert training_logs.lengths({}, limits={}).empty
     _, axes = panels(1)
     training_logs.training_curve(training_logs.training_logs({}), axes[0])

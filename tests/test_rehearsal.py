@@ -122,6 +122,14 @@ def test_processes_without_bf16_train_in_float32_two_at_most(places, tmp_path):
     assert (fast.sft.processes, fast.sft.bf16, fast.engine.dtype) == (8, True, "bfloat16")
 
 
+@pytest.mark.parametrize(("seeds", "tried"), [(1, 1), (2, 2), (5, 2)])
+def test_several_trainings_are_tried_with_two(places, tmp_path, seeds, tried):
+    profile = load_profile("h100", outputs=tmp_path)
+    several = dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, seeds=seeds))
+    few = shrink(several, places, dict.fromkeys(tables_of(several), "/a/table"), LAPTOP)
+    assert few.sft.seeds == tried
+
+
 # ---- stand-ins ---------------------------------------------------------------------------------
 
 

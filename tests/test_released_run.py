@@ -30,9 +30,9 @@ def finish(profile, name: str) -> None:
 
 @pytest.fixture
 def run(tmp_path, tiny_model_dir):
-    """A finished run of the smoke profile: two models, one shard, executed notebooks."""
+    """A finished run of the smoke profile: three models, one shard, executed notebooks."""
     profile = load_profile("smoke", outputs=str(tmp_path / "made"))
-    for name in ("s1", "random"):
+    for name in ("s1", "s1-seed1", "random"):
         shutil.copytree(tiny_model_dir, profile.outputs / MODELS / name)
     shards = profile.create_stage("04_evaluation") / "shards"
     shards.mkdir()
@@ -64,17 +64,18 @@ def test_what_is_unpacked_is_the_run_less_ablation_weights_and_leftovers(run, re
     unpack(here, archives)
     files = {str(path.relative_to(here.outputs)) for path in here.outputs.rglob("*.*")}
     assert {f"{MODELS}/s1/model.safetensors", "04_evaluation/shards/s1-abc.jsonl"} <= files
-    assert f"{MODELS}/random/model.safetensors" not in files
+    without = [f"{MODELS}/{name}/model.safetensors" for name in ("s1-seed1", "random")]
+    assert not files.intersection(without)
     assert not any(".tmp" in name for name in files)
     about = json.loads((here.outputs / "released.json").read_text())
-    assert f"{MODELS}/random/model.safetensors" in about["left_out"]
+    assert set(without) <= set(about["left_out"])
     assert set(about["stages"]) == set(run.notebooks)
 
 
 def test_a_model_without_its_weights_keeps_its_key_and_says_why_it_does_not_open(run, released):
     archives, here = released
     unpack(here, archives)
-    for name in ("s1", "random"):
+    for name in ("s1", "s1-seed1", "random"):
         before, after = (str(profile.outputs / MODELS / name) for profile in (run, here))
         assert hash_of_model(before) == hash_of_model(after)
     engine = open_engine(here.outputs / MODELS / "s1", here.engine)

@@ -147,6 +147,29 @@ def test_the_disk_holds_every_model_and_three_checkpoints(h100):
     assert h100.host == 20 * parameters
 
 
+def test_further_seeds_are_trained_kept_and_decoded_and_the_plan_counts_them(h100):
+    three = plan_run(changed(h100.profile, "sft", seeds=3), gpus=8, gpu=H100)
+    more = [one for one in three.work if one.model.endswith(("-seed1", "-seed2"))]
+    names = {one.model.rpartition("-")[0] for one in more}
+    assert names == {"s1", "random", "diverse", "longest", "cut"}
+    hours = sum(sum(one.hours) for one in more)
+    assert sum(three.hours) == pytest.approx(sum(h100.hours) + hours)
+    assert "19 trained models" in three.disk
+
+    # Of s1's further seeds the sweep alone is decoded, and one seed is the first saving.
+    rows = {one.model: one.what for one in more if one.notebook == "04_evaluation"}
+    assert rows["s1-seed2"] == rows["cut-seed1"] == "forcing"
+    assert three.savings()[2].startswith("  sft.seeds: 1: ")
+
+
+def test_a_set_of_a_further_size_is_planned_with_its_own_number_of_examples(tmp_path):
+    (tmp_path / "sizes.yaml").write_text("extends: h100\ncuration: {sizes: [500]}")
+    work = plan_run(load_profile(str(tmp_path / "sizes.yaml")), gpus=8, gpu=H100).work
+    what = {one.model: one.what for one in work if one.notebook == "02_sft"}
+    assert what["s1_500"].startswith("trained on 500 examples")
+    assert what["random"].startswith("trained on 1,000 examples")
+
+
 def test_gated_data_is_named_with_what_to_accept(h100):
     assert h100.gated == ["Idavidrein/gpqa"]
     assert "accept its terms at https://huggingface.co/datasets/Idavidrein/gpqa" in h100.text()

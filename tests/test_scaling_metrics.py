@@ -9,7 +9,7 @@ from scipy import stats
 from s1lib.drawing.intervals import wilson
 from s1lib.published import paper_numbers
 from s1lib.scaling import metrics
-from s1lib.scaling.records import TOKENS_PER_STEP
+from s1lib.scaling.run_settings import TOKENS_PER_STEP
 
 
 def exact(accuracy):
@@ -155,6 +155,69 @@ def test_the_bootstrap_interval_of_a_mean_matches_its_standard_error():
     assert (low, high) == pytest.approx(
         (values.mean() - 1.96 * error, values.mean() + 1.96 * error), abs=0.1 * error
     )
+
+
+BASES = st.lists(st.integers(0, 3), min_size=1, max_size=8)
+
+
+@given(BASES)
+def test_weights_of_replicas_sum_to_1(bases):
+    weights = metrics.replica_weights(tuple(bases), resamples=50)
+    assert weights.shape == (50, len(bases))
+    assert weights.sum(axis=1) == pytest.approx(np.ones(50))
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_the_mean_over_resampled_seeds_varies_as_a_mean_of_so_many_seeds(seeds):
+    values = np.random.default_rng(seeds).normal(size=seeds)
+    draws = metrics.replica_weights((0,) * seeds, resamples=200_000) @ values
+    assert draws.mean() == pytest.approx(values.mean(), abs=0.02)
+    assert draws.var() == pytest.approx(values.var(ddof=1) / seeds, rel=0.02)
+
+
+def test_seeds_are_resampled_within_bases_that_are_resampled():
+    values = np.random.default_rng(1).normal([[0], [2]], 1, size=(2, 3))
+    draws = metrics.replica_weights((0, 0, 0, 1, 1, 1), resamples=200_000) @ values.ravel()
+    between = values.mean(axis=1).var(ddof=1) / 2
+    within = (values.var(axis=1, ddof=1) / 3).mean() / 2
+    assert draws.var() == pytest.approx(between + within, rel=0.02)
+
+
+def test_one_replica_and_one_seed_of_each_base_add_nothing_that_is_not_there():
+    assert (metrics.replica_weights((0,), resamples=20) == 1).all()
+    weights = metrics.replica_weights((0, 1), resamples=200_000)
+    assert (weights @ [1.0, 3.0]).var() == pytest.approx(2 / 2, rel=0.02)
+
+
+def test_what_problems_alone_explain_of_the_seeds_counts_once():
+    """Seeds that differ by their problems alone give the interval of problems alone."""
+    gains = np.random.default_rng(2).normal(0, 40, size=(200, 3))
+    by_seed = gains.mean(axis=0)
+    draws = metrics.bootstrap_weights(200, resamples=20_000) @ gains
+    weights = metrics.replica_weights((0, 0, 0), resamples=20_000)
+    alike = metrics.over_seeds(draws - by_seed, np.zeros(3), weights)
+    assert alike.var() == pytest.approx(gains.mean(axis=1).var() / 200, rel=0.05)
+
+    # and seeds that differ by far more add the variance of their mean, less that noise
+    moved = np.array([-30.0, 0.0, 30.0])
+    apart = metrics.over_seeds(draws - by_seed + moved, moved, weights)
+    noise = gains.var() / 600
+    assert apart.var() == pytest.approx(alike.var() + moved.var(ddof=1) / 3 - noise, rel=0.03)
+
+
+def test_the_p_value_is_that_of_a_normal_effect():
+    draws = np.random.default_rng(0).normal(3, 1.5, size=200_000)
+    assert metrics.p_value(3, draws) == pytest.approx(2 * stats.norm.sf(2), rel=0.03)
+    assert metrics.p_value(3, draws, null=3) == 1
+    assert (metrics.p_value(0, np.zeros(9)), metrics.p_value(5, np.full(9, 5))) == (1, 0)
+
+
+def test_holm_adjusts_as_by_hand():
+    """Smallest first: 3 x 0.01, then the larger of that and 2 x 0.03, then of that and 0.04."""
+    p = np.array([0.01, np.nan, 0.04, 0.03])
+    assert metrics.holm(p) == pytest.approx([0.03, np.nan, 0.06, 0.06], nan_ok=True)
+    assert metrics.holm(np.array([0.6, 0.7])) == pytest.approx([1, 1])
+    assert len(metrics.holm(np.array([]))) == 0
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))

@@ -76,6 +76,8 @@ def test_published_effects_follow_from_the_printed_numbers():
     assert published_effects.curation("AIME24", other="full") == pytest.approx(-3.3)
     assert published_effects.strings("GPQA-Diamond", other="") == pytest.approx(4.5)
     assert published_effects.lifts("MATH500") == pytest.approx(8.6)
+    assert published_effects.loses_nothing("AIME24", waits=2) == pytest.approx(3.4)
+    assert published_effects.beyond_limits("AIME24", method="TCC") == 60
     assert published_effects.rises("AIME24") == pytest.approx(14.8, abs=0.05)
     assert (
         published_effects.rejection("AIME24") < 0 < published_effects.equal_tokens("GPQA-Diamond")

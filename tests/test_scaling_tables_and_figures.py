@@ -13,13 +13,16 @@ from s1lib.drawing import plots
 from s1lib.profile import Profile
 from s1lib.scaling import (
     accuracy_tables,
+    after_waits,
     control_tables,
     effects,
+    efficiency,
     figures,
     further_tables,
     metrics,
     points,
     training_tables,
+    wait_figures,
 )
 from s1lib.scaling.records import records_from
 from s1lib.scaling.ways import WAYS
@@ -33,6 +36,7 @@ TRAININGS = pd.DataFrame(
     }
 )
 VOTES = (1, 2, 4, 8)
+NO_TEXTS = after_waits.texts_after_waits([])  # the synthetic traces have none after a Wait
 
 
 @pytest.fixture(autouse=True)
@@ -68,12 +72,17 @@ def everything(records, *, render=False):
             {"name": "string"},
         ),
         "efficiency": (
-            figures.sample_efficiency,
-            training_tables.efficiency_points(records, TRAININGS),
+            efficiency.sample_efficiency,
+            efficiency.efficiency_points(records, TRAININGS),
             {},
         ),
         "methods": (figures.methods, control_tables.curves(records), {}),
-        "transitions": (figures.transitions, further_tables.transitions_table(records), {}),
+        "transitions": (
+            wait_figures.transitions,
+            after_waits.waits_table(records, NO_TEXTS, resamples=100),
+            {},
+        ),
+        "truncation": (wait_figures.truncation, further_tables.truncation_points(records), {}),
     }
     for name, (draw, data, options) in drawn.items():
         # No layout: that is most of the time.
@@ -107,7 +116,7 @@ def test_the_papers_curves_are_drawn_beside_ours():
     assert "W2" in texts(axes[0]) and axes[0].get_xscale() == "log"
     assert "natural stop" in texts(axes[0]) and "natural stop" not in texts(axes[1])
     figures.sequential_parallel(points.paper_parallel_points(), axes[1])
-    figures.sample_efficiency(training_tables.paper_efficiency_points(), axes[1])
+    efficiency.sample_efficiency(efficiency.paper_efficiency_points(), axes[1])
 
 
 @pytest.mark.parametrize(
@@ -136,13 +145,13 @@ def test_the_papers_curves_are_drawn_beside_ours():
 def test_figures_and_tables_survive_what_is_missing(rows, change, tmp_path):
     some = records_from(change(rows))
     drawn = {name: axes for name, axes, _ in everything(some, render=len(some.benchmarks) == 1)}
-    assert len(drawn) == 8
+    assert len(drawn) == 9
     for table in (
         accuracy_tables.accuracy_table(some),
         control_tables.methods_table(some, resamples=100),
         training_tables.ablations_table(some, resamples=100),
         further_tables.detectable_table(some),
-        further_tables.transitions_table(some),
+        after_waits.waits_table(some, NO_TEXTS, resamples=20),
         further_tables.truncation_table(some, resamples=20),
         further_tables.pairs_table(some, resamples=20),
     ):
@@ -316,7 +325,7 @@ def test_the_papers_points_have_the_interval_of_so_many_problems():
         points.paper_points(),
         points.paper_parallel_points(),
         points.paper_tree_points(),
-        training_tables.paper_efficiency_points(),
+        efficiency.paper_efficiency_points(),
     ):
         assert (data["low"] <= data["accuracy"]).all() and (data["accuracy"] <= data["high"]).all()
     widths = (data["high"] - data["low"] for data in (points.paper_tree_points(), data))
@@ -335,8 +344,8 @@ def test_a_way_to_think_is_drawn_alike_here_and_in_the_papers_panel(records):
 def test_names_of_training_sets_stand_clear_of_each_other(records):
     fig, axes = plots.panels(1)
     hard = records.benchmarks[:1]
-    data = training_tables.efficiency_points(records, TRAININGS)
-    figures.each(figures.sample_efficiency, data, axes, hard)
+    data = efficiency.efficiency_points(records, TRAININGS)
+    figures.each(efficiency.sample_efficiency, data, axes, hard)
     fig.canvas.draw()
     boxes = [text.get_window_extent() for text in axes[0].texts]
     assert len(boxes) == 4
@@ -427,27 +436,17 @@ def test_truncated_traces_count_only_where_they_ended_in_time(records, rows):
         )
 
 
-def test_transitions_count_every_problem_once(records, rows):
-    table = further_tables.transitions_table(records).query("benchmark == 'hard'").set_index("step")
-    assert list(table.index) == ["W0 → W1", "W1 → W2", "W2 → W4", "W4 → W6"]
-    assert (
-        table[["wrong_to_right", "right_to_wrong", "right_to_right", "wrong_to_wrong"]].sum(axis=1)
-        == 40
-    ).all()
-    own = {
-        n: {
-            r["problem_id"]: r["correct"]
-            for r in rows
-            if r["benchmark"] == "hard" and r["parameters"] == wait(n)
-        }
-        for n in (1, 2)
-    }
-    assert table["wrong_to_right"]["W1 → W2"] == sum(not own[1][p] and own[2][p] for p in own[1])
-    assert table["right_to_wrong"]["W1 → W2"] == sum(own[1][p] and not own[2][p] for p in own[1])
-
-
-def wait(n):
-    return {"max_thinking": None, "waits": n, "wait": "Wait"}
+def test_truncation_and_forced_answers_meet_at_the_natural_stop(records):
+    data = further_tables.truncation_points(records).query("benchmark == 'hard'")
+    forced, plain, waits = (
+        data[data["series"] == name].set_index("label")["accuracy"]
+        for name in ("forced answers", "plain truncation", "Waits")
+    )
+    assert list(forced.index) == list(plain.index) and (plain <= forced).all()
+    assert forced["natural stop"] == plain["natural stop"] == waits["natural stop"]
+    assert plain.is_monotonic_increasing and list(waits.index)[1:] == ["W1", "W2", "W4", "W6"]
+    table = further_tables.truncation_table(records, resamples=20).query("benchmark == 'hard'")
+    assert list(table["truncated"]) == pytest.approx(list(plain[:-1]))
 
 
 def test_small_benchmarks_say_what_they_cannot_show():
@@ -461,7 +460,7 @@ def test_the_trainings_of_notebook_02_are_read_when_they_are_there(tmp_path, rec
     assert training_tables.load_trainings(profile).empty
     (tmp_path / "p" / "02_sft").mkdir(parents=True)
     TRAININGS.to_csv(tmp_path / "p" / "02_sft" / "trainings.csv", index=False)
-    data = training_tables.efficiency_points(records, training_tables.load_trainings(profile))
+    data = efficiency.efficiency_points(records, training_tables.load_trainings(profile))
     assert data.query("benchmark == 'hard'").set_index("model")["examples"].to_dict() == {
         "base": 0,
         "s1": 1000,

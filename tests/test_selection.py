@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import pytest
 from domain_pools import make, pools
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import sample
 
-from s1lib.curation.ablation_sets import ablations, diverse, longest, uniform
-from s1lib.curation.selection import (
-    SelectionError,
-    select,
+from s1lib.chat import IM_END, ChatFormat
+from s1lib.curation.ablation_sets import (
+    ablations,
+    diverse,
+    longest,
+    of_sizes,
+    trainable,
+    uniform,
+    without_one,
 )
+from s1lib.curation.selection import SelectionError, select
+from s1lib.toy.tokenizer import build_tokenizer
 
 
 @given(pools, st.data())
@@ -142,3 +151,85 @@ def test_full_is_everything_or_a_uniform_draw_of_its_size(seed):
     some = ablations(samples, 4, lengths=lengths, full_size=10, seed=seed)["full"]
     assert len({s.id for s in some}) == 10
     assert len(ablations(samples, 4, lengths=lengths, full_size=99, seed=seed)["full"]) == 25
+
+
+# ---- one criterion less, and other sizes ---------------------------------------------------------
+
+WITHOUT = ("no_quality", "no_difficulty", "no_diversity")
+
+
+def filtered(sizes, data):
+    """A made-up pool as the filters split it: flawed, easy and hard, and all trace lengths."""
+    samples, lengths = make(sizes)
+    size = len(samples)
+    kinds = data.draw(st.lists(st.sampled_from("feh"), min_size=size, max_size=size))
+    parts = [[s for s, k in zip(samples, kinds, strict=True) if k == kind] for kind in "feh"]
+    return *parts, lengths
+
+
+@given(pools, st.data(), st.integers(0, 5))
+def test_a_set_without_a_criterion_is_s1_where_its_filter_drops_nothing(sizes, data, seed):
+    _, _, hard, lengths = filtered(sizes, data)
+    draw = partial(select, lengths=lengths, seed=seed)
+    target = len(hard) // 2
+    found = without_one(WITHOUT, target, flawed=[], good=hard, hard=hard, draw=draw, seed=seed)
+    assert found["no_quality"] == found["no_difficulty"] == draw(hard, target)
+
+
+@given(pools, st.data(), st.integers(0, 5))
+def test_each_set_without_a_criterion_is_drawn_from_what_the_two_others_leave(sizes, data, seed):
+    flawed, easy, hard, lengths = filtered(sizes, data)
+    draw = partial(select, lengths=lengths, seed=seed)
+    pool = {"flawed": flawed, "good": [*hard, *easy], "hard": hard}
+    found = without_one(WITHOUT, len(hard), **pool, draw=draw, seed=seed)
+    assert [len(samples) for samples in found.values()] == [len(hard)] * 3
+    assert set(found["no_quality"]) <= {*hard, *flawed}
+    assert set(found["no_difficulty"]) <= {*hard, *easy}
+    assert set(found["no_diversity"]) == {*hard}
+
+    # What the criterion would have dropped can be drawn: with room for all, all of it is.
+    everything = len(hard) + len(flawed)
+    assert {*without_one(["no_quality"], everything, **pool, draw=draw)["no_quality"]} >= {*flawed}
+
+
+def test_without_diversity_a_large_domain_and_short_traces_fill_the_set():
+    samples, lengths = make({"algebra": 190, "geometry": 10})
+    draw = partial(select, lengths=lengths)
+    options = {"flawed": [], "good": samples, "hard": samples, "draw": draw}
+    found = without_one(["no_diversity"], 100, **options)["no_diversity"]
+    assert Counter(s.domain for s in found)["algebra"] > 85
+    assert Counter(s.domain for s in draw(samples, 20))["algebra"] < 19
+    assert sum(lengths[s.id] for s in found) < sum(lengths[s.id] for s in draw(samples, 100))
+
+
+def test_only_the_sets_that_are_asked_for_are_drawn():
+    samples, lengths = make({"algebra": 9})
+    options = {"flawed": [], "good": samples, "hard": samples[:3]}
+    draw = partial(select, lengths=lengths)
+    assert not without_one(["s1", "random"], 5, **options, draw=draw)
+    assert list(without_one(["no_difficulty", "s1"], 5, **options, draw=draw)) == ["no_difficulty"]
+    with pytest.raises(SelectionError, match="asked for 5 samples but only 3"):
+        without_one(["no_diversity"], 5, **options, draw=draw)
+
+
+def test_a_flawed_trace_is_an_example_unless_it_is_missing_or_too_long():
+    chat = ChatFormat(build_tokenizer())
+    looping = sample("looping", trace="a: 34+39=73\n" * 5)
+    cut = sample("cut", trace="a: 34+", attempt="")
+    none = [
+        sample("empty", trace=" \n"),
+        sample("failed", error="503"),
+        sample("spelled", trace=f"so 73{IM_END}"),
+        sample("long", trace="a: 34+39=73\n" * 50),
+    ]
+    assert trainable([looping, *none, cut], chat, max_length=300) == [looping, cut]
+
+
+@given(pools, st.data(), st.integers(0, 5))
+def test_a_larger_s1_holds_the_smaller_one_and_no_size_exceeds_the_pool(sizes, data, seed):
+    _, easy, hard, lengths = filtered(sizes, data)
+    asked = {"s1_2": ("s1", 2), "random_2": ("random", 2), "s1_99": ("s1", 99)}
+    draw = partial(select, lengths=lengths, seed=seed)
+    found = of_sizes(asked, good=[*hard, *easy], hard=hard, draw=draw, seed=seed)
+    assert found["s1_2"] == found["s1_99"][:2] and set(found["s1_99"]) == {*hard}
+    assert found["random_2"] == uniform([*hard, *easy], len(found["random_2"]), seed=seed)

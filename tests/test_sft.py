@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import shutil
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from s1lib.chat import ANSWER, IM_END, THINK, ChatFormat
 from s1lib.hardware.base_model import TrainingError, load_base, load_tokenizer
 from s1lib.hardware.plain_attention import PLAIN_ATTENTION
 from s1lib.keeping.files import read_jsonl
-from s1lib.profile import SFT, Profile, TrainingSet, load_profile
+from s1lib.profile import SFT, Profile, Replica, TrainingSet, load_profile
 from s1lib.sft.dataset import LengthBatches, SFTDataError, training_set
 from s1lib.sft.loss_mask import loss_mask, mask_html, trainer_batch
 from s1lib.sft.recipe import build_trainer
@@ -394,6 +395,8 @@ def test_the_table_of_trainings_and_the_logs_name_every_model(trained):
     table = trainings([record, {**record, "name": "random"}])
     assert table.columns.tolist() == [
         "model",
+        "base_seed",
+        "sft_seed",
         "examples",
         "limit",
         "cut",
@@ -431,3 +434,53 @@ def test_models_trained_side_by_side_are_those_trained_one_by_one(profile, tmp_p
         first, second = weights(tmp_path / "alone" / name), weights(tmp_path / "pair" / name)
         assert all(torch.equal(first[tensor], second[tensor]) for tensor in first)
     assert lines[: len(lines) // 2] == lines[len(lines) // 2 :] != []
+
+
+# ---- several trainings of a model ----------------------------------------------------------------
+
+
+def test_two_seeds_train_two_models_and_each_is_found_finished_again(profile, tmp_path):
+    seeds = dataclasses.replace(profile.sft, max_steps=2, seeds=2, seed=5)
+    twice = dataclasses.replace(profile, sft=seeds)
+    sets, said = {"s1": SAMPLES, "token": SAMPLES}, []
+    records = train_all(sets, profile=twice, out=tmp_path, log=quiet)
+    assert list(records) == ["s1", "s1-seed1", "token"]
+    found = [(one["name"], one["base_seed"], one["sft_seed"]) for one in records.values()]
+    assert found == [("s1", 0, 0), ("s1", 0, 1), ("token", 0, 0)]
+    assert [one["settings"]["seed"] for one in records.values()] == [5, 6, 5]
+
+    one, other = weights(tmp_path / "s1"), weights(tmp_path / "s1-seed1")
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+    assert train_all(sets, profile=twice, out=tmp_path, log=said.append) == records
+    labels = [line.split(": trained before")[0] for line in said]
+    assert labels == list(records)
+
+
+def test_the_first_of_several_seeds_is_the_model_of_one_seed(profile, tmp_path):
+    keys = []
+    for seeds in (1, 3):
+        settings = dataclasses.replace(profile.sft, max_steps=1, seeds=seeds)
+        several = dataclasses.replace(profile, sft=settings)
+        record = train(SAMPLES, profile=several, name="s1", out=tmp_path / "s1", log=quiet)
+        keys.append(record["key"])
+    assert keys[0] == keys[1]
+
+
+def test_a_training_of_another_base_model_starts_from_its_weights(
+    profile, tiny_model_dir, tmp_path
+):
+    places = [tmp_path / "base", tmp_path / "base-1"]
+    for place in places:
+        shutil.copytree(tiny_model_dir, place)
+    model = AutoModelForCausalLM.from_pretrained(places[1])
+    with torch.no_grad():
+        next(iter(model.parameters())).mul_(2)
+    model.save_pretrained(places[1])
+
+    settings = dataclasses.replace(profile.sft, base=str(places[0]), max_steps=1)
+    own = dataclasses.replace(profile, sft=settings)
+    options = {"profile": own, "name": "s1", "log": quiet}
+    first = train(SAMPLES, **options, out=tmp_path / "s1")
+    second = train(SAMPLES, **options, replica=Replica(1, 0), out=tmp_path / "other")
+    assert (first["base"], second["base"]) == tuple(map(str, places))
+    assert first["key"] != second["key"] and first["settings"] == second["settings"]

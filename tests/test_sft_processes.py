@@ -13,9 +13,10 @@ from s1lib.chat import ANSWER, IM_END, IM_START, THINK
 from s1lib.gpu_check.qwen_vocabulary import RANKS, qwen_tokenizer
 from s1lib.hardware.base_model import TrainingError
 from s1lib.keeping.files import read_jsonl
-from s1lib.profile import SFT, Profile
+from s1lib.profile import FIRST, SFT, Profile, Replica
+from s1lib.sft.launched_training import train_in_processes
 from s1lib.sft.loss_mask import loss_mask
-from s1lib.sft.train import train, train_in_processes
+from s1lib.sft.train import train
 
 
 @pytest.fixture
@@ -26,14 +27,17 @@ def settings(tiny_model_dir) -> SFT:
     )
 
 
-def run(settings: SFT, out, log=lambda line: None):
-    return train(SAMPLES, profile=Profile("p", sft=settings), name="s1", out=out, log=log)
+def run(settings: SFT, out, log=lambda line: None, replica=FIRST):
+    options = {"name": "s1", "out": out, "log": log, "replica": replica}
+    return train(SAMPLES, profile=Profile("p", sft=settings), **options)
 
 
 def test_two_processes_give_the_loss_curve_of_one(settings, tmp_path):
     said: list[str] = []
-    one = run(settings, tmp_path / "one")
-    two = run(dataclasses.replace(settings, processes=2), tmp_path / "two", said.append)
+    second = Replica(sft_seed=1)
+    one = run(settings, tmp_path / "one", replica=second)
+    launched = dataclasses.replace(settings, processes=2)
+    two = run(launched, tmp_path / "two", said.append, second)
     curves = [
         [row["loss"] for row in read_jsonl(tmp_path / name / "log.jsonl")]
         for name in ("one", "two")
@@ -41,8 +45,9 @@ def test_two_processes_give_the_loss_curve_of_one(settings, tmp_path):
     assert curves[0] == pytest.approx(curves[1], rel=1e-4)
     assert (
         two["key"] == one["key"]
+        and two["sft_seed"] == one["sft_seed"] == 1
         and two["tokens"] == one["tokens"]
-        and sum("step " in line for line in said) >= 3
+        and sum(line.startswith("s1-seed1: step ") for line in said) >= 3
     )
 
 

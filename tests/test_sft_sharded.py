@@ -16,7 +16,8 @@ from s1lib.hardware.checkpoints import directory_of
 from s1lib.keeping.files import read_jsonl
 from s1lib.profile import SFT, Profile
 from s1lib.rehearsal.machine import FSDP_ON_CPU
-from s1lib.sft.train import train, train_in_processes
+from s1lib.sft.launched_training import train_in_processes
+from s1lib.sft.train import train
 
 
 @pytest.fixture

@@ -30,8 +30,9 @@ from s1lib.chat.template import render
 from s1lib.chat.thinking_format import FORMATS, PLAIN, THINK_TAGS
 from s1lib.command.cli import main
 from s1lib.evaluation.benchmarks import Problem
+from s1lib.evaluation.evaluated_model import EvaluatedModel
 from s1lib.evaluation.methods import Direct
-from s1lib.evaluation.run import EvaluatedModel, shard_key
+from s1lib.evaluation.run import shard_key
 from s1lib.gpu_check.qwen_vocabulary import RANKS, qwen_tokenizer
 from s1lib.profile import EngineSettings, ProfileError, load_profile
 from s1lib.thinking.budget import Budget, BudgetError

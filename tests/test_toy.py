@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from s1lib.chat import ChatFormat
 from s1lib.hardware.plain_attention import causal_mask
+from s1lib.keeping.hashes import hash_of_model
 from s1lib.profile import BaseModel, Universe, load_profile
-from s1lib.toy import batching, corpus, gate, pretrain, universe
+from s1lib.toy import batching, corpus, gate, models, pretrain, universe
 from s1lib.toy.families import FAMILIES, OPERATORS
 from s1lib.toy.muon import orthogonalise
 from s1lib.toy.problems import LABELS, LETTERS, Step, draw_problem
@@ -255,6 +256,21 @@ def test_the_pool_has_every_fault_that_curation_must_find():
     assert max(Counter(row["question"] for row in pool).values()) > 1
 
 
+def test_a_hidden_fault_changes_a_trace_and_its_answer_and_nothing_else():
+    drawn = universe.draw_benchmarks(SMALL)
+    plain, flawed = (
+        universe.make_pool(replace(SMALL, hidden_rate=rate), drawn) for rate in (0.0, 0.4)
+    )
+    told = {"trace", "attempt"}
+    changed = [one for one, other in zip(plain, flawed, strict=True) if one != other]
+    assert 0.3 * len(plain) < len(changed) < 0.5 * len(plain)
+    assert all(
+        one[name] == other[name]
+        for one, other in zip(plain, flawed, strict=True)
+        for name in one.keys() - told
+    )
+
+
 def test_prompt_and_trace_fit_the_window_the_base_models_read():
     chat, profile = ChatFormat(build_tokenizer()), load_profile("toy")
     rows = universe.make_pool(profile.universe, universe.draw_benchmarks(profile.universe))
@@ -351,3 +367,20 @@ def test_an_orthogonalised_matrix_has_singular_values_near_one():
         orthogonalise(torch.randn(3, 40, 16, generator=torch.Generator().manual_seed(0)))
     )
     assert ((values > 0.6) & (values < 1.3)).all()
+
+
+def test_each_base_seed_trains_a_large_model_of_its_own_and_one_small_model(tmp_path):
+    tiny = replace(TINY, gated=False, tokens=2000)
+    several = Universe(seed=4, seeds=2, large=tiny, small=tiny)
+    lines: list[str] = []
+    records = models.base_models(tmp_path, several, context=512, log=lines.append)
+    assert list(records) == ["base-small", "base-large", "base-large-1"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(records)
+    hashes = {name: hash_of_model(str(tmp_path / name)) for name in records}
+    assert hashes["base-large"] == hashes["base-small"] != hashes["base-large-1"]
+
+    # All of them are found finished, and the first is that of a universe with one seed.
+    lines.clear()
+    one = models.base_models(tmp_path, replace(several, seeds=1), context=512, log=lines.append)
+    assert one == {name: records[name] for name in one}
+    assert lines == [f"{name}: trained before, 0.0M tokens" for name in one]

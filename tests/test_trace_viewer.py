@@ -65,3 +65,9 @@ def test_the_viewer_opens_where_a_Wait_first_made_a_trace_right():
     waits = benchmark["problems"][0]["waits"]
     assert trace_viewer.opening([other, benchmark]) == [1, 0, waits, 1]
     assert trace_viewer.opening([other]) == [0, 0, 0, 0]
+
+
+def test_of_a_model_trained_several_times_the_first_training_is_shown():
+    rows = [row for row in synthetic_records(problems=1, samples=1) if row["benchmark"] == "hard"]
+    several = [{**row, "base_seed": 0, "sft_seed": seed} for seed in (0, 1) for row in rows]
+    assert list(trace_viewer.benchmarks(several, {})) == list(trace_viewer.benchmarks(rows, {}))

@@ -4,8 +4,8 @@
     s1 course --profile toy         # -> outputs/toy, where there is no run yet
 
 With a released run, notebooks 03 to 05 open and run without any training. The same run always gives
-the same bytes. Weights hardly compress, so those of the ablations are left out: a left_out.json in
-their folder holds the hashes (`s1lib.keeping.hashes.left_out`).
+the same bytes. Weights hardly compress, so those of the ablations and of further seeds are left
+out: a left_out.json in their folder holds the hashes (`s1lib.keeping.hashes.left_out`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from s1lib.keeping.files import atomic_directory, atomic_path, write_text
 from s1lib.keeping.hashes import LEFT_OUT, hash_of_file
 from s1lib.keeping.manifests import require_manifest
 from s1lib.keeping.released import RELEASED
-from s1lib.profile import ROOT, Profile, load_profile
+from s1lib.profile import ROOT, Profile, load_profile, path_of, replicas_of
 
 ARCHIVES = ROOT / "outputs" / "released"
 LARGEST = 20_000_000  # bytes of an archive, which is committed
@@ -150,10 +150,14 @@ def _beside(archive: Path) -> Path:
 
 
 def _ablations(profile: Profile) -> list[Path]:
-    """Folders of the models that only notebook 04 decodes, for Tables 2 and 8 of the paper."""
-    settings = profile.sft
-    names = [name for name in settings.models if name not in {"s1", *settings.conditional}]
-    return [profile.stage("02_sft") / "models" / name for name in names]
+    """Folders of the models that only notebook 04 decodes: ablations, and further seeds of any."""
+    kept = {"base", "s1", *profile.sft.conditional}
+    return [
+        Path(path_of(profile, name, replica))
+        for name in ("base", *profile.sft.models)
+        for replica in replicas_of(profile, name)
+        if not replica.is_first or name not in {"base", *kept}
+    ]
 
 
 def _description(profile: Profile, ablations: list[Path]) -> str:

@@ -175,7 +175,7 @@ def draw_until(
     if len(chosen) > target:
         raise SelectionError(
             f"{len(chosen)} samples are preselected but only {target} are asked for: "
-            "raise curation.target"
+            "raise curation.target, or the smallest of curation.sizes"
         )
 
     # Ranks are places in a domain's list, so they close up after a draw.

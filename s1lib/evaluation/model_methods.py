@@ -13,18 +13,19 @@ from s1lib.evaluation.methods import (
     TreeSearch,
 )
 from s1lib.keeping.hashes import hash_of_model
-from s1lib.profile import Evaluation, Profile
+from s1lib.profile import FIRST, Evaluation, Profile, Replica
 from s1lib.thinking.budget import Budget
 from s1lib.thinking.sweep import grid
 
 
-def methods_for(profile: Profile, model: str) -> list[Method]:
-    """The methods that a model gets, as the paper gives them.
+def methods_for(profile: Profile, model: str, replica: Replica = FIRST) -> list[Method]:
+    """The methods that one training of a model gets, as the paper gives them.
 
     The base model is asked with and without thinking, an ablation thinks to its natural stop, a
     published set or model also gets Waits (Table 5), and s1 gets everything, whoever trained it. A
     model trained for conditional control gets that alone. Without one for classes s1 itself is
-    asked, as in the paper. A method whose list of settings is empty is left out.
+    asked, as in the paper. A method whose list of settings is empty is left out. Of further
+    trainings of s1 the sweep alone is decoded, which claims compare.
     """
     settings = profile.evaluation
     natural = Budget(max_thinking=settings.max_thinking, answer_tokens=settings.answer_tokens)
@@ -55,6 +56,8 @@ def methods_for(profile: Profile, model: str) -> list[Method]:
         for string in settings.strings
     ]
     forcing = Forcing(tuple(dict.fromkeys(points)), settings.max_thinking)
+    if not replica.is_first:
+        return [forcing]
 
     ask = settings.ask_for_classes and "class" not in profile.sft.conditional
     asked = [conditional["class"]] if ask else []

@@ -12,7 +12,11 @@ waits_used: how often "Wait" was appended.
 steps_used: steps counted, in step-conditional control alone, and else null.
 forced_spans: where in `thinking` the appended tokens stand, [start, end) in characters.
 
-`run.run_benchmark` adds what all records of a shard share, and the grade:
+`run.run_benchmark` adds what all records of a shard share, which training of the model it was, and
+the grade:
+
+base_seed, sft_seed: as in `s1lib.profile.Replica`: 0 for the first base model and for the first
+    fine-tuning of it. sft_seed is null for the base model and for models that are not trained here.
 
 extracted: the answer that was read, null where none was (then `correct` is false).
 read_by: the rule that read it (docs/answers.md).
@@ -20,10 +24,13 @@ read_by: the rule that read it (docs/answers.md).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from s1lib.chat import ChatFormat
+from s1lib.profile import Replica
 from s1lib.thinking.budget import Trace
 
 
@@ -48,6 +55,14 @@ def record_fields(
         "steps_used": None,
         "forced_spans": _forced_spans(chat, trace, thinking),
     }
+
+
+def of_first_training(record: Mapping[str, Any]) -> bool:
+    """Whether a record is of the first or only training of its model.
+
+    One that does not say is: records of older runs and of other programs know no trainings.
+    """
+    return Replica(record.get("base_seed", 0), record.get("sft_seed")).is_first
 
 
 def _forced_spans(chat: ChatFormat, trace: Trace, thinking: str) -> list[list[int]]:

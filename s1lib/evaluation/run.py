@@ -1,9 +1,8 @@
 """Decode, grade, record: one JSON line per sample, in shards that are never made twice.
 
-    path = profile.model_path("s1")
-    model = EvaluatedModel("s1", path, profile.engine, profile.thinking_format("s1"))
     problems = {benchmark: load_benchmark(profile, benchmark)}
-    rows = await evaluate(model, profile, problems, directory=out / "shards")
+    for model in evaluated_models(profile):
+        rows += await evaluate(model, profile, problems, directory=out / "shards")
     write_records(out / "records", rows)
 
 All problems of a model, whatever the benchmark and method, are decoded side by side, so that a long
@@ -17,63 +16,24 @@ import asyncio
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from s1lib.chat import S1, ChatFormat, format_of
-from s1lib.engines import Engine, open_engine
+from s1lib.chat import S1
 from s1lib.evaluation.benchmarks import Problem
+from s1lib.evaluation.evaluated_model import EvaluatedModel
 from s1lib.evaluation.long_prompts import EvaluationThinker, say_unanswered
 from s1lib.evaluation.methods import Method
 from s1lib.evaluation.model_methods import methods_for
 from s1lib.grading import grade_many
 from s1lib.keeping.files import write_jsonl
-from s1lib.keeping.hashes import hash_of, hash_of_model
+from s1lib.keeping.hashes import hash_of
 from s1lib.keeping.shards import METHODS_VERSION, shard_async
 from s1lib.keeping.side_by_side import side_by_side, workers
-from s1lib.profile import Benchmark, EngineSettings, Profile
+from s1lib.profile import Benchmark, Profile
 
 SHARD = 100  # problems of a shard
-
-
-@dataclasses.dataclass
-class EvaluatedModel:
-    """A model under evaluation: its name in the records, its checkpoint, what decodes it.
-
-    The engine is opened only when something must be decoded.
-    thinking_format: as in `Evaluation`.
-    """
-
-    name: str
-    path: str | Path
-    settings: EngineSettings
-    thinking_format: str = "auto"
-
-    @cached_property
-    def weights(self) -> str:
-        return hash_of_model(str(self.path))
-
-    @cached_property
-    def engine(self) -> Engine:
-        return open_engine(self.path, self.settings)
-
-    @cached_property
-    def chat(self) -> ChatFormat:
-        from s1lib.engines.checkpoint import open_checkpoint  # transformers takes seconds to import
-
-        tokenizer = open_checkpoint(self.path).tokenizer
-        return ChatFormat(tokenizer, format_of(tokenizer, self.thinking_format))
-
-    @cached_property
-    def places(self) -> asyncio.Semaphore:
-        """How many problems are under way at a time."""
-        return asyncio.Semaphore(self.settings.max_rows)
-
-    async def aclose(self) -> None:
-        if "engine" in self.__dict__:
-            await self.engine.aclose()
 
 
 async def evaluate(
@@ -93,7 +53,7 @@ async def evaluate(
         runs = [
             run_benchmark(model, benchmark, problems[: method.problems], method, **same)
             for benchmark, problems in benchmarks.items()
-            for method in methods_for(profile, model.name)
+            for method in methods_for(profile, model.name, model.replica)
         ]
         return [row for rows in await _all(runs) for row in rows]
     finally:
@@ -101,7 +61,7 @@ async def evaluate(
 
 
 def decode(
-    models: Mapping[str, str | Path],
+    models: Iterable[EvaluatedModel],
     profile: Profile,
     benchmarks: Mapping[Benchmark, Sequence[Problem]],
     *,
@@ -114,8 +74,8 @@ def decode(
     the machine then.
     """
     tasks = [
-        (name, path, profile, benchmark, problems, directory)
-        for name, path in models.items()
+        (dataclasses.replace(model), profile, {benchmark: problems}, directory)  # nothing opened
+        for model in models
         for benchmark, problems in benchmarks.items()
     ]
     number = min(workers(profile), len(tasks))
@@ -125,9 +85,8 @@ def decode(
 
 
 def _decode_one(task: tuple, log: Callable[[str], None]) -> None:
-    name, path, profile, benchmark, problems, directory = task
-    model = EvaluatedModel(name, path, profile.engine, profile.thinking_format(name))
-    asyncio.run(evaluate(model, profile, {benchmark: problems}, directory=directory, log=log))
+    model, profile, benchmark, directory = task
+    asyncio.run(evaluate(model, profile, benchmark, directory=directory, log=log))
 
 
 async def run_benchmark(
@@ -146,10 +105,11 @@ async def run_benchmark(
     """
     about = {"benchmark": benchmark.name, "role": benchmark.role}
     shared = {**about, "model": model.name, "seed": seed}
+    replica = dataclasses.asdict(model.replica)
 
     async def part(start: int) -> list[dict]:
         some = problems[start : start + SHARD]
-        name = f"{model.name}-{method.name}-{benchmark.name}-{start:05d}"
+        name = f"{model.label}-{method.name}-{benchmark.name}-{start:05d}"
         key = shard_key(model, method, some, shared)
 
         async def make() -> list[dict]:
@@ -161,7 +121,8 @@ async def run_benchmark(
 
     # All shards are under way at once: no slow problem of one holds up the next.
     shards = await _all(part(start) for start in range(0, len(problems), SHARD))
-    return [row for rows in shards for row in rows]
+    # Which training it is stands in the shard's name, and its weights are in the key.
+    return [{**shared, **replica, **row} for rows in shards for row in rows]
 
 
 def shard_key(

@@ -22,7 +22,8 @@ from s1lib.hardware.training_time import TOKENS
 from s1lib.hardware.utilisation import operations
 from s1lib.profile import SFT, Profile, load_profile
 from s1lib.rehearsal.machine import shard_on_cpus
-from s1lib.sft.train import read_training, train_in_processes
+from s1lib.sft.launched_training import train_in_processes
+from s1lib.sft.train import read_training
 
 SHAPES = {"cuda": ("1.5B", TOKENS), "cpu": (TINY, 64)}  # and tokens of a sequence
 MICRO_BATCHES, STEPS = 4, 4  # of the last step there is one

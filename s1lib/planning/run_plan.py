@@ -16,9 +16,10 @@ from s1lib.hardware.memory_plan import gpu_memory
 from s1lib.hardware.training_time import TOKENS, utilisation
 from s1lib.hardware.utilisation import PEAK_FLOPS
 from s1lib.planning import lengths, speeds
+from s1lib.planning.counts import pool_size
 from s1lib.planning.speeds import Hours, model_size
-from s1lib.planning.workload import Machine, Work, pool_size, workload
-from s1lib.profile import Profile, hub_references, split_revision
+from s1lib.planning.workload import Machine, Work, workload
+from s1lib.profile import Profile, hub_references, replicas_of, split_revision
 from s1lib.published.entries import TEST_SETS, section
 
 MODEL, CHECKPOINT = 4, 12  # bytes of disk a parameter: float32, and with two AdamW states
@@ -50,7 +51,7 @@ class RunPlan:
         """What lies on the disk when the last model is trained."""
         sft, profile = self.profile.sft, self.profile
         models = {name for kind, name, _ in hub_references(profile) if kind == "model"}
-        trained = len(sft.models)
+        trained = sum(len(replicas_of(profile, name)) for name in sft.models)
         parameters = model_size(profile.resolve(sft.base)).parameters if trained else 0
         kept = CHECKPOINTS * CHECKPOINT * parameters
         return {
@@ -172,6 +173,8 @@ def counted(number: int, noun: str) -> str:
 def changes(profile: Profile) -> Iterator[tuple[str, str, dict]]:
     """What may be switched off: the line of the YAML, and the setting that it changes."""
     sets, pool = profile.sft.sets, "simplescaling/s1K@main"
+    if profile.sft.seeds > 1:
+        yield "sft.seeds: 1", "sft", {"seeds": 1}
     if profile.evaluation.sampled_problems is None:
         yield "evaluation.sampled_problems: 30", "evaluation", {"sampled_problems": 30}
     if "full" in sets:

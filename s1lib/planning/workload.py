@@ -7,17 +7,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from s1lib.curation.sources import SOURCES, open_pool
-from s1lib.evaluation.benchmarks import load_benchmark
 from s1lib.evaluation.methods import Forcing, TreeSearch
 from s1lib.evaluation.model_methods import methods_for
-from s1lib.hardware.architectures import PlanError, architecture
+from s1lib.hardware.architectures import architecture
 from s1lib.hardware.training_time import full_steps, training_hours
 from s1lib.planning import lengths
+from s1lib.planning.counts import pool_size, problem_count
 from s1lib.planning.speeds import Decoding, Hours, model_size, reading_hours
-from s1lib.profile import Assistant, Benchmark, EngineSettings, Profile, is_hub_id, split_revision
-from s1lib.published.entries import TEST_SETS, named, section
-from s1lib.published.paper_numbers import load
+from s1lib.profile import (
+    Assistant,
+    Benchmark,
+    EngineSettings,
+    Profile,
+    Replica,
+    replicas_of,
+    sized_sets,
+    split_revision,
+)
 
 SHOWN = 100  # problems that notebook 03 decodes in one pass
 COMPARED = 10  # of which it also decodes as separate runs
@@ -116,7 +122,7 @@ def _asked(
 
 
 def _training(profile: Profile, machine: Machine) -> Iterator[Work]:
-    """Every model of notebook 02, on all GPUs."""
+    """Every training of every model of notebook 02, on all GPUs."""
     settings = dataclasses.replace(profile.sft, processes=machine.gpus)
     base = profile.resolve(settings.base)
     for name in settings.models:
@@ -129,7 +135,8 @@ def _training(profile: Profile, machine: Machine) -> Iterator[Work]:
         size = {"parameters": parameters, "tokens": tokens, "steps": steps}
         hours = training_hours(architecture(base), settings, **size)
         what = f"trained on {examples:,} examples, {steps:,} steps"
-        yield Work("02_sft", name, what, tokens, 0, hours)
+        for replica in replicas_of(profile, name):
+            yield Work("02_sft", name + replica.suffix, what, tokens, 0, hours)
 
 
 def _examples(profile: Profile, name: str) -> int:
@@ -143,7 +150,8 @@ def _examples(profile: Profile, name: str) -> int:
     if made == "full":
         return min(whole, curation.full_size or whole)
     as_it_is = made == "s1" and curation.selection == "published"
-    return whole if as_it_is else min(whole, curation.target)
+    _, size = sized_sets(curation).get(made, (made, curation.target))
+    return whole if as_it_is else min(whole, size)
 
 
 def _forcing(profile: Profile, machine: Machine) -> Iterator[Work]:
@@ -163,31 +171,42 @@ def _forcing(profile: Profile, machine: Machine) -> Iterator[Work]:
 
 
 def _evaluation(profile: Profile, machine: Machine) -> Iterator[Work]:
-    """Every model with its methods on every benchmark, and the reward model of tree search."""
+    """Every training of every model with its methods on every benchmark."""
     sizes = {one: problem_count(profile, one) for one in profile.evaluation.benchmarks}
-    problems = sum(sizes.values())
     for model in profile.model_paths:
-        methods = methods_for(profile, model)
-        naturals = {one: lengths.natural_thinking(one.role, model) for one in sizes}
+        for replica in replicas_of(profile, model):
+            yield from _evaluated(profile, machine, model, replica, sizes)
 
-        # How many problems each method is asked, and the thinking tokens of one of them.
-        asked = [
-            (method, min(size, method.problems or size), naturals[benchmark])
-            for benchmark, size in sizes.items()
-            for method in methods
-        ]
-        decoded = sum(n * lengths.decoded_tokens(method, long) for method, n, long in asked)
-        mean = sum(size * naturals[benchmark] for benchmark, size in sizes.items()) / problems
-        what = ", ".join(method.name.replace("_", " ") for method in methods)
-        yield _decoded(profile, machine, "04_evaluation", model, what, problems, mean, decoded)
 
-        searches = [one for one in asked if isinstance(one[0], TreeSearch)]
-        if searches:
-            read = sum(n * lengths.judged_tokens(method, long) for method, n, long in searches)
-            reward = profile.evaluation.reward
-            hours = reading_hours(model_size(profile.resolve(reward)), read)
-            what = "rewards of tree search, on one GPU"
-            yield Work("04_evaluation", short_name(reward), what, read, 0, hours)
+def _evaluated(
+    profile: Profile, machine: Machine, model: str, replica: Replica, sizes: dict[Benchmark, int]
+) -> Iterator[Work]:
+    """One training of a model, and the reward model of its tree search.
+
+    sizes: how many problems each benchmark has.
+    """
+    methods, problems = methods_for(profile, model, replica), sum(sizes.values())
+    naturals = {one: lengths.natural_thinking(one.role, model) for one in sizes}
+
+    # How many problems each method is asked, and the thinking tokens of one of them.
+    asked = [
+        (method, min(size, method.problems or size), naturals[benchmark])
+        for benchmark, size in sizes.items()
+        for method in methods
+    ]
+    decoded = sum(n * lengths.decoded_tokens(method, long) for method, n, long in asked)
+    mean = sum(size * naturals[benchmark] for benchmark, size in sizes.items()) / problems
+    what = ", ".join(method.name.replace("_", " ") for method in methods)
+    work = _decoded(profile, machine, "04_evaluation", model, what, problems, mean, decoded)
+    yield dataclasses.replace(work, model=model + replica.suffix)
+
+    searches = [one for one in asked if isinstance(one[0], TreeSearch)]
+    if searches:
+        read = sum(n * lengths.judged_tokens(method, long) for method, n, long in searches)
+        reward = profile.evaluation.reward
+        hours = reading_hours(model_size(profile.resolve(reward)), read)
+        what = "rewards of tree search, on one GPU"
+        yield Work("04_evaluation", short_name(reward), what, read, 0, hours)
 
 
 def _decoded(
@@ -214,32 +233,6 @@ def _decoded(
         longest=profile.evaluation.max_thinking,
     )
     return Work(notebook, model, what, read, decoded, hours)
-
-
-def pool_size(reference: str, profile: Profile) -> int:
-    """How many questions a pool has: by its entry where it lies on a hub, else by counting."""
-    if reference.endswith((".yaml", ".yml")):
-        total = load("table7").query("dataset == 'total'")
-        return int(total["questions"].item())
-    if not is_hub_id(reference):
-        return len(open_pool(profile.resolve(reference), log=lambda line: None))
-    entry = named(reference, section(SOURCES, "pools").values())
-    if entry is None or entry.count is None:
-        raise PlanError(
-            f"how many questions {reference} has is not known before it is fetched: "
-            "run `make fetch`, then name the folder in the profile"
-        )
-    return entry.count
-
-
-def problem_count(profile: Profile, benchmark: Benchmark) -> int:
-    """How many problems of a benchmark are asked."""
-    if is_hub_id(benchmark.path):
-        sets = section(TEST_SETS, "test_sets")
-        entry = named(benchmark.path, sets.values())
-        known = (entry and entry.count) or sets.get(benchmark.role, sets["MATH500"]).count
-        return min(known, benchmark.limit or known)
-    return len(load_benchmark(profile, benchmark))
 
 
 def short_name(reference: str) -> str:

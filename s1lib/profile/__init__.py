@@ -5,6 +5,8 @@ profile = load_profile("toy")
 
 from s1lib.profile.hub_ids import hub_references, is_hub_id, split_revision
 from s1lib.profile.profile import ROOT, Profile, ProfileError
+from s1lib.profile.replicas import FIRST, Replica, path_of, replicas_of, with_seeds
+from s1lib.profile.set_sizes import grown, is_sized, sized_sets
 from s1lib.profile.settings import (
     CUT,
     SFT,
@@ -23,6 +25,7 @@ from s1lib.profile.yaml_reader import known_profiles, load_profile, profile_file
 
 __all__ = [
     "CUT",
+    "FIRST",
     "ROOT",
     "SFT",
     "Assistant",
@@ -34,13 +37,20 @@ __all__ = [
     "Profile",
     "ProfileError",
     "Rehearsal",
+    "Replica",
     "Scaling",
     "TrainingSet",
     "Universe",
+    "grown",
     "hub_references",
     "is_hub_id",
+    "is_sized",
     "known_profiles",
     "load_profile",
+    "path_of",
     "profile_files",
+    "replicas_of",
+    "sized_sets",
     "split_revision",
+    "with_seeds",
 ]

@@ -37,7 +37,10 @@ class Universe:
     max_steps: int = 6  # the longest questions; there are six labels
     slip_rate: float = 0.12  # of the teacher's quick lines
     broken_rate: float = 0.08  # traces that the quality filter must find
+    hidden_rate: float = 0.0  # traces that teach something wrong and look like the others
     seed: int = 0
+    # Large base models, from `seed`, `seed` + 1 and so on; everything else is that of `seed`.
+    seeds: int = 1
     large: BaseModel = field(default_factory=BaseModel)
     small: BaseModel = field(default_factory=lambda: BaseModel(gated=False))
     reward_tokens: int = 300_000  # that make the large base model the process reward model
@@ -80,6 +83,8 @@ class Curation:
     classifier: Assistant | None = None  # names the domains that the pool lacks
     judge: Assistant | None = None  # grades what a program cannot: proofs, prose
     full_size: int | None = None  # of the "full" ablation set; None keeps every sample
+    # Further sizes of s1 and random, which are trained on as s1_62, random_62 (Figure 2, right).
+    sizes: tuple[int, ...] = ()
     seed: int = 0
 
 
@@ -126,6 +131,8 @@ class SFT:
     lora_rank: int = 0  # of adapters (peft) on all linear layers; 0 = full, as the paper
     checkpoint_steps: int = 0  # steps between checkpoints that a killed run goes on from; 0 = none
     seed: int = 0
+    # Trainings of each model that claims compare, with `seed`, `seed` + 1 and so on. The paper: 1.
+    seeds: int = 1
 
     def limit_of(self, model: str) -> int:
         """The longest example of a model's training set, in tokens."""

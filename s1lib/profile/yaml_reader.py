@@ -20,8 +20,12 @@ from typing import Any
 import yaml
 
 from s1lib.profile.profile import Profile, ProfileError
+from s1lib.profile.replicas import replicas_of
+from s1lib.profile.set_sizes import sized_sets
+from s1lib.profile.settings import SFT
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+LARGE = SFT.base  # of the toy universe, which `universe.seeds` trains several times
 
 
 def known_profiles() -> list[str]:
@@ -39,9 +43,26 @@ def load_profile(name: str | None = None, *, outputs: str | Path | None = None) 
     values = _read(name)
     values.setdefault("name", _path(name).stem)
     values["outputs_root"] = str(outputs or os.environ.get("S1_OUTPUTS") or "")
-    profile = _build(Profile, values, where="")
+    profile = _with_sizes(_build(Profile, values, where=""))
     _check(profile)
     return profile
+
+
+def _with_sizes(profile: Profile) -> Profile:
+    """The profile with the sets of `curation.sizes` among those that are trained on."""
+    sizes = profile.curation.sizes
+    if sizes and min(sizes) < 1:
+        raise ProfileError(
+            f"profile {profile.name}: curation.sizes holds {min(sizes)}: "
+            "a training set has one question at least"
+        )
+    if sizes and profile.curation.selection == "published":
+        raise ProfileError(
+            f"profile {profile.name}: curation.sizes needs sets that are drawn, and "
+            "curation.selection: published draws none: leave out one of the two"
+        )
+    sets = dict.fromkeys([*profile.sft.sets, *sized_sets(profile.curation)])
+    return dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, sets=tuple(sets)))
 
 
 def _check(profile: Profile) -> None:
@@ -60,6 +81,30 @@ def _check(profile: Profile) -> None:
                 f"profile {profile.name}: evaluation.{key} is empty, and notebook 03 has nothing "
                 "to force: name at least one"
             )
+    _check_seeds(profile)
+
+
+def _check_seeds(profile: Profile) -> None:
+    """Raises ProfileError for seeds that cannot be trained, or trained without a mix-up."""
+    bases = profile.universe.seeds if profile.universe else 1
+    for key, seeds in (("sft.seeds", profile.sft.seeds), ("universe.seeds", bases)):
+        if seeds < 1:
+            raise ProfileError(f"profile {profile.name}: {key} is {seeds}: write 1 or more")
+    if bases > 1 and profile.sft.base != LARGE:
+        raise ProfileError(
+            f"profile {profile.name}: universe.seeds is {bases}, and sft.base is no base model of "
+            f'the universe: set sft.base: "{LARGE}", or universe.seeds: 1'
+        )
+
+    # Every training has a folder and lines of the log of its own.
+    taken = {"base", *profile.sft.models, *profile.evaluation.models}
+    for model in sorted(taken):
+        for replica in replicas_of(profile, model):
+            if replica.suffix and (name := model + replica.suffix) in taken:
+                raise ProfileError(
+                    f"profile {profile.name}: {name!r} is the name of a model and of one of the "
+                    f"trainings of {model!r}: give the model another name"
+                )
 
 
 def profile_files(name: str) -> list[Path]:

@@ -21,6 +21,7 @@ from s1lib.rehearsal.stand_in import StandIns
 
 RESAMPLES = 500  # of notebook 05
 CPU_PROCESSES = 2  # that stand in for those of a training
+SEEDS = 2  # that several trainings of a model are tried with
 ROWS = 32  # sequences decoded at a time
 
 
@@ -94,6 +95,7 @@ def _sft(profile: Profile, models: StandIns, tables: Mapping[str, str], machine:
         settings,
         base=str(models.short),
         published=tuple(published),
+        seeds=min(settings.seeds, SEEDS),
         cut_length=min(settings.cut_length, small.cut_length),
         epochs=float(small.steps),  # of which each has at least one step
         max_steps=small.steps,

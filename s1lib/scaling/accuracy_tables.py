@@ -11,12 +11,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from s1lib.drawing.plots import ROLES
+from s1lib.profile import is_sized
 from s1lib.published.paper_numbers import load
 from s1lib.scaling import points
 from s1lib.scaling.effects import Bench, Effect, difference
 from s1lib.scaling.published_effects import published
 from s1lib.scaling.records import MAIN, Records
-from s1lib.scaling.table_cells import EFFECT, PAPER, THIS, benches, effect_cells
+from s1lib.scaling.table_cells import EFFECT, PAPER, THIS, benches, effect_cells, seed_columns
 from s1lib.scaling.training_tables import SETS
 
 
@@ -26,6 +27,7 @@ def accuracy_table(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
     plain = table["limit"].isna() & table["waits"].eq(0)
     plain &= table["method"].isin(["direct", "budget_forcing"])
     table = table[plain | table["run"].isin([*records.natural(), *records.waits()])]
+    table = table[~table["model"].map(is_sized)]  # these are Figure 2's
 
     # benchmarks, then models from the base model to the ablations, then Waits
     order = [*dict.fromkeys(table["benchmark"]), "base", MAIN, *SETS]
@@ -59,7 +61,8 @@ def strings_table(
 ) -> pd.DataFrame:
     """Table 4: the end of thinking ignored `waits` times with each string.
 
-    Differences are to *not ignoring it*, on the same problems.
+    Differences are to *not ignoring it*, on the same problems. Where there are several seeds, each
+    has a column with its own difference.
     """
     accuracies = points.run_points(records).set_index(["benchmark", "run"])["accuracy"]
     rows = []
@@ -73,7 +76,9 @@ def strings_table(
             not_ignored = published("table4", benchmark=role, waits=0, string="")
             rows.append({**row, "paper_difference": row["paper"] - not_ignored})
     measured = ["string", "benchmark", "accuracy", *EFFECT]
-    return pd.DataFrame(rows, columns=[*measured, "paper", "paper_difference", "note"])
+    published_cells = ["paper", "paper_difference"]
+    seeds = seed_columns(pd.DataFrame(rows))
+    return pd.DataFrame(rows, columns=[*measured, *seeds, *published_cells, "note"])
 
 
 def _against_natural(bench: Bench, string: str, waits: int) -> Effect:

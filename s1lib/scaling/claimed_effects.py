@@ -12,14 +12,18 @@ from s1lib.scaling.effects import (
     Bench,
     Effect,
     Missing,
+    against_curve,
     always_accepted,
     best_base,
+    controlled,
     difference,
     mean_effect,
     same_traces,
     slope,
 )
 from s1lib.scaling.vote_curve import vote_curve
+
+ANSWER = "answer_tokens"
 
 
 def rises(bench: Bench) -> Effect:
@@ -47,26 +51,47 @@ def extends(bench: Bench, *, waits: int) -> Effect:
     return difference(bench, bench.natural(), bench.waits("Wait", waits))
 
 
-def flattens(bench: Bench) -> Effect:
+def adds_less(bench: Bench) -> Effect:
     """Gain per Wait of the last step minus that of the first: below 0 when the curve flattens."""
     runs = [bench.natural(), *bench.having(bench.records.waits())]
     if len(runs) < 3:
         raise Missing("fewer than two numbers of Waits")
     waits = bench.records.runs["waits"][runs].to_numpy()
-    gains = 100 * np.diff(bench.frame(runs).to_numpy(), axis=1) / np.diff(waits)
+    _, replicas, correct = bench.paired(runs)
+    gains = 100 * np.diff(correct, axis=2) / np.diff(waits)
+
     first, last = (f"{waits[at]:.0f} to {waits[at + 1]:.0f}" for at in (0, -2))
-    return mean_effect(gains[:, -1] - gains[:, 0], bench, f"gain per Wait, {first} against {last}")
+    note = f"gain per Wait, {first} against {last}"
+    return mean_effect(gains[..., -1] - gains[..., 0], replicas, bench, note)
+
+
+def loses_nothing(bench: Bench, *, waits: int) -> Effect:
+    """The largest number of Waits against `waits` Waits (Figure 4a, the end of the curve)."""
+    most = bench.having(bench.records.waits())[-1:]
+    fewer = bench.waits("Wait", waits)
+    if most == [fewer]:
+        raise Missing(f"no more than {waits} Waits")
+    number = bench.records.runs["waits"][most[0]]
+    return difference(bench, fewer, most[0], f"{number:.0f} Waits against {waits}")
+
+
+def beyond_limits(bench: Bench, method: str) -> Effect:
+    """Share of samples in % that think beyond the limit of a conditional method (Table 3)."""
+    kept = controlled(bench, method)
+    by_seed = {replica: 100 - value for replica, value in kept.by_seed.items()}
+    return replace(kept, by_seed=by_seed, seed_draws=100 - kept.seed_draws)
 
 
 def strings(bench: Bench, other: str, *, waits: int) -> Effect:
-    """The string "Wait" against another one, appended equally often (Table 4).
+    """The curve of "Wait" against another string at equal thinking tokens (Table 4).
 
     Raises Missing where both gave the same traces, as when the model writes "Wait" by itself.
     """
-    runs = [bench.waits(other, waits), bench.waits("Wait", waits)]
-    if same_traces(bench, *runs):
+    run = bench.waits(other, waits)
+    if same_traces(bench, run, bench.waits("Wait", waits)):
         raise Missing("the same traces")
-    return difference(bench, *runs)
+    curve = [bench.natural(), *bench.having(bench.records.waits())]
+    return against_curve(bench, curve, run)
 
 
 def curation(bench: Bench, other: str) -> Effect:
@@ -74,11 +99,19 @@ def curation(bench: Bench, other: str) -> Effect:
     return difference(bench, bench.natural(other), bench.natural())
 
 
+def curation_at_equal_tokens(bench: Bench, other: str) -> Effect:
+    """The whole curve of s1 against another set's natural stop, at equal thinking tokens."""
+    records = bench.records
+    curve = bench.having([*records.budgets(), *records.waits()])
+    bench.first(curve, "model s1 with budgets or Waits")
+    return against_curve(bench, curve, bench.natural(other))
+
+
 def lifts(bench: Bench) -> Effect:
     """s1 at its natural stop against the *best* run of the base model, in favour of the base."""
     base = best_base(bench)
     note = f"{bench.name}: base at its best ({bench.records.runs['label'][base]})"
-    return replace(difference(bench, base, bench.natural()), note=note)
+    return difference(bench, base, bench.natural(), note)
 
 
 def rejection(bench: Bench) -> Effect:
@@ -91,9 +124,11 @@ def rejection(bench: Bench) -> Effect:
 
 
 def equal_tokens(bench: Bench, *, waits: int, votes: Sequence[int]) -> Effect:
-    """Sequential (`waits` Waits) minus parallel (a vote) at the same total tokens (Figure 4b).
+    """Sequential (`waits` Waits) minus parallel (a vote) at the same decoded tokens (Figure 4b).
 
-    The vote's accuracy is interpolated on log2(tokens). Beyond its last k it keeps the last value.
+    Decoded are the thinking and the answers that the model writes itself, of all samples. A sweep
+    shares its traces, so that for a number of Waits this is what it would cost alone. The vote's
+    accuracy is interpolated on log2(tokens). Beyond its last k it keeps the last value.
     """
     sequential = bench.waits("Wait", waits)
     if not votes:
@@ -101,18 +136,24 @@ def equal_tokens(bench: Bench, *, waits: int, votes: Sequence[int]) -> Effect:
     voting = bench.first(bench.records.find(method="majority"), "majority vote")
     accuracy, tokens = vote_curve(bench, voting, votes)
 
-    # paired: only problems that were both waited for and voted on
-    correct, spent = (bench.column(sequential, value) for value in ("correct", "total_tokens"))
-    both = accuracy.index.intersection(correct.index)
-    if both.empty:
-        raise Missing("no problem with both")
+    # paired: only problems that were both waited for and voted on, by the first replica with both
+    problems, replicas, correct = bench.paired([sequential, voting])
+    spent = bench.paired([sequential, voting], "sampled_tokens").values[:, 0, 0].mean()
+    accuracy, tokens = accuracy.loc[problems], tokens.loc[problems]
 
     # how much each k counts at the tokens that the sequential run spent
-    at = np.log2(spent[both].mean())
-    k_tokens = np.log2(tokens.loc[both].mean().to_numpy())
-    share = np.array([np.interp(at, k_tokens, unit) for unit in np.eye(len(k_tokens))])
+    k_tokens = tokens.mean().to_numpy()
+    shares = metrics.shares_at(k_tokens, spent)
+    paired = 100 * (correct[:, :1, 0] - (accuracy.to_numpy() @ shares)[:, None])
 
-    paired = 100 * (correct[both].to_numpy() - accuracy.loc[both].to_numpy() @ share)
-    k = np.interp(at, k_tokens, np.log2(accuracy.columns.to_numpy(dtype=float)))
-    beyond = "" if k_tokens[0] <= at <= k_tokens[-1] else " (end of the vote's range)"
-    return mean_effect(paired, bench, f"{bench.name}: {2**at:.0f} tokens, k = {2**k:.1f}{beyond}")
+    k = 2 ** (np.log2(accuracy.columns.to_numpy(dtype=float)) @ shares)
+    beyond = "" if k_tokens[0] <= spent <= k_tokens[-1] else ", end of the vote's range"
+    note = f"{bench.name}: {spent:.0f} tokens{_around(bench, sequential)}, k = {k:.1f}{beyond}"
+    return mean_effect(paired, replicas[:1], bench, note)
+
+
+def _around(bench: Bench, run: int) -> str:
+    """The tokens of the prompt and of the answer, where the records hold them."""
+    counted = (bench.records.frame(bench.name, [run], name) for name in ("prompt_tokens", ANSWER))
+    prompt, answer = (table[run].mean() for table in counted)
+    return "" if np.isnan(prompt) else f" ({answer:.0f} of the answer; prompt {prompt:.0f})"

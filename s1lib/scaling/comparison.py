@@ -73,10 +73,13 @@ def compare(first: Records, second: Records) -> Comparison:
 
 
 def _verdicts(records: Records) -> pd.DataFrame:
-    """One row per benchmark, run and problem: the share of right samples, and the first answer."""
+    """One row per benchmark, run and problem: the share of right samples, and the first answer.
+
+    The samples of all training seeds count together.
+    """
     key = ["benchmark", "run", "problem_id"]
     first = records.samples[[*key, "extracted"]].drop_duplicates(key)
-    table = records.problems[[*key, "correct"]].merge(first.astype({"benchmark": str}), on=key)
+    table = records.averages[[*key, "correct"]].merge(first.astype({"benchmark": str}), on=key)
     table = table.merge(records.runs[[*RUN, "limit", "waits"]], left_on="run", right_index=True)
     table = table.merge(records.benchmarks[["benchmark", "role"]], on="benchmark")
     order = records.benchmarks["benchmark"].to_list()

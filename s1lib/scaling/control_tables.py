@@ -35,8 +35,9 @@ def methods_table(
 ) -> pd.DataFrame:
     """Table 3 for every method in the records that has a curve.
 
-    control: % of runs whose average thinking keeps the limit (the paper's).
-    control_samples: % of samples that keep it.
+    control: % of runs whose average thinking keeps the limit (the paper's, which counts a limit of
+        steps as 100 tokens a step).
+    control_samples: % of samples that keep it, a limit of steps counted in steps.
     scaling: points per doubling of thinking tokens, mean over all pairs of runs (the paper's).
     slope: the same by least squares, with its interval low, high.
     performance: best accuracy in %, where a rejected sample is wrong.
@@ -141,7 +142,7 @@ def _conditional(records: Records, method: str, alpha: float) -> pd.DataFrame:
         records.runs[["steps", "length"]], on="run"
     )
     table = table[table["method"].isin([method, f"{method}_forced"])]
-    grouped = records.problems.groupby(["benchmark", "run"], observed=True)
+    grouped = records.averages.groupby(["benchmark", "run"])
     table = table.join(grouped["steps_used"].mean(), on=["benchmark", "run"])
     return table.assign(method=table["method"].map(CONDITIONAL))
 

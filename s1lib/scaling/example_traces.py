@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 
 from s1lib.chat import FINAL_ANSWER
 from s1lib.drawing.plots import YELLOW, not_available
+from s1lib.scaling.after_waits import by_trace
 
 WIDTH, LINES = 72, 44  # characters and lines of a drawn trace
 WHOLE = 500  # characters of a piece that is drawn whole: of a longer one the middle is left out
@@ -47,24 +48,14 @@ def mended(rows: Sequence[dict], *, waits: int = 1) -> pd.DataFrame:
     """The shortest trace of s1 that is wrong at its natural stop and right after `waits` Waits.
 
     As `pieces`, with the problem and its answers in `attrs`. Empty when there is none. It is chosen
-    for what a Wait can do, as the paper's Figure 3 is: the transitions table says how often.
+    for what a Wait can do, as the paper's Figure 3 is: `after_waits.waits_table` says how often.
     """
-    # each problem's natural stop and its traces with Waits, by the number of Waits
-    traces: dict[str, dict[int, dict]] = {}
-    for row in rows:
-        asked = row["parameters"]
-        if row["model"] != "s1" or row["method"] != "budget_forcing":
-            continue
-        waited = not row["waits_used"] or asked.get("wait") == "Wait"
-        if asked.get("max_thinking") is None and waited:
-            traces.setdefault(row["problem_id"], {})[row["waits_used"]] = row
-
-    both = [(found[0], found[waits]) for found in traces.values() if {0, waits} <= set(found)]
-    both = [(before, after) for before, after in both if not before["correct"] and after["correct"]]
-    if not both:
+    pairs = [(one[0], one[waits]) for one in by_trace(rows).values() if {0, waits} <= set(one)]
+    mends = [(was, now) for was, now in pairs if not was["correct"] and now["correct"]]
+    if not mends:
         return pd.DataFrame(columns=PIECE)
 
-    before, after = min(both, key=lambda pair: (pair[1]["thinking_tokens"], pair[1]["problem_id"]))
+    before, after = min(mends, key=lambda pair: (pair[1]["thinking_tokens"], pair[1]["problem_id"]))
     shown = pieces(after)
     shown.attrs = {
         "problem": before["problem_id"],

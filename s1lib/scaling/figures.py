@@ -14,24 +14,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.transforms import ScaledTranslation
 
 from s1lib.drawing.bubbles import bubbles
 from s1lib.drawing.labels import notes
 from s1lib.drawing.plots import (
     BLUE,
-    GREEN,
     GREY,
-    ORANGE,
     not_available,
     note,
     panel_title,
     role_style,
     token_axis,
 )
-from s1lib.scaling.ways import band, draw_ways
-
-APART = 0.16  # inches between training sets of one size
+from s1lib.scaling.table_cells import seed_columns
+from s1lib.scaling.ways import accuracy_axis, band, draw_ways, mark_natural_stop
 
 
 def each(
@@ -50,12 +46,13 @@ def each(
         ax.set_title(ours if by == "benchmark" else f"paper: {benchmark.role}")
 
 
-def _accuracy_axis(ax: Axes, **margins: float) -> None:
-    """Accuracy in % with room at the curve, but not beyond what an accuracy can be."""
-    ax.margins(**margins)
-    low, high = ax.get_ylim()
-    ax.set_ylim(max(low, -4), min(high, 104))
-    ax.set_ylabel("accuracy (%)")
+def replicas(data: pd.DataFrame, ax: Axes) -> Axes:
+    """A thin line per seed, to be drawn before the mean that `scaling` draws (Figures 1 and 4a)."""
+    for _, one in data[data["thinking_tokens"] > 0].groupby("replica"):
+        color = role_style(one["role"].iloc[0])["color"]
+        x, y = one.sort_values("thinking_tokens")[["thinking_tokens", "accuracy"]].to_numpy().T
+        ax.plot(x, y, color=color, linewidth=0.8, alpha=0.5, zorder=0)
+    return ax
 
 
 def scaling(data: pd.DataFrame, ax: Axes) -> Axes:
@@ -81,14 +78,10 @@ def scaling(data: pd.DataFrame, ax: Axes) -> Axes:
     for part in (budgets, extended):
         band(ax, part[x], part, color, alpha=0.15)
 
-    for stop in data[data["label"] == "natural stop"].itertuples():
-        ax.axvline(stop.thinking_tokens, color="0.6", linestyle=":", linewidth=1.2, zorder=0)
-        upright = {"offset": (6, 0), "rotation": 90, "va": "bottom", "color": "0.4"}
-        place = (stop.thinking_tokens, 0.03)
-        note(ax, "natural stop", *place, xycoords=("data", "axes fraction"), **upright)
+    mark_natural_stop(data, ax)
 
     # labels last: they look for free places on axes that are scaled
-    _accuracy_axis(ax, y=0.12)
+    accuracy_axis(ax, y=0.12)
     token_axis(ax)
     notes(ax, waits[["label", x, y]].itertuples(index=False, name=None))
     return ax
@@ -100,7 +93,7 @@ def sequential_parallel(data: pd.DataFrame, ax: Axes) -> Axes:
         return not_available(ax, "no runs")
     x, y = "total_tokens", "accuracy"
     draw_ways(data, ax, x, alpha=0.13)
-    _accuracy_axis(ax, x=0.08, y=0.12)
+    accuracy_axis(ax, x=0.08, y=0.12)
     token_axis(ax, label="total tokens per problem")
     named = data[data["label"].str.match(r"k=|W|w=")]
     notes(ax, named[["label", x, y]].itertuples(index=False, name=None))
@@ -113,7 +106,7 @@ def methods(data: pd.DataFrame, ax: Axes) -> Axes:
     if data.empty:
         return not_available(ax, "no runs with a limit")
     draw_ways(data, ax, "thinking_tokens", alpha=0.08)
-    _accuracy_axis(ax, y=0.12)
+    accuracy_axis(ax, y=0.12)
     return token_axis(ax)
 
 
@@ -125,7 +118,7 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
         return not_available(ax, "no rejection sampling, or nothing accepted")
     x, y = "thinking_tokens", "accuracy"
     draw_ways(data, ax, x, alpha=0.13)
-    _accuracy_axis(ax, x=0.12, y=0.12)
+    accuracy_axis(ax, x=0.12, y=0.12)
     token_axis(ax, label="thinking tokens, accepted trace")
 
     # caps that accept the same traces share a place and a label
@@ -143,7 +136,8 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
 def differences(data: pd.DataFrame, ax: Axes, *, name: str) -> Axes:
     """Tables 2 and 4: differences in points with their intervals, one row per cell of `name`.
 
-    Hollow squares are the paper's, with their intervals where the table has any.
+    Small dots are single seeds, where there are several. Hollow squares are the paper's, with their
+    intervals where the table has any.
     """
     data = data.dropna(subset="difference").reset_index(drop=True)
     if data.empty:
@@ -154,6 +148,8 @@ def differences(data: pd.DataFrame, ax: Axes, *, name: str) -> Axes:
     errors = [data["difference"] - data["low"], data["high"] - data["difference"]]
     ours = {"fmt": "o", "color": BLUE, "capsize": 3, "label": "this run"}
     ax.axvline(0, color="0.5", linewidth=1)
+    for seed in seed_columns(data):
+        ax.plot(data[seed], rows + 0.3, ".", color=BLUE, markersize=5, alpha=0.6)
     ax.errorbar(data["difference"], rows + 0.12, xerr=errors, **ours)
 
     if "paper_low" in data:
@@ -165,68 +161,6 @@ def differences(data: pd.DataFrame, ax: Axes, *, name: str) -> Axes:
     ax.set_yticks(rows, data[name])
     ax.set_ylim(-0.6, len(data) - 0.4)
     ax.set_xlabel("difference in accuracy (points)")
-    return ax
-
-
-def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
-    """Figure 2 (right): accuracy against the number of training examples, 0 the base model."""
-    if data.empty:
-        return not_available(ax, "no trainings, or no records of what was trained")
-    style = role_style(data["role"].iloc[0])
-    data = data.sort_values(["examples", "accuracy"]).reset_index(drop=True)
-
-    # a logarithmic axis that has a place for the base model's 0
-    sizes = sorted(set(data["examples"]))
-    smallest = min([size for size in sizes if size] or [1])
-    ax.set_xscale("symlog", linthresh=max(1, smallest))
-    ax.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
-    ax.minorticks_off()
-
-    # points that are moved aside do not scale the axes, so the intervals do
-    for limit in ("low", "high"):
-        ax.update_datalim(data[["examples", limit]].to_numpy(dtype=float))
-    _accuracy_axis(ax, x=0.25, y=0.25)
-    middle = np.mean(ax.get_ylim())
-
-    # sets of one size stand side by side, in the order of their accuracy
-    group = data.groupby("examples")["accuracy"]
-    aside = group.cumcount() - (group.transform("size") - 1) / 2
-    alone = group.transform("size") == 1
-    for point, steps, single in zip(data.itertuples(), aside, alone, strict=True):
-        at = ax.transData + ScaledTranslation(APART * steps, 0, ax.figure.dpi_scale_trans)
-        bar = [[point.accuracy - point.low], [point.high - point.accuracy]]
-        look = {"fmt": style["marker"], "color": style["color"], "elinewidth": 1.2}
-        ax.errorbar(point.examples, point.accuracy, yerr=bar, transform=at, **look)
-
-        # the name: beside a set that stands alone, else upright where the axes have room
-        named, upright = (ax, point.model, point.examples), {"rotation": 90}
-        if single:
-            note(*named, point.accuracy, offset=(7, 0), ha="left")
-        elif point.accuracy < middle:
-            note(*named, point.high, offset=(72 * APART * steps, 5), va="bottom", **upright)
-        else:
-            note(*named, point.low, offset=(72 * APART * steps, -5), va="top", **upright)
-
-    ax.set_xlabel("training examples (log scale)")
-    return ax
-
-
-def transitions(data: pd.DataFrame, ax: Axes) -> Axes:
-    """Answers that each further Wait mends (up) and breaks (down, hatched), and the balance."""
-    data = data.dropna(subset="step")
-    if data.empty:
-        return not_available(ax, "fewer than two numbers of Waits")
-    x, n = np.arange(len(data)), data["n"].to_numpy()
-    grades = ("wrong_to_right", "right_to_wrong")
-    mended, broken = (100 * data[name].to_numpy(dtype=float) / n for name in grades)
-    hatched = {"color": ORANGE, "hatch": "///", "edgecolor": "white"}
-    ax.bar(x, mended, color=GREEN, width=0.6, label="wrong → right")
-    ax.bar(x, -broken, width=0.6, label="right → wrong", **hatched)
-    ax.plot(x, mended - broken, "D", color="black", markersize=5, label="balance")
-    ax.axhline(0, color="0.4", linewidth=1)
-    ax.set_xticks(x, data["step"], fontsize="small")
-    ax.margins(y=0.1)
-    ax.set_ylabel("problems (%)")
     return ax
 
 

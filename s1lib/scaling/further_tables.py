@@ -1,22 +1,21 @@
-"""Tables that the paper does not have: two critiques of it, all pairs of runs, what can be shown.
+"""Tables that the paper does not have: its curve taken apart, all pairs of runs, what can be shown.
 
-The critiques are those of arXiv 2507.14419.
+Taken apart it is because of a critique (arXiv 2507.14419): truncation makes the curve.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from s1lib.drawing.intervals import wilson
-from s1lib.scaling import effects, metrics
+from s1lib.evaluation.run_names import NATURAL
+from s1lib.scaling import effects, metrics, points
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.records import Records
 from s1lib.scaling.table_cells import benches, effect_cells
-
-GRADES = ["wrong_to_right", "right_to_wrong", "right_to_right", "wrong_to_wrong"]
 
 
 def truncation_table(
@@ -45,47 +44,31 @@ def truncation_table(
     return pd.DataFrame(rows, columns=["benchmark", "budget", *measured, "note"])
 
 
-def transitions_table(records: Records) -> pd.DataFrame:
-    """Changes of the grades from each number of Waits to the next.
+def truncation_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
+    """s1's curve taken apart: plain truncation, forced answers on the same traces, and Waits.
 
-    changed_wrong: answers that changed from one wrong value to another.
-    net: what the step gains in points, with the exact McNemar p over all samples.
+    The Waits begin at the natural stop, where the other two end. Accuracies in % with Wilson's
+    interval over problems.
     """
-    rows = []
-    for benchmark, samples in records.samples.groupby("benchmark", observed=True):
-        present = set(samples["run"])
-        runs = [run for run in [*records.natural(), *records.waits()] if run in present]
-        if len(runs) < 2:
-            note = "fewer than two numbers of Waits"
-            rows.append({"benchmark": benchmark, "n": 0, "note": note})
-        for before, after in pairwise(runs):
-            names = (f"W{records.runs['waits'][run]:.0f}" for run in (before, after))
-            row = {"benchmark": benchmark, "step": " → ".join(names)}
-            rows.append({**row, **_transition(samples, before, after)})
-    counts = [*GRADES, "changed_wrong", "net", "p", "n"]
-    return pd.DataFrame(rows, columns=["benchmark", "step", *counts, "note"])
+    # what is merely truncated has an answer only where its thinking ended in time
+    ended = records.samples["correct"] & (records.samples["finish"] == "natural")
+    truncated = replace(records, samples=records.samples.assign(correct=ended))
+    budgets, waits = records.budgets(), [*records.natural(), *records.waits()]
 
+    names = records.runs["label"].to_dict() | dict.fromkeys(records.natural(), NATURAL)
+    names |= {run: f"W{records.runs['waits'][run]:.0f}" for run in records.waits()}
 
-def _transition(samples: pd.DataFrame, before: int, after: int) -> dict:
-    """Counts over the samples that two runs have in common."""
-    key = ["problem_id", "seed", "sample"]
-    parts = (samples[samples["run"] == run] for run in (before, after))
-    first, second = (part[[*key, "correct", "extracted"]] for part in parts)
-    both = first.merge(second, on=key, suffixes=("", "_after"))
-
-    # an answer that could not be read equals another that could not
-    was, now = both["correct"].astype(bool), both["correct_after"].astype(bool)
-    changed = both["extracted"].fillna("") != both["extracted_after"].fillna("")
-    masks = (~was & now, was & ~now, was & now, ~was & ~now)
-    gained, lost, kept_right, kept_wrong = (int(mask.sum()) for mask in masks)
-    return {
-        **dict(zip(GRADES, (gained, lost, kept_right, kept_wrong), strict=True)),
-        "changed_wrong": int((masks[-1] & changed).sum()),
-        "net": 100 * (gained - lost) / len(both) if len(both) else np.nan,
-        "p": metrics.mcnemar_p(gained, lost),
-        "n": len(both),
-        "note": "",
-    }
+    parts = []
+    for series, some, runs in (
+        ("plain truncation", truncated, budgets),
+        ("forced answers", records, budgets),
+        ("Waits", records, waits),
+    ):
+        table = points.run_points(some, alpha=alpha).set_index("run")
+        part = table.loc[[run for run in runs if run in table.index]]
+        part = part.assign(series=series, label=part.index.map(names))
+        parts.append(part[[*points.WHERE, "thinking_tokens", *points.ACCURACY]])
+    return pd.concat(parts, ignore_index=True)
 
 
 def pairs_table(records: Records, *, resamples: int = 10_000, alpha: float = 0.05) -> pd.DataFrame:
@@ -106,20 +89,22 @@ def _pairs(bench: Bench, names: pd.Series, alpha: float) -> list[pd.DataFrame]:
     """For each run of a benchmark but the last, its comparison with those that follow."""
     runs = sorted(bench.present)
     try:
-        correct = 100 * bench.frame(runs).to_numpy()
+        _, replicas, correct = bench.paired(runs)
     except Missing:
         return []
-    accuracy, draws = correct.mean(axis=0), bench.weights(len(correct)) @ correct
+    accuracy, draws = 100 * correct.mean(axis=0), 100 * bench.resampled(correct)
+    bases = tuple(base for base, _ in replicas)
+    weights = metrics.replica_weights(bases, resamples=bench.resamples)
 
     # one table a run: a row for each of some thousand pairs would take longer than the figures
     parts = []
     for place, run in enumerate(runs[:-1]):
         rest = slice(place + 1, None)
-        low, high = np.quantile(
-            draws[:, rest] - draws[:, [place]], [alpha / 2, 1 - alpha / 2], axis=0
-        )
+        apart = accuracy[:, rest] - accuracy[:, [place]]
+        drawn = metrics.over_seeds(draws[..., rest] - draws[..., [place]], apart, weights)
+        low, high = np.quantile(drawn, [alpha / 2, 1 - alpha / 2], axis=0)
         part = {"benchmark": bench.name, "first": names[run], "second": names[runs[rest]].to_list()}
-        part |= {"difference": accuracy[rest] - accuracy[place], "low": low, "high": high}
+        part |= {"difference": apart.mean(axis=0), "low": low, "high": high}
         parts.append(pd.DataFrame({**part, "n": len(correct)}))
     return parts
 
@@ -142,8 +127,8 @@ def detectable_table(
 
         # how often two runs disagree is only known where both are among the records
         try:
-            both = bench.frame([bench.natural(), bench.waits("Wait", waits)]).to_numpy()
-            discordant = 100 * np.mean(both[:, 0] != both[:, 1])
+            both = bench.paired([bench.natural(), bench.waits("Wait", waits)]).values
+            discordant = 100 * np.mean(both[..., 0] != both[..., 1])
             smallest = metrics.minimal_detectable_difference(
                 n, discordant=discordant / 100, alpha=alpha, power=power
             )

@@ -20,7 +20,8 @@ from typing import Any
 from s1lib.keeping.files import iter_jsonl
 from s1lib.published.entries import TEST_SETS, Entry, section
 from s1lib.published.questions import question_id, question_of
-from s1lib.scaling.records import SPENT, RecordError
+from s1lib.scaling.problem_means import SPENT
+from s1lib.scaling.records import RecordError
 
 # The official tasks, and the entries of test_sets.yaml that read the same tables.
 TASKS = {

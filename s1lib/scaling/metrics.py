@@ -15,11 +15,14 @@ from scipy import stats
 
 SAME = 0.0015  # doublings (0.1 %): runs closer than this in tokens have no slope between them
 NEAR = 0.015  # doublings (1 %): a budget this near the natural stop does not cut it
+NOISE = 1e-9  # what floating point leaves of an effect that is 0
 
 
-# Every table resamples the same problems, and the benchmarks of a profile have few sizes.
-@lru_cache(maxsize=4)
-def bootstrap_weights(n: int, *, resamples: int = 10_000, seed: int = 0) -> np.ndarray:
+# Every table resamples the same problems of the same benchmarks.
+@lru_cache(maxsize=8)
+def bootstrap_weights(
+    n: int, *, resamples: int = 10_000, seed: int | tuple[int, ...] = 0
+) -> np.ndarray:
     """How much each of n problems counts in each resample with replacement: [resamples, n].
 
     Rows sum to 1, so that `weights @ matrix` is the mean of every run in every resample at once.
@@ -31,6 +34,56 @@ def bootstrap_weights(n: int, *, resamples: int = 10_000, seed: int = 0) -> np.n
     return weights
 
 
+@lru_cache(maxsize=8)
+def replica_weights(
+    bases: tuple[int, ...], *, resamples: int = 10_000, seed: int = 0
+) -> np.ndarray:
+    """How much each replica counts in each resample: [resamples, replicas]. Rows sum to 1.
+
+    bases: the base model that each replica starts from. Bases are drawn with replacement, and then
+    seeds within each drawn base. A mean of k units that are drawn out of k varies too little, by
+    (k - 1) / k, so that the deviations of bases and of seeds are stretched by sqrt(k / (k - 1)).
+    A single base, or the single seed of a base, is not resampled.
+    """
+    rng = np.random.default_rng(seed)
+    _, place, seeds = np.unique(bases, return_inverse=True, return_counts=True)
+    k = len(seeds)
+    drawn = rng.multinomial(k, np.full(k, 1 / k), size=resamples)
+    weights = (1 + _stretch(k) * (drawn - 1))[:, place] / (k * seeds[place])
+    for base, m in enumerate(seeds):
+        counts = rng.multinomial(drawn[:, base] * m, np.full(m, 1 / m))
+        weights[:, place == base] += _stretch(m) * (counts - drawn[:, [base]]) / (k * m)
+    weights.flags.writeable = False
+    return weights
+
+
+def over_seeds(seed_draws: np.ndarray, by_seed: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Bootstrap draws over problems and replicas of a mean over replicas: [resamples, ...].
+
+    seed_draws: draws over problems alone of each replica's value [resamples, replicas, ...].
+    by_seed: the values themselves [replicas, ...]. weights: as from `replica_weights`.
+
+    Problems and replicas are drawn apart, and their deviations are added. Replicas differ in part
+    because each is measured on few problems, and the draws over problems hold that part already.
+    It is taken off the replicas' deviations, so that it does not count twice.
+    """
+    replicas = len(by_seed)
+    if replicas == 1:
+        return seed_draws[:, 0]
+    mean = seed_draws.mean(axis=1)
+    apart = np.tensordot(weights - 1 / replicas, by_seed, axes=1)
+
+    # the variance that problems alone give to the difference of a replica from their mean
+    own = np.nanvar(seed_draws - mean[:, None], axis=0).sum(axis=0) / (replicas - 1)
+    noise, spread = own * weights.var(axis=0).sum(), apart.var(axis=0)
+    kept = 1 - noise / np.where(spread > 0, spread, np.inf)
+    return mean + np.sqrt(np.maximum(kept, 0)) * apart
+
+
+def _stretch(k: int) -> float:
+    return np.sqrt(k / (k - 1)) if k > 1 else 0.0
+
+
 def interval(draws: np.ndarray, *, alpha: float = 0.05) -> tuple[float, float]:
     """Percentile interval of bootstrap draws.
 
@@ -39,6 +92,31 @@ def interval(draws: np.ndarray, *, alpha: float = 0.05) -> tuple[float, float]:
     draws = draws[~np.isnan(draws)]
     quantiles = [alpha / 2, 1 - alpha / 2]
     return tuple(np.quantile(draws, quantiles)) if len(draws) else (np.nan, np.nan)
+
+
+def p_value(value: float, draws: np.ndarray, *, null: float = 0.0) -> float:
+    """Two-sided p of the null hypothesis that the effect is `null`.
+
+    The effect is taken as normal around its true value with the spread of its bootstrap draws.
+    """
+    distance, error = abs(value - null), np.nanstd(draws)
+    if error < NOISE:
+        return float(distance < NOISE)
+    return float(2 * stats.norm.sf(distance / error))
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p of each of several tests. NaN is no test and stays NaN.
+
+    Below alpha they count as found, with a chance of at most alpha that any true null is among
+    them.
+    """
+    order = np.argsort(p)  # NaN comes last
+    left = np.arange(np.sum(~np.isnan(p)), 0, -1)  # tests that are not yet rejected
+    adjusted = np.full(len(p), np.nan)
+    tested = order[: len(left)]
+    adjusted[tested] = np.minimum(np.maximum.accumulate(left * p[tested]), 1)
+    return adjusted
 
 
 class McNemar(NamedTuple):
@@ -94,6 +172,15 @@ def slope(tokens: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
 def _doublings(tokens: np.ndarray) -> np.ndarray:
     tokens = np.asarray(tokens, dtype=float)
     return np.log2(np.where(tokens > 0, tokens, np.nan))
+
+
+def shares_at(tokens: np.ndarray, at: float) -> np.ndarray:
+    """How much each point of a curve counts where `at` tokens are spent, linear on log2(tokens)."""
+    order = np.argsort(tokens, kind="stable")
+    places = np.log2(np.maximum(tokens[order], 1))
+    shares = np.zeros(len(order))
+    shares[order] = [np.interp(np.log2(max(at, 1)), places, unit) for unit in np.eye(len(order))]
+    return shares
 
 
 def control(tokens: np.ndarray, high: np.ndarray, low: np.ndarray | None = None) -> float:

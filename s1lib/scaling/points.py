@@ -1,6 +1,7 @@
 """The points of the figures as tidy tables: this run's and the paper's in the same columns.
 
-Accuracies and their limits in %, tokens per problem. Intervals are Wilson's over problems. The
+Accuracies and their limits in %, tokens per problem, each the mean over the replicas of a run
+(pairing.py). Intervals are Wilson's over problems. The
 paper prints none for its curves, so that those of its points are computed here from the number of
 its problems.
 """
@@ -17,7 +18,9 @@ from s1lib.published.entries import problems_of
 from s1lib.published.paper_numbers import load
 from s1lib.scaling import effects
 from s1lib.scaling.effects import Bench, Missing
-from s1lib.scaling.records import TRIES, Records
+from s1lib.scaling.pairing import REPLICA, replica_name
+from s1lib.scaling.problem_means import TRIES
+from s1lib.scaling.records import Records
 from s1lib.scaling.table_cells import PAPER, THIS
 from s1lib.scaling.vote_curve import vote_curve
 
@@ -32,7 +35,7 @@ FITS, REJECTED = "fits every cap", "all, rejected = wrong"  # two readings of re
 
 def run_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
     """Every run on every benchmark: accuracy, mean tokens, and how thinking ended in %."""
-    grouped = records.problems.groupby(["benchmark", "run"], sort=False, observed=True)
+    grouped = records.averages.groupby(["benchmark", "run"], sort=False)
     table = grouped[TOKENS + SHARES].mean()
     table[SHARES] *= 100
     table["n"], table["samples"] = grouped.size(), grouped["samples"].sum()
@@ -60,6 +63,20 @@ def scaling_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
     """Figures 1 and 4a: budgets up to the natural stop, Waits from there, the paper's points."""
     ours = _forcing(records, alpha)[CURVE]
     return pd.concat([ours, paper_points(alpha=alpha)], ignore_index=True)
+
+
+def replica_points(records: Records) -> pd.DataFrame:
+    """The curve of s1 in each of its replicas, without intervals. No rows where there is one."""
+    curve, key = _forcing(records, alpha=0.05).reset_index(), ["benchmark", "run"]
+    grouped = records.problems.groupby([*key, *REPLICA])[["thinking_tokens", "correct"]]
+    each = grouped.mean().reset_index().rename(columns={"correct": "accuracy"})
+    each["accuracy"] *= 100
+    table = curve[["source", *WHERE, "run"]].merge(each, on=key)
+
+    replicas = list(zip(table["base_seed"], table["sft_seed"], strict=True))
+    table["replica"] = [replica_name(one, replicas) for one in replicas]
+    table = table.drop(columns=["run", *REPLICA])
+    return table if len(set(replicas)) > 1 else table[:0]
 
 
 def _forcing(records: Records, alpha: float) -> pd.DataFrame:
@@ -158,7 +175,7 @@ def rejection_points(records: Records, *, alpha: float = 0.05) -> pd.DataFrame:
         for run in runs:
             label = records.runs["label"][run]
             about = {"benchmark": bench.name, "role": benchmark.role, "label": label}
-            own = records.problems.query("benchmark == @bench.name and run == @run")
+            own = records.averages.query("benchmark == @bench.name and run == @run")
             own = own.set_index("problem_id")
             # a rejection has no thinking of its own
             own["thinking_tokens"] = own["thinking_tokens"].where(own["accepted"] > 0)

@@ -37,7 +37,12 @@ def extends(role: str, *, waits: int) -> float:
     return with_waits - without
 
 
-def flattens(role: str) -> float:
+def loses_nothing(role: str, *, waits: int) -> float:
+    """Four Waits, the most of Table 5, minus so many."""
+    return extends(role, waits=4) - extends(role, waits=waits)
+
+
+def adds_less(role: str) -> float:
     """Points per Wait: the step from 4 to 6 minus that from 0 to 1, from the authors' log."""
     accuracy = load("figure4a_log").set_index("waits")["accuracy"]
     last, first = (accuracy[6] - accuracy[4]) / 2, accuracy[1] - accuracy[0]
@@ -47,6 +52,11 @@ def flattens(role: str) -> float:
 def control(role: str, *, method: str) -> float:
     """Control of a method in % (Table 3)."""
     return published("table3", "control", method=method) if role == "AIME24" else np.nan
+
+
+def beyond_limits(role: str, *, method: str) -> float:
+    """% of the runs of a method whose average breaks the limit (Table 3)."""
+    return 100 - control(role, method=method)
 
 
 def rejection(role: str) -> float:

@@ -3,15 +3,17 @@
     records = load_records(profile)              # outputs/<profile>/04_evaluation/records/*.jsonl
     records.benchmarks                           # benchmark, role, kind, problems
     records.runs                                 # one row per run: model, method, parameters, label
-    records.problems                             # one row per benchmark, run and problem
-    records.frame("hard", runs, "correct")       # problems x runs, for everything paired
+    records.problems                             # one row per benchmark, run, replica and problem
+    records.paired("hard", runs, "correct")      # problems x replicas x runs, for what is paired
+    records.frame("hard", runs, "correct")       # problems x runs, means over the replicas
 
-A *run* is what the paper plots as one point: one model, one method, one setting.
+A *run* is what the paper plots as one point: one model, one method, one setting. A model that was
+trained from several seeds has several replicas (pairing.py), and a run holds those of all of them.
 """
 
 from __future__ import annotations
 
-import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,20 +24,18 @@ import pandas as pd
 
 from s1lib.drawing.plots import ROLES
 from s1lib.errors import S1Error
-from s1lib.evaluation.run_names import run_name
 from s1lib.keeping.files import ArtifactError, iter_jsonl
 from s1lib.profile import Profile
+from s1lib.scaling.pairing import REPLICA, UNTRAINED, Paired, Replica, shared, stands_for, trained
+from s1lib.scaling.problem_means import MEANS, SPENT, TRIES, problem_means
+from s1lib.scaling.run_settings import number_runs
 
 # The fields that are read. The texts of half a million records would not fit into memory.
 WHICH = ["benchmark", "role", "kind", "problem_id", "model", "method", "parameters"]
 GRADE = ["seed", "sample", "finish", "extracted", "correct"]
-SPENT = ["thinking_tokens", "answer_tokens", "decoded_tokens", "steps_used"]
 FIELDS = [*WHICH, *GRADE, *SPENT]
-TRIES = "spent_thinking_tokens"  # of all tries of rejection sampling, absent in other records
+OPTIONAL = [TRIES, "prompt_tokens", "forced_tokens", *REPLICA]  # older records lack some
 
-NUMBERS = ["max_thinking", "min_thinking", "waits", "temperature", "cap", "steps", "width"]
-TOKENS_PER_STEP = 100  # how the paper turns a limit of steps into one of tokens (Table 3)
-MEANS = ["correct", *SPENT, TRIES, "total_tokens", "accepted", "within", "forced", "natural"]
 MAIN = "s1"  # the model whose test-time scaling is analysed
 
 
@@ -74,19 +74,21 @@ def _read(path: Path) -> Iterable[dict]:
 
 def records_from(rows: Iterable[dict]) -> Records:
     """Records from rows in any order. One that is there twice counts once."""
-    columns = [*FIELDS, TRIES]
+    columns = [*FIELDS, *OPTIONAL]
     values = [tuple(map(row.get, columns)) for row in rows]
     samples = pd.DataFrame.from_records(values, columns=columns)
     if samples.empty:
         raise RecordError("there are no records: run notebook 04_evaluation again")
     samples["problem_id"] = samples["problem_id"].astype(str)
-    runs = _number_runs(samples)
+    for name, absent in {"forced_tokens": 0, "base_seed": 0, "sft_seed": UNTRAINED}.items():
+        samples[name] = samples[name].astype("float64").fillna(absent).astype("int64")
+    runs = number_runs(samples)
 
     # the order of the paper's tables, whatever the order of the files
     roles = samples.groupby("benchmark")["role"].first()
     order = sorted(roles.index, key=lambda name: ((*ROLES, roles[name]).index(roles[name]), name))
     samples["benchmark"] = pd.Categorical(samples["benchmark"], order)
-    key = ["benchmark", "run", "problem_id", "seed", "sample"]
+    key = ["benchmark", "run", *REPLICA, "problem_id", "seed", "sample"]
     samples = samples.sort_values(key, kind="stable").reset_index(drop=True)
 
     # the natural stop belongs to several sweeps, so that a record may be there twice, but never
@@ -101,40 +103,6 @@ def records_from(rows: Iterable[dict]) -> Records:
             "delete them and run notebook 04 again"
         )
     return Records(samples[~twice].reset_index(drop=True), runs)
-
-
-def _number_runs(samples: pd.DataFrame) -> pd.DataFrame:
-    """Replace the column `parameters` by `run`, a number, and describe each run in a row."""
-    # one spelling of the same parameters makes one run of them
-    parameters = samples.pop("parameters")
-    texts = parameters.map(repr)  # far fewer than records, and quicker to compare than dictionaries
-    first = texts.drop_duplicates().index
-    spelled = {texts[row]: json.dumps(_one_spelling(parameters[row])) for row in first}
-
-    # numbered in the order of their names, so that the order of the files does not matter
-    key = samples["model"] + "\t" + samples["method"] + "\t" + texts.map(spelled)
-    names = sorted(key.unique())
-    samples["run"] = key.map({name: number for number, name in enumerate(names)}).astype("int64")
-    split = (name.split("\t") for name in names)
-    rows = [{"model": model, "method": method, **json.loads(text)} for model, method, text in split]
-
-    runs = pd.DataFrame(rows, columns=["model", "method", *NUMBERS, "wait", "length"])
-    runs[NUMBERS] = runs[NUMBERS].astype("float64")
-    steps = runs["steps"] * TOKENS_PER_STEP
-    runs["limit"] = runs["max_thinking"].fillna(runs["cap"]).fillna(steps)
-    runs["label"] = [run_name(row["method"], row) for row in rows]
-    return runs.rename_axis("run")
-
-
-def _one_spelling(parameters: dict) -> dict:
-    """No empty entries, `waits` always there, the string only where it is used."""
-    known = {name: value for name, value in parameters.items() if value is not None}
-    known["waits"] = known.get("waits", 0)
-    if known["waits"]:
-        known.setdefault("wait", "Wait")
-    else:
-        known.pop("wait", None)
-    return dict(sorted(known.items()))
 
 
 @dataclass(frozen=True)
@@ -156,49 +124,56 @@ class Records:
         return table.reset_index().astype({"benchmark": str})
 
     def common(self) -> Records:
-        """The records of those problems alone that every method was asked."""
+        """The records of those problems and replicas alone that every method has."""
         key = ["benchmark", "problem_id"]
         methods = self.runs["method"].to_numpy()[self.samples["run"]]
         grouped = self.samples.assign(method=methods).groupby(key, observed=True)
         number = grouped["method"].nunique()
         most = number.groupby("benchmark", observed=True).transform("max")
         kept = pd.MultiIndex.from_frame(self.samples[key]).isin(number.index[number == most])
+
+        # votes are drawn from one replica alone, which the other methods are then compared with
+        if found := shared([*self._replicas.values()]):
+            found += [(base, UNTRAINED) for base, _ in found]
+            kept &= pd.MultiIndex.from_frame(self.samples[REPLICA]).isin(found)
         return Records(self.samples[kept], self.runs)
 
     @property
     def sizes(self) -> str:
-        """The number of problems, for captions."""
+        """The number of problems, and of seeds where there are several, for captions."""
         numbers = self.benchmarks["problems"]
-        if numbers.nunique() == 1:
-            return f"n = {numbers[0]} problems per benchmark"
         each = [f"{row.problems} ({row.benchmark})" for row in self.benchmarks.itertuples()]
-        return f"n = {', '.join(each)} problems"
+        one = numbers.nunique() == 1
+        sizes = f"{numbers[0]} problems per benchmark" if one else f"{', '.join(each)} problems"
+        seeds = len(trained(self._replicas.values()))
+        return f"n = {sizes}{f', means of {seeds} training seeds' if seeds > 1 else ''}"
 
     @cached_property
     def problems(self) -> pd.DataFrame:
-        """Means over the samples of each problem in each run, and the number of `samples`.
+        """One row per benchmark, run, replica and problem, see `problem_means`."""
+        return problem_means(self.samples, self.runs)
 
-        `within` is the share whose thinking kept the run's limit, `accepted` the share that was
-        not rejected, and `forced` and `natural` say how thinking ended.
-        """
-        limits = self.runs["limit"].fillna(np.inf).to_numpy()[self.samples["run"]]
-        thinking, finish = self.samples["thinking_tokens"], self.samples["finish"]
-        table = self.samples.assign(
-            total_tokens=thinking + self.samples["answer_tokens"],
-            accepted=finish != "rejected",
-            within=(thinking <= limits) & (finish != "rejected"),
-            forced=finish == "forced",
-            natural=finish == "natural",
-        )
-        table[MEANS] = table[MEANS].astype("float64")
-        grouped = table.groupby(["benchmark", "run", "problem_id"], observed=True)[MEANS]
-        means = grouped.mean().assign(samples=grouped.size())
-        return means.reset_index().astype({"benchmark": str})
+    @cached_property
+    def averages(self) -> pd.DataFrame:
+        """Means over the replicas of each problem in each run. `samples` are those of all."""
+        key = ["benchmark", "run", "problem_id"]
+        grouped = self.problems.groupby(key, sort=False)
+        return grouped[MEANS].mean().assign(samples=grouped["samples"].sum()).reset_index()
+
+    @cached_property
+    def _replicas(self) -> dict[tuple[str, int], set[Replica]]:
+        """The replicas of each benchmark and run."""
+        table = self.problems[["benchmark", "run", *REPLICA]].drop_duplicates()
+        found: dict[tuple[str, int], set[Replica]] = defaultdict(set)
+        for benchmark, run, base, seed in table.itertuples(index=False):
+            found[benchmark, run].add((base, seed))
+        return found
 
     @cached_property
     def _wide(self) -> dict[tuple[str, str], pd.DataFrame]:
-        """Problems x runs for each benchmark and value."""
-        table = self.problems.set_index(["benchmark", "problem_id", "run"])[MEANS].unstack("run")
+        """Problems x (run, replica) for each benchmark and value."""
+        across = ["run", *REPLICA]
+        table = self.problems.set_index(["benchmark", "problem_id", *across])[MEANS].unstack(across)
         parts = dict(iter(table.groupby("benchmark")))
         return {
             (name, value): part[value].droplevel("benchmark")
@@ -206,12 +181,33 @@ class Records:
             for value in MEANS
         }
 
+    def replicas(self, benchmark: str, runs: Sequence[int]) -> list[Replica]:
+        """The replicas that all of these runs have on a benchmark, in order."""
+        return shared([self._replicas.get((benchmark, run), set()) for run in runs])
+
+    def paired(self, benchmark: str, runs: Sequence[int], value: str = "correct") -> Paired:
+        """A column of `problems` as an array, with what every one of `runs` has.
+
+        A run of a model without SFT seeds is repeated over the seeds of its base.
+        """
+        replicas = self.replicas(benchmark, runs)
+        if not replicas:
+            return Paired(pd.Index([]), [], np.empty((0, 1, len(runs))))
+        have = [self._replicas[benchmark, run] for run in runs]
+        columns = [
+            (run, *stands_for(replica, own))
+            for replica in replicas
+            for run, own in zip(runs, have, strict=True)
+        ]
+        table = self._wide[benchmark, value]
+        table = table.reindex(columns=pd.MultiIndex.from_tuples(columns)).dropna()
+        values = table.to_numpy().reshape(len(table), len(replicas), len(runs))
+        return Paired(table.index, replicas, values)
+
     def frame(self, benchmark: str, runs: Sequence[int], value: str = "correct") -> pd.DataFrame:
-        """Problems x runs of a column of `problems`, those alone that every one of `runs` has."""
-        table = self._wide.get((benchmark, value))
-        if table is None:
-            return pd.DataFrame(columns=list(runs))
-        return table.reindex(columns=list(runs)).dropna()
+        """Problems x runs as `paired`, each the mean over the replicas that the runs share."""
+        problems, _, values = self.paired(benchmark, runs, value)
+        return pd.DataFrame(values.mean(axis=1), index=problems, columns=list(runs))
 
     def find(
         self,

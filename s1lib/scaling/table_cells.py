@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 
 from s1lib.scaling import metrics
 from s1lib.scaling.effects import Bench, Effect, Missing
+from s1lib.scaling.pairing import Replica, replica_name
 from s1lib.scaling.records import Records
 
 THIS, PAPER = "this run", "paper"
+SEED = re.compile(r"(base \d+, )?seed \d+")
 EFFECT = ["difference", "low", "high", "p", "n"]
 
 
@@ -28,8 +31,28 @@ def effect_cells(alpha: float, measure: Callable[..., Effect], *what: object) ->
     except Missing as reason:
         return {**dict.fromkeys(EFFECT, np.nan), "n": 0, "note": str(reason)}
     low, high = metrics.interval(effect.draws, alpha=alpha)
-    cells = (effect.value, low, high, effect.p, effect.n)
-    return {**dict(zip(EFFECT, cells, strict=True)), "note": ""}
+    p = metrics.p_value(effect.value, effect.draws)
+    cells = dict(zip(EFFECT, (effect.value, low, high, p, effect.n), strict=True))
+    return {**cells, **seed_cells(effect), "note": ""}
+
+
+def seed_cells(effect: Effect) -> dict[str, float]:
+    """A column per replica with its own effect, where there are several: "seed 0", "seed 1"."""
+    each = effect.by_seed
+    return {replica_name(one, each): each[one] for one in each} if len(each) > 1 else {}
+
+
+def seed_columns(table: Iterable[str]) -> list[str]:
+    """Those of some columns that `seed_cells` made, in their order."""
+    return [name for name in table if SEED.fullmatch(name)]
+
+
+def seed_list(by_seed: Mapping[Replica, float]) -> str:
+    """The effects of several replicas in one cell: "3 seeds: +2.1, +4.0, +1.5"."""
+    bases: dict[int, list[str]] = {}
+    for (base, _), value in by_seed.items():
+        bases.setdefault(base, []).append(f"{value:+.1f}")
+    return f"{len(by_seed)} seeds: {' | '.join(', '.join(each) for each in bases.values())}"
 
 
 def stacked(ours: pd.DataFrame, paper: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -1,17 +1,17 @@
-"""The training data: Tables 2, 6 and 8, and accuracy by number of examples (Figure 2)."""
+"""The training data: Tables 2, 6 and 8."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from s1lib.profile import CUT, Profile
+from s1lib.profile import CUT, Profile, is_sized
 from s1lib.published.paper_numbers import load
 from s1lib.scaling import effects, points, published_effects
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.published_effects import published
 from s1lib.scaling.records import MAIN, Records
-from s1lib.scaling.table_cells import EFFECT, benches, effect_cells, stacked
+from s1lib.scaling.table_cells import EFFECT, benches, effect_cells, seed_columns, stacked
 
 SETS = ("random", "diverse", "longest", "full")
 TRAININGS = ["model", "examples", "limit", "cut", "steps", "minutes"]
@@ -32,10 +32,12 @@ def ablations_table(
 ) -> pd.DataFrame:
     """Table 2: each training set at its natural stop, and its difference *to s1*, paired.
 
-    The published row of cut traces is that of Table 8.
+    The published row of cut traces is that of Table 8. Sets of further sizes are left to Figure 2.
+    Where there are several seeds, each has a column with its own difference.
     """
     forced = records.runs["model"][records.runs["method"] == "budget_forcing"]
-    models = [MAIN, *SETS, *sorted(set(forced) - {MAIN, "base", *SETS})]
+    others = (model for model in set(forced) - {MAIN, "base", *SETS} if not is_sized(model))
+    models = [MAIN, *SETS, *sorted(others)]
 
     accuracies = points.run_points(records).set_index(["benchmark", "run"])["accuracy"]
     rows = []
@@ -49,7 +51,8 @@ def ablations_table(
                 row["note"] = str(reason)
 
             rows.append(row | _published_set(model, role))
-    columns = ["set", "benchmark", "accuracy", *EFFECT, *PUBLISHED, "note"]
+    seeds = seed_columns(pd.DataFrame(rows))
+    columns = ["set", "benchmark", "accuracy", *EFFECT, *seeds, *PUBLISHED, "note"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -102,34 +105,3 @@ def lengths_table(records: Records, trainings: pd.DataFrame) -> pd.DataFrame:
     ours = ours.assign(cut_percent=100 * ours["cut"] / ours["examples"])
     ours = ours.sort_values("sequence_length", kind="stable")
     return stacked(ours, load("table8"), columns)
-
-
-def efficiency_points(
-    records: Records, trainings: pd.DataFrame, *, alpha: float = 0.05
-) -> pd.DataFrame:
-    """Figure 2 (right): training examples against accuracy at the natural stop.
-
-    The base model counts with 0 examples and at its best, with or without thinking.
-    """
-    examples = {"base": 0, **trainings.set_index("model")["examples"].to_dict()}
-    rows = []
-    for bench, _ in benches(records, resamples=1):
-        for model, number in examples.items():
-            try:
-                run = effects.best_base(bench) if model == "base" else bench.natural(model)
-            except Missing:
-                continue
-            rows.append({"benchmark": bench.name, "run": run, "examples": number})
-
-    columns = ["benchmark", "role", "model", "examples", "label", "accuracy", "low", "high", "n"]
-    chosen = pd.DataFrame(rows, columns=["benchmark", "run", "examples"]).astype({"run": "int64"})
-    table = points.run_points(records, alpha=alpha)
-    return chosen.merge(table, on=["benchmark", "run"])[columns]
-
-
-def paper_efficiency_points(*, alpha: float = 0.05) -> pd.DataFrame:
-    """Figure 2 (right) as published (MATH500), and its base model from Table 1."""
-    base = load("table1").query("model == 'Qwen2.5-32B-Instruct' and benchmark == 'MATH500'")
-    figure = load("figure2_right").dropna(subset="examples")
-    table = pd.concat([base.assign(examples=0), figure], ignore_index=True)
-    return points.with_interval(table.assign(role=table["benchmark"]), alpha)

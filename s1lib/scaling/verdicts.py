@@ -3,48 +3,56 @@
     table = claims_table(records, waits=2, votes=(1, 2, 4, 8, 16))
     table[table["declared"]]          # one row per claim: the comparison declared beforehand
 
-The rows that are not declared are for the reader. The rules of a verdict:
-
-- greater / less: *holds* when the 95 % interval lies wholly on the claimed side of 0, *does not
-  hold* when it lies wholly on the other side, else *inconclusive*.
-- equal: *holds* when the interval lies within ± the margin, *does not hold* when it lies wholly
-  outside, else *inconclusive*.
-- always / not always (Control): the samples themselves decide, and one broken limit breaks it.
-- *n/a* when the records lack what is compared, or when two strings gave the same traces.
-
-Nothing is corrected for the number of claims, so that about one in twenty true null effects will
-look like one in either direction.
+The rules of a verdict stand at the top of claims.yaml, the model of the effects in effects.py. The
+rows that are not declared are for the reader. `p` is that of each row alone, and `p_holm` is
+adjusted for the number of claims that the records can test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from s1lib.scaling import effects, metrics
-from s1lib.scaling.claims import ALL, BOOTSTRAP, MARGIN, Claim, claims
+from s1lib.scaling.claims import ALL, Claim, Rule, claims
 from s1lib.scaling.effects import Bench, Effect, Missing
 from s1lib.scaling.records import Records
+from s1lib.scaling.table_cells import seed_list
 
+DECIMALS = 9  # of the numbers that a verdict compares
 HOLDS, FAILS, OPEN, NOT_AVAILABLE = "holds", "does not hold", "inconclusive", "n/a"
-MEASURED = ["effect", "low", "high", "unit", "n", "p", "test"]
-COLUMNS = ["claim", "benchmark", "verdict", *MEASURED, "paper", "paper_source", "note", "declared"]
+MEASURED = ["effect", "low", "high", "matters", "unit", "by seed", "n", "p", "p_holm"]
+PAPER = ["paper", "paper_source"]
+COLUMNS = ["claim", "benchmark", "verdict", *MEASURED, "kind", "test", *PAPER, "note", "declared"]
 
 
-def verdict(direction: str, value: float, low: float, high: float) -> str:
-    """The rules at the top of this file for an effect bounded by `low` and `high`."""
-    if direction in ("always", "not always"):
-        return HOLDS if (value >= 100) == (direction == "always") else FAILS
+def verdict(
+    direction: str,
+    matters: float,
+    value: float,
+    low: float,
+    high: float,
+    by_seed: Iterable[float] = (),
+) -> str:
+    """The rules at the top of claims.yaml for an effect bounded by `low` and `high`.
+
+    by_seed: the effect of each seed alone.
+    """
+    if direction == "always":
+        return HOLDS if round(value, DECIMALS) >= 100 else FAILS
     if np.isnan([value, low, high]).any():
         return NOT_AVAILABLE
-    if direction == "equal":
-        outside = low > MARGIN or high < -MARGIN
-        return HOLDS if low >= -MARGIN and high <= MARGIN else FAILS if outside else OPEN
+    # no rounding of floating point decides, neither at 0 nor at what matters
+    value, low, high, *each = (round(number, DECIMALS) for number in (value, low, high, *by_seed))
+    if direction == "not worse":
+        return HOLDS if low > -matters else FAILS if high < -matters else OPEN
     if direction == "less":
-        low, high = -high, -low
-    return HOLDS if low > 0 else FAILS if high < 0 else OPEN
+        value, low, high, each = -value, -high, -low, [-number for number in each]
+    if low > 0 and value >= matters and not any(number < 0 for number in each):
+        return HOLDS
+    return FAILS if high < matters else OPEN
 
 
 def claims_table(
@@ -66,13 +74,18 @@ def claims_table(
     listed = claims(waits=waits, votes=votes)
     rows = [row for claim in listed for row in _rows(claim, benches, alpha)]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    counted = f"{BOOTSTRAP} ({resamples:,})"
-    return table.assign(test=table["test"].str.replace(BOOTSTRAP, counted))
+
+    # one family of tests: the comparisons that were declared
+    declared = table["declared"]
+    p = table.loc[declared, "p"].to_numpy(dtype=float)
+    table.loc[declared, "p_holm"] = metrics.holm(p)
+    return table
 
 
 def _rows(claim: Claim, benches: Sequence[tuple[Bench, str]], alpha: float) -> list[dict]:
     """The rows of one claim: each benchmark, and their mean."""
     rows, found, missing = [], [], []
+    judged = claim.rule.judged
     paper = {role: claim.paper(role) for _, role in benches}
     for bench, role in benches:
         try:
@@ -81,28 +94,27 @@ def _rows(claim: Claim, benches: Sequence[tuple[Bench, str]], alpha: float) -> l
         except Missing as reason:
             effect = str(reason)
             missing.append(effect)
-        judged = claim.judged == role
-        rows.append(_row(claim, bench.name, effect, paper[role], alpha, declared=judged))
+        declared = judged == role
+        rows.append(_row(claim.rule, bench.name, effect, paper[role], alpha, declared=declared))
 
     # a claim is declared once, also where its benchmark is not part of the run
-    if claim.judged != ALL and not any(row["declared"] for row in rows):
-        reason = f"no benchmark in the role of {claim.judged}, where this claim is judged"
-        value = claim.paper(claim.judged)
-        rows.append(_row(claim, claim.judged, reason, value, alpha, declared=True))
+    if judged != ALL and not any(row["declared"] for row in rows):
+        reason = f"no benchmark in the role of {judged}, where this claim is judged"
+        rows.append(_row(claim.rule, judged, reason, claim.paper(judged), alpha, declared=True))
 
     # the mean is over the benchmarks that have the effect, and names what the others lack
     reasons = "; ".join(dict.fromkeys(missing))
     pooled = effects.pool(found) if found else reasons or "no benchmark"
     given = [value for value in paper.values() if not np.isnan(value)]
     mean = float(np.mean(given)) if given else np.nan
-    row = _row(claim, ALL, pooled, mean, alpha, declared=claim.judged == ALL)
+    row = _row(claim.rule, ALL, pooled, mean, alpha, declared=judged == ALL)
     if found and missing:
         row["note"] = "; ".join(filter(None, [row["note"], f"left out: {reasons}"]))
     return [*rows, row]
 
 
 def _row(
-    claim: Claim,
+    rule: Rule,
     benchmark: str,
     effect: Effect | str,
     paper: float,
@@ -112,17 +124,33 @@ def _row(
 ) -> dict:
     """One row of the table. An effect that is a text is the reason why there is none."""
     row = {
-        "claim": claim.text,
+        "claim": rule.claim,
         "benchmark": benchmark,
-        "unit": claim.unit,
-        "test": claim.test,
+        "matters": rule.matters,
+        "unit": rule.unit,
+        "kind": rule.kind,
+        "test": rule.test,
         "paper": paper,
-        "paper_source": "" if np.isnan(paper) else claim.paper_source,
+        "paper_source": "" if np.isnan(paper) else rule.paper_source,
+        "by seed": "",
+        "p": np.nan,
+        "p_holm": np.nan,
         "declared": declared,
     }
     if isinstance(effect, str):
         return {**row, "n": 0, "verdict": NOT_AVAILABLE, "note": effect}
+
     low, high = metrics.interval(effect.draws, alpha=alpha)
-    judged = verdict(claim.direction, effect.value, low, high)
-    measured = {"effect": effect.value, "low": low, "high": high, "n": effect.n, "p": effect.p}
-    return {**row, **measured, "verdict": judged, "note": effect.note}
+    each = effect.by_seed.values()
+    row |= {"effect": effect.value, "low": low, "high": high, "n": effect.n}
+    row["verdict"] = verdict(rule.direction, rule.matters, effect.value, low, high, each)
+
+    # the null hypothesis lies where the direction says that the claim would begin to fail
+    if rule.direction != "always":
+        null = -rule.matters if rule.direction == "not worse" else 0.0
+        row["p"] = metrics.p_value(effect.value, effect.draws, null=null)
+
+    # what one training shows may be that training
+    if len(each) > 1:
+        return {**row, "by seed": seed_list(effect.by_seed), "note": effect.note}
+    return {**row, "note": "; ".join(filter(None, ["one seed", effect.note]))}

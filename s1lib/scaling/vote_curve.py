@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from s1lib.scaling.effects import Bench, Missing
+from s1lib.scaling.pairing import REPLICA
 from s1lib.thinking.voting import expected_accuracy
 
 Answer = tuple[str | None, bool]  # what was read, and whether it is right
@@ -19,11 +20,14 @@ Pattern = tuple[tuple[int, bool | None], ...]  # samples of each answer, and whe
 def vote_curve(bench: Bench, run: int, votes: Sequence[int]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Problems x k: expected accuracy of a vote among k samples, and the tokens that they cost.
 
-    A k is left out where some problem has fewer samples. Raises Missing when none is left.
+    The samples are those of the run's first replica, the only one that votes are drawn from. A k is
+    left out where some problem has fewer samples. Raises Missing when none is left.
     """
     # the answers of each problem, each with its grade
     samples = bench.records.samples
     samples = samples[(samples["run"] == run) & (samples["benchmark"] == bench.name)]
+    for first in bench.records.replicas(bench.name, [run])[:1]:
+        samples = samples[(samples[REPLICA] == first).all(axis=1)]
     given: dict[str, list[Answer]] = defaultdict(list)
     read = zip(samples["problem_id"], samples["extracted"], samples["correct"], strict=True)
     for problem, answer, right in read:
@@ -37,7 +41,8 @@ def vote_curve(bench: Bench, run: int, votes: Sequence[int]) -> tuple[pd.DataFra
     places = np.array(votes) - 1
     curves = {problem: _curve(_pattern(answers))[places] for problem, answers in given.items()}
     accuracy = pd.DataFrame(curves, index=votes).T
-    tokens = bench.column(run, "total_tokens")
+    problems, _, total = bench.paired([run], "total_tokens")
+    tokens = pd.Series(total[:, 0, 0], index=problems)
     return accuracy, pd.DataFrame({k: k * tokens for k in votes}).loc[accuracy.index]
 
 

@@ -1,6 +1,8 @@
 """How every way to spend thinking tokens is drawn: alike in all figures and for the paper's curves.
 
 draw_ways(points, ax, "total_tokens")        # a line per `series`, each with its band
+mark_natural_stop(points, ax)                # a dotted line where the model stops by itself
+accuracy_axis(ax, y=0.12)                    # when everything is drawn
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from s1lib.drawing.plots import BLUE, GREEN, ORANGE, RED
+from s1lib.drawing.plots import BLUE, GREEN, ORANGE, RED, note
 
 # Colour, marker and line. A dashed line with hollow markers is a prompt's limit held by force.
 WAYS = {
@@ -23,6 +25,9 @@ WAYS = {
     "CCC": (RED, "D", "-"),
     "fits every cap": (BLUE, "o", "-"),
     "all, rejected = wrong": (ORANGE, "s", "--"),
+    "forced answers": (BLUE, "o", "-"),
+    "plain truncation": (ORANGE, "s", "--"),
+    "Waits": (GREEN, "^", "-."),
 }
 
 
@@ -51,3 +56,19 @@ def band(ax: Axes, x: pd.Series, part: pd.DataFrame, color: str, alpha: float) -
     # points of a run that has none are columns without a type
     along, low, high = (column.astype(float) for column in (x, part["low"], part["high"]))
     ax.fill_between(along, low, high, color=color, alpha=alpha, linewidth=0)
+
+
+def mark_natural_stop(data: pd.DataFrame, ax: Axes) -> None:
+    """A dotted line where the model stops by itself, if that is among the points."""
+    for tokens in data["thinking_tokens"][data["label"] == "natural stop"].unique():
+        ax.axvline(tokens, color="0.6", linestyle=":", linewidth=1.2, zorder=0)
+        upright = {"offset": (6, 0), "rotation": 90, "va": "bottom", "color": "0.4"}
+        note(ax, "natural stop", tokens, 0.03, xycoords=("data", "axes fraction"), **upright)
+
+
+def accuracy_axis(ax: Axes, **margins: float) -> None:
+    """Accuracy in % with room at the curve, but not beyond what an accuracy can be."""
+    ax.margins(**margins)
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, -4), min(high, 104))
+    ax.set_ylabel("accuracy (%)")

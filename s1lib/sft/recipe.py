@@ -34,6 +34,8 @@ RECIPE = 1
 NO_PART_OF_THE_RESULT = {
     # What shows in the key otherwise: the base model by its weights, the data by itself.
     *("base", "sets", "published", "cut_length", "too_long", "conditional", "step_separator"),
+    # What is trained besides: each training has its own `seed`.
+    "seeds",
     # What the machine needs.
     *("micro_batch_size", "gradient_checkpointing", "activation_offloading"),
     *("processes", "offload", "checkpoint_steps"),

@@ -13,7 +13,6 @@ import dataclasses
 import gc
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
@@ -29,14 +27,15 @@ from s1lib.chat import ChatFormat
 from s1lib.curation.pool import Sample
 from s1lib.hardware.base_model import TrainingError, base_dtype, load_base, load_tokenizer
 from s1lib.hardware.checkpoints import claim, directory_of
-from s1lib.hardware.launcher import is_main_process, launch, was_launched, world_size
+from s1lib.hardware.launcher import is_main_process, was_launched, world_size
 from s1lib.hardware.memory_plan import check_memory
 from s1lib.keeping.files import atomic_directory, write_jsonl, write_text
 from s1lib.keeping.hashes import hash_of, hash_of_model
 from s1lib.keeping.manifests import versions
 from s1lib.keeping.side_by_side import side_by_side, workers
-from s1lib.profile import CUT, SFT, Profile
+from s1lib.profile import CUT, FIRST, SFT, Profile, Replica, replicas_of, with_seeds
 from s1lib.sft.dataset import training_set
+from s1lib.sft.launched_training import train_in_processes
 from s1lib.sft.model_card import model_card
 from s1lib.sft.recipe import RECIPE, Follow, build_trainer, check_recipe, recipe_of
 from s1lib.sft.trainer import Trainer
@@ -50,8 +49,9 @@ class Job:
     """One training: what is asked for, and the key of its result."""
 
     name: str
+    replica: Replica
     out: Path
-    profile: Profile  # `sft.max_length` is this model's own limit
+    profile: Profile  # `sft.max_length` is this model's own limit, `base` and `seed` the replica's
     tokenizer: PreTrainedTokenizerBase
     data: Dataset
     base_hash: str
@@ -59,36 +59,45 @@ class Job:
     key: str
 
     @property
+    def label(self) -> str:
+        """What the log calls it."""
+        return self.name + self.replica.suffix
+
+    @property
     def settings(self) -> SFT:
         return self.profile.sft
 
-    @property
-    def base(self) -> str:
-        """Path or hub id of the base model."""
-        return self.profile.resolve(self.settings.base)
-
 
 def train(
-    samples: Sequence[Sample], *, profile: Profile, name: str, out: Path | str, log: Log = print
+    samples: Sequence[Sample],
+    *,
+    profile: Profile,
+    name: str,
+    out: Path | str,
+    replica: Replica = FIRST,
+    log: Log = print,
 ) -> dict[str, Any]:
     """Fine-tune the profile's base model on `samples`, write it to `out`, return its record.
 
     A model finished with the same data, settings and base weights is never trained again. The
-    record holds name, key, base, examples, cut (how many of them), steps, epochs, tokens (trained
-    through, prompt included), minutes, loss (mean of all steps), final_loss (mean of the last
-    tenth), settings and versions. Raises SFTDataError, TrainingError or CheckpointError.
+    record holds name, base_seed, sft_seed, key, base, examples, cut (how many of them), steps,
+    epochs, tokens (trained through, prompt included), minutes, loss (mean of all steps), final_loss
+    (mean of the last tenth), settings and versions. replica: which of several trainings it is.
+    Raises SFTDataError, TrainingError or CheckpointError.
     """
-    job = _prepare(samples, profile, name, Path(out), log)
+    job = _prepare(samples, profile, name, replica, Path(out), log)
 
     finished = read_training(job.out)
     if finished and finished["key"] == job.key:
         loss = f"final loss {finished['final_loss']:.3f}"
-        log(f"{name}: trained before, {finished['steps']} steps, {loss}")
+        log(f"{job.label}: trained before, {finished['steps']} steps, {loss}")
         return finished
 
     room = _may_train(job, log)
     if job.settings.launched and not was_launched():
-        train_in_processes(samples, profile=profile, name=name, out=job.out, log=log)
+        train_in_processes(
+            samples, profile=profile, name=name, replica=replica, out=job.out, log=log
+        )
     else:
         _train_here(job, room, log)
         gc.collect()
@@ -99,38 +108,23 @@ def train(
 def train_all(
     sets: Mapping[str, Sequence[Sample]], *, profile: Profile, out: Path | str, log: Log = print
 ) -> dict[str, dict[str, Any]]:
-    """`train` every set into `out`/name and return the records by name.
+    """`train` every replica of every set and return the records by the folders' names in `out`.
 
-    On a CPU several models are trained side by side.
+    The first replica's folder has the set's name. On a CPU several models are trained side by side.
     """
-    tasks = [(samples, profile, name, Path(out) / name) for name, samples in sets.items()]
+    tasks = {}
+    for name, samples in sets.items():
+        for replica in replicas_of(profile, name):
+            folder = name + replica.suffix
+            asked = {"profile": profile, "name": name, "replica": replica}
+            tasks[folder] = {"samples": samples, **asked, "out": Path(out) / folder}
     count = min(workers(profile), len(tasks))
-    return dict(zip(sets, side_by_side(_train_one, tasks, workers=count, log=log), strict=True))
+    records = side_by_side(_train_one, tasks.values(), workers=count, log=log)
+    return dict(zip(tasks, records, strict=True))
 
 
-def _train_one(task: tuple[Sequence[Sample], Profile, str, Path], log: Log) -> dict[str, Any]:
-    samples, profile, name, out = task
-    return train(samples, profile=profile, name=name, out=out, log=log)
-
-
-def train_in_processes(
-    samples: Sequence[Sample], *, profile: Profile, name: str, out: Path, log: Log = print
-) -> None:
-    """`train` in `sft.processes` processes of this machine.
-
-    They are given the same samples and settings in files. Checkpoints stay when they are stopped.
-    Raises TrainingError with the reason that a process gives.
-    """
-    settings = dataclasses.replace(profile.sft, base=profile.resolve(profile.sft.base))
-    with tempfile.TemporaryDirectory() as place:
-        handed, texts = Path(place) / "profile.yaml", Path(place) / "samples.jsonl"
-        lists = json.loads(json.dumps({"sft": dataclasses.asdict(settings)}))  # for tuples
-        handed.write_text(yaml.safe_dump(lists), encoding="utf-8")
-        write_jsonl(texts, map(dataclasses.asdict, samples))
-        arguments = ["--profile", str(handed), "--set", name]
-        arguments += ["--samples", str(texts), "--out", str(out.resolve())]
-        module = "s1lib.sft.training_process"
-        launch(module, arguments, processes=settings.processes, name=name, log=log)
+def _train_one(task: dict[str, Any], log: Log) -> dict[str, Any]:
+    return train(**task, log=log)
 
 
 def read_training(directory: Path | str) -> dict[str, Any] | None:
@@ -139,20 +133,23 @@ def read_training(directory: Path | str) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def _prepare(samples: Sequence[Sample], profile: Profile, name: str, out: Path, log: Log) -> Job:
+def _prepare(
+    samples: Sequence[Sample], profile: Profile, name: str, replica: Replica, out: Path, log: Log
+) -> Job:
     """The job with its data as the trainer will see it."""
-    base, limit = profile.resolve(profile.sft.base), profile.sft.limit_of(name)
+    profile, limit = with_seeds(profile, replica), profile.sft.limit_of(name)
     settings = dataclasses.replace(profile.sft, max_length=limit)
+    base, label = settings.base, name + replica.suffix
     tokenizer = load_tokenizer(base)
     too_long = "cut" if name == CUT else settings.too_long
     data = training_set(samples, ChatFormat(tokenizer), max_length=limit, too_long=too_long)
     if dropped := len(samples) - len(data):
-        log(f"{name}: {dropped} samples longer than sft.max_length = {limit} tokens are left out")
+        log(f"{label}: {dropped} samples longer than sft.max_length = {limit} tokens are left out")
 
     texts, base_hash = (list(data["prompt"]), list(data["completion"])), hash_of_model(base)
     key = hash_of(RECIPE, recipe_of(settings), base_hash, *texts)
     profile = dataclasses.replace(profile, sft=settings)
-    return Job(name, out, profile, tokenizer, data, base_hash, hash_of(*texts), key)
+    return Job(name, replica, out, profile, tokenizer, data, base_hash, hash_of(*texts), key)
 
 
 def _may_train(job: Job, log: Log) -> int:
@@ -175,17 +172,17 @@ def _train_here(job: Job, room: int, log: Log) -> None:
     with atomic_directory(job.out) if main else contextlib.nullcontext(job.out) as work:
         start = time.perf_counter()
         trainer = build_trainer(
-            load_base(job.base, base_dtype(settings)),
+            load_base(job.settings.base, base_dtype(settings)),
             job.tokenizer,
             job.data,
             settings,
             checkpoints if settings.checkpoint_steps else work,
-            callbacks=[Follow(job.name, log, checkpoints)],
+            callbacks=[Follow(job.label, log, checkpoints)],
             room=room,
         )
         if checkpoint:
             trainer.go_on_from(checkpoint)
-            log(f"{job.name}: goes on from {checkpoint.name}")
+            log(f"{job.label}: goes on from {checkpoint.name}")
         mean_loss = _run(trainer, job, checkpoint)
 
         # All processes gather the model; one of them writes.
@@ -221,7 +218,7 @@ def _run(trainer: Trainer, job: Job, checkpoint: Path | None) -> float:
         return trainer.train(resume_from_checkpoint=resume).training_loss
     except torch.OutOfMemoryError as error:
         raise TrainingError(
-            f"{job.name}: out of GPU memory after step {trainer.state.global_step}: "
+            f"{job.label}: out of GPU memory after step {trainer.state.global_step}: "
             f"{' '.join(str(error).split())[:120]}; "
             f"`s1 plan --length {max(job.data['length'])}` says what would fit"
         ) from error
@@ -233,8 +230,9 @@ def _record(
     tail = [row["loss"] for row in steps[-max(1, len(steps) // 10) :]]
     return {
         "name": job.name,
+        **dataclasses.asdict(job.replica),
         "key": job.key,
-        "base": job.base,
+        "base": job.settings.base,
         "examples": len(job.data),
         "cut": sum(job.data["cut"]),
         "steps": trainer.state.global_step,

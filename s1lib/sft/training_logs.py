@@ -27,13 +27,14 @@ OTHER = {"color": "0.72", "linewidth": 1, "zorder": 1, "label": "other sets"}
 
 
 def trainings(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per model, with its limit in tokens.
+    """One row per training of a model, with its seeds and the model's limit in tokens.
 
-    The epochs seen may be fewer than asked for, where `max_steps` ends a training. The final loss
-    is the mean of the last tenth of the steps.
+    base_seed and sft_seed are 0 for the first training, as in `s1lib.profile.Replica`. The epochs
+    seen may be fewer than asked for, where `max_steps` ends a training. The final loss is the mean
+    of the last tenth of the steps.
     """
     rows = [{**record, "limit": record["settings"]["max_length"]} for record in records]
-    columns = ["name", "examples", "limit", "cut", "steps", "epochs"]
+    columns = ["name", "base_seed", "sft_seed", "examples", "limit", "cut", "steps", "epochs"]
     columns += ["tokens", "minutes", "final_loss"]
     shown = {"name": "model", "epochs": "epochs seen", "final_loss": "final loss"}
     return pd.DataFrame(rows, columns=columns).rename(columns=shown)

@@ -22,7 +22,7 @@ from s1lib.errors import S1Error
 from s1lib.hardware.base_model import TrainingError, load_tokenizer
 from s1lib.hardware.launcher import ERROR, is_main_process, was_launched
 from s1lib.keeping.files import read_jsonl
-from s1lib.profile import load_profile
+from s1lib.profile import Replica, load_profile, path_of
 from s1lib.sft.train import train
 from s1lib.sft.training_sets import samples_of
 
@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--profile")
     parser.add_argument("--outputs")
     parser.add_argument("--set", default="s1", help="one of the models that the profile lists")
+    parser.add_argument("--base-seed", type=int, default=0, help="which of several base models")
+    parser.add_argument("--sft-seed", type=int, default=0, help="which of several trainings of it")
     parser.add_argument("--samples", help="JSON lines to train on instead of the profile's")
     parser.add_argument("--out", help="the model's directory, if not that of notebook 02")
     try:
@@ -60,8 +62,9 @@ def _train(options: argparse.Namespace) -> None:
     else:
         chat = ChatFormat(load_tokenizer(profile.resolve(profile.sft.base)))
         samples = samples_of(name, profile, chat)
-    out = options.out or profile.stage("02_sft") / "models" / name
-    train(samples, profile=profile, name=name, out=Path(out), log=_say)
+    replica = Replica(options.base_seed, options.sft_seed)
+    out = Path(options.out or path_of(profile, name, replica))
+    train(samples, profile=profile, name=name, replica=replica, out=out, log=_say)
 
     # One that dies on its way out takes the others with it, also the one that still writes.
     if dist.is_initialized():  # it is not where the model was finished before

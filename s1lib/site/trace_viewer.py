@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from s1lib.drawing.plots import ROLES
+from s1lib.evaluation.record_fields import of_first_training
 from s1lib.evaluation.run_names import run_name
 
 PROBLEMS = 100  # of each benchmark, the first ones: a page, not an archive
@@ -21,13 +22,15 @@ LENGTHS = ("short", "none", "long")
 def benchmarks(rows: Iterable[dict], questions: Mapping[tuple[str, str], str]) -> Iterator[dict]:
     """One JSON-able object per benchmark, in the order of the paper's tables.
 
-    Only the first sample of each run is shown. questions: by benchmark and problem id.
+    Only the first sample of each run is shown, and of a model that was trained several times the
+    first training. questions: by benchmark and problem id.
     """
     grouped: dict[str, dict[str, list[dict]]] = {}
     for row in rows:
         of = grouped.setdefault(row["benchmark"], {})
         identifier = str(row["problem_id"])
-        if row["sample"] == 0 and (identifier in of or len(of) < PROBLEMS):
+        shown = row["sample"] == 0 and of_first_training(row)
+        if shown and (identifier in of or len(of) < PROBLEMS):
             of.setdefault(identifier, []).append(row)
 
     roles = {name: next(iter(of.values()))[0]["role"] for name, of in grouped.items() if of}

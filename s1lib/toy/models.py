@@ -17,13 +17,29 @@ from transformers import Qwen2ForCausalLM
 from s1lib.hardware.plain_attention import PLAIN_ATTENTION
 from s1lib.keeping.files import atomic_directory, write_text
 from s1lib.keeping.hashes import hash_of, hash_of_file, hash_of_model
-from s1lib.profile import BaseModel
+from s1lib.profile import BaseModel, Replica, Universe
 from s1lib.toy.gate import GATE
 from s1lib.toy.pretrain import pretrain
 from s1lib.toy.reward_training import train_reward
 from s1lib.toy.tokenizer import build_tokenizer
 
 Log = Callable[[str], None]
+SMALL, LARGE = "base-small", "base-large"  # as the profiles call them
+
+
+def base_models(
+    out: Path, universe: Universe, *, context: int, log: Log = print
+) -> dict[str, dict[str, Any]]:
+    """Train the small base model and every large one into `out`, and return the records by name.
+
+    The first large one is base-large, and with `universe.seeds` = 2 the second one base-large-1.
+    """
+    options = {"context": context, "log": log}
+    records = {SMALL: base_model(out / SMALL, universe.small, seed=universe.seed, **options)}
+    for number in range(universe.seeds):
+        name, seed = LARGE + Replica(number).suffix, universe.seed + number
+        records[name] = base_model(out / name, universe.large, seed=seed, **options)
+    return records
 
 
 def base_model(
@@ -32,8 +48,8 @@ def base_model(
     """Train a base model into `directory`, unless the same one is there, and return its record.
 
     The record, training.json, holds its key (of the settings and of this package's code),
-    parameters, tokens, seconds, whether it passed the gate, and the rows of the loss curve and of
-    the gate.
+    parameters, tokens, seconds, whether it passed the gate and had to, and the rows of the loss
+    curve and of the gate.
     """
     key = hash_of(settings, seed, context, _code())
     if record := _finished(directory, key, log):
@@ -59,6 +75,7 @@ def base_model(
             "tokens": trained.curve[-1]["tokens"] if trained.curve else 0,
             "seconds": trained.seconds,
             "passed": trained.passed,
+            "gated": settings.gated,
             "curve": trained.curve,
             "gate": trained.gate,
         }

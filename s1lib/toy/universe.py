@@ -2,7 +2,7 @@
 
 The pool has the faults that a real one has, so that curation has real work: failed API calls,
 traces that were cut, loop or are unreadable, questions in a bad format, duplicates, and copies of
-benchmark questions.
+benchmark questions. Others no rule on a text can find: traces that are well written and wrong.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ BENCHMARKS = {
     "mixed": ("MATH500", 2, False),
     "choice": ("GPQA-Diamond", 2, True),
 }
+
+CARELESS = 0.7  # rate of slips in a trace that is wrong in most steps
 
 
 def draw_benchmarks(settings: Universe) -> dict[str, list[ToyProblem]]:
@@ -101,10 +103,15 @@ def make_pool(settings: Universe, benchmarks: dict[str, list[ToyProblem]]) -> li
     problems += rng.sample(problems[copies:], twins)
     rng.shuffle(problems)
 
-    # An id is a hash with the place in it, so that even a repeated question has its own.
+    # An id is a hash with the place in it, so that even a repeated question has its own. Hidden
+    # faults have a generator of their own: at any rate, everything else stays the same.
+    hidden = random.Random(f"hidden-{settings.seed}")
     rows = []
     for index, problem in enumerate(problems):
-        row = _break(rng, _row(rng, problem, settings.slip_rate), settings.broken_rate)
+        row = _row(rng, problem, settings.slip_rate)
+        if hidden.random() < settings.hidden_rate:
+            row |= _mislead(hidden, problem, settings.slip_rate)
+        row = _break(rng, row, settings.broken_rate)
         digest = hashlib.sha256(f"{index} {row['question']}".encode()).hexdigest()
         rows.append({"id": digest[:16], **row})
     return rows
@@ -139,6 +146,22 @@ def _row(rng: random.Random, problem: ToyProblem, slip_rate: float) -> dict:
         "error": None,
         "kind": "choice" if problem.options else "math",
     }
+
+
+def _mislead(rng: random.Random, problem: ToyProblem, slip_rate: float) -> dict:
+    """A trace and an answer that look like any other and teach something wrong.
+
+    Either they belong to another question of the family, as when replies are mixed up, or most
+    steps are wrong and nothing is checked, even where the teacher starts over.
+    """
+    if rng.random() < 0.5:
+        choice = bool(problem.options)
+        other = draw_problem(rng, problem.family, len(problem.steps), choice=choice)
+        row = _row(rng, other, slip_rate)
+        return {name: row[name] for name in ("trace", "attempt")}
+    markers = [ALTERNATIVELY] * rng.randint(0, 1)
+    solution = solve(problem, rng, slip_rate=CARELESS, markers=markers)
+    return {"trace": solution.text, "attempt": solution.answer}
 
 
 def _break(rng: random.Random, row: dict, rate: float) -> dict:

@@ -25,11 +25,14 @@ from s1lib.drawing.plots import panels, save_figure, save_table, theme
 from s1lib.profile import Profile
 from s1lib.scaling import (
     accuracy_tables,
+    after_waits,
     control_tables,
+    efficiency,
     figures,
     further_tables,
     points,
     training_tables,
+    wait_figures,
 )
 from s1lib.scaling.records import load_records
 from s1lib.scaling.verdicts import claims_table
@@ -75,12 +78,13 @@ def _measure(profile: Profile) -> None:
     print(f"{'seconds':24} {'clock':>6} {'CPU':>6}")
     records = step("load", lambda: load_records(profile))
     step("means per problem", lambda: records.problems)
+    no_texts = after_waits.texts_after_waits([])  # the synthetic traces have none
     some = {
         "accuracy": lambda: accuracy_tables.accuracy_table(records),
         "methods": lambda: control_tables.methods_table(records),
         "ablations": lambda: training_tables.ablations_table(records),
         "strings": lambda: accuracy_tables.strings_table(records, strings=tuple(STRINGS)),
-        "transitions": lambda: further_tables.transitions_table(records),
+        "transitions": lambda: after_waits.waits_table(records, no_texts),
         "detectable": lambda: further_tables.detectable_table(records),
         "tokens": lambda: control_tables.token_table(records),
         "steps": lambda: control_tables.step_table(records),
@@ -118,15 +122,17 @@ def _measure(profile: Profile) -> None:
         "figure strings",
         lambda: figure(figures.differences, made["strings"], "table4", name="string"),
     )
-    step("figure transitions", lambda: figure(figures.transitions, made["transitions"], "waits"))
+    step(
+        "figure transitions", lambda: figure(wait_figures.transitions, made["transitions"], "waits")
+    )
     trainings = pd.DataFrame(
         {"model": ["s1", "full"], "examples": [1000, 59_000], "steps": 315, "minutes": 1.0}
     )
     step(
         "figure efficiency",
         lambda: figure(
-            figures.sample_efficiency,
-            training_tables.efficiency_points(records, trainings),
+            efficiency.sample_efficiency,
+            efficiency.efficiency_points(records, trainings),
             "figure2",
         ),
     )
