@@ -24,6 +24,7 @@ from s1lib.evaluation.methods import (
     TreeSearch,
 )
 from s1lib.evaluation.model_methods import methods_for
+from s1lib.evaluation.run_names import run_name
 from s1lib.evaluation.run import decode, evaluate, run_benchmark, write_records
 from s1lib.keeping.hashes import hash_of_model
 from s1lib.profile import (
@@ -173,6 +174,15 @@ def test_direct_answers_have_no_thinking_and_only_the_answer_is_graded(tmp_path)
     ) == ("direct", 0, "natural", "7", True)
     (row,) = run(Direct(5), engine, problems(1), tmp_path)
     assert (row["finish"], row["extracted"], row["correct"]) == ("forced", None, False)
+
+
+def test_a_request_stands_behind_the_question_and_names_the_run(tmp_path):
+    asked = []
+    engine = ScriptedEngine(lambda ids, seed: asked.append(CHAT.decode(ids)) or CHAT.encode("."))
+    (row,) = run(Direct(2, "Check your work."), engine, problems(1), tmp_path)
+    assert row["parameters"] == {"request": "Check your work."}
+    assert "Q0\nCheck your work." in asked[0]
+    assert run_name(row["method"], row["parameters"]) == "direct, asked to check"
 
 
 def test_samples_differ_are_reproducible_and_belong_to_their_problem(tmp_path):

@@ -53,23 +53,28 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Direct:
-    """Answers without thinking, as the difficulty filter asks (the base model's row in Table 1)."""
+    """Answers without thinking, as the difficulty filter asks (the base model's row in Table 1).
+
+    request: a sentence behind the question, such as "Check your work.".
+    """
 
     max_tokens: int
+    request: str = ""
     name: str = "direct"
     problems: int | None = None
 
     async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]:
-        chat = thinker.chat
-        prompt = chat.prompt_ids(problem.question, think=False)
+        chat, parameters = thinker.chat, {"request": self.request} if self.request else {}
+        question = "\n".join(filter(None, [problem.question, self.request]))
+        prompt = chat.prompt_ids(question, think=False)
         if len(prompt) >= thinker.engine.max_context:
-            return [record_fields(chat, unanswered(prompt), "direct", {})]
+            return [record_fields(chat, unanswered(prompt), "direct", parameters)]
 
         stop, limit = chat.answer_stops, self.max_tokens
         part = await thinker.complete(prompt, ("direct",), max_tokens=limit, stop=stop)
         finish = "natural" if part.finish == "stop" else "forced"
         trace = Trace(prompt, [], [], [], finish, part.ids, decoded_tokens=part.decoded_tokens)
-        fields = record_fields(chat, trace, "direct", {})
+        fields = record_fields(chat, trace, "direct", parameters)
         return [{**fields, "thinking": "", "answer": chat.decode(part.ids)}]
 
 

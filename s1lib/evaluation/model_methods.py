@@ -21,7 +21,7 @@ from s1lib.thinking.sweep import grid
 def methods_for(profile: Profile, model: str, replica: Replica = FIRST) -> list[Method]:
     """The methods that one training of a model gets, as the paper gives them.
 
-    The base model is asked with and without thinking, an ablation thinks to its natural stop, a
+    The base model is asked with and without thinking (and to check its work), an ablation thinks to its natural stop, a
     published set or model also gets Waits (Table 5), and s1 gets everything, whoever trained it. A
     model trained for conditional control gets that alone. Without one for classes s1 itself is
     asked, as in the paper. A method whose list of settings is empty is left out. Of further
@@ -41,8 +41,8 @@ def methods_for(profile: Profile, model: str, replica: Replica = FIRST) -> list[
     if model in published - {"s1"}:
         return [Forcing(tuple(_points(settings, budgets=())), settings.max_thinking)]
     if model != "s1":
-        direct = [Direct(profile.curation.attempt_tokens)] if model == "base" else []
-        return [*direct, Forcing((natural,), settings.max_thinking)]
+        asked = _asked(profile) if model == "base" else []
+        return [*asked, Forcing((natural,), settings.max_thinking)]
 
     # s1: the sweep, with the other strings that may stand in for "Wait" (Table 4).
     points = _points(settings, budgets=settings.budgets)
@@ -62,6 +62,16 @@ def methods_for(profile: Profile, model: str, replica: Replica = FIRST) -> list[
     ask = settings.ask_for_classes and "class" not in profile.sft.conditional
     asked = [conditional["class"]] if ask else []
     return [forcing, *_sampling(settings, natural), *_tree_search(profile, natural), *asked]
+
+
+def _asked(profile: Profile) -> list[Method]:
+    """The base model in its own form, and where the profile has a sentence for it, to check."""
+    settings = profile.evaluation
+    asked: list[Method] = [Direct(profile.curation.attempt_tokens)]
+    if settings.check_request:
+        limit = settings.max_thinking + settings.answer_tokens
+        asked.append(Direct(limit, settings.check_request, name="direct_asked"))
+    return asked
 
 
 def _points(settings: Evaluation, *, budgets: tuple[int, ...]) -> list[Budget]:

@@ -14,6 +14,8 @@ def run_name(method: str, parameters: Mapping) -> str:
     parameters: as in a record. Those that are absent or None were not set.
     """
     asked = {name: value for name, value in parameters.items() if value is not None}
+    if "request" in asked:
+        return f"{method}, asked to check"
     if method in ("direct", "majority"):
         return method
     if method == "rejection":

@@ -198,6 +198,9 @@ class Evaluation:
     # Whether s1 is asked for short and for long thinking, where no model is trained for it.
     ask_for_classes: bool = True
     answer_tokens: int = 512  # reserved for the answer
+    # A sentence behind the question with which the base model is asked once more, without thinking
+    # but to check its work; "" = it is not.
+    check_request: str = ""
     # Of each benchmark, for votes, rejection, trees and conditional control; None = all.
     sampled_problems: int | None = None
     votes: tuple[int, ...] = (1, 2, 4, 8, 16)
