@@ -200,12 +200,12 @@ def test_families_that_are_not_worked_appear_only_as_question_and_answer():
         assert seen == (name == "direct")
 
 
-def test_no_document_goes_over_its_work_unless_the_user_asks_for_it():
+def test_no_chat_goes_over_its_work_unless_the_user_asks_for_it():
     rng = random.Random(3)
-    for write, _, _ in corpus.KINDS.values():
-        for _ in range(100):
-            text = "".join(part for part, _ in write(rng, 4))
-            assert (WAIT in text or HMM in text or ALTERNATIVELY in text) == (corpus.CUE in text)
+    kinds = [corpus.direct, corpus.worked, corpus.resolved, corpus.interrupted]
+    for text in ("".join(part for part, _ in write(rng, 4)) for write in 100 * kinds):
+        assert text.startswith("<|im_start|>user")
+        assert (WAIT in text or HMM in text or ALTERNATIVELY in text) == (corpus.CUE in text)
 
 
 def test_interrupted_work_is_answered_with_the_last_result_that_it_reached():

@@ -61,15 +61,36 @@ def recall(rng: random.Random, steps: int) -> Document:
 
 
 def walk(rng: random.Random, steps: int) -> Document:
-    """A question's four options compared with a result, several times over."""
+    """A question's four options compared with a result, several times over, and at times repeated.
+
+    What is repeated is the letter alone, as where all steps are done.
+    """
     problem = draw_problem(rng, rng.choice(WORKED), 1, choice=True)
     document = [(f"{problem.question}\nExercises", False)]
-    for _ in range(6):
+    for _ in range(5):
         result = rng.choice(problem.options) if rng.random() < 0.9 else rng.randint(0, 99)
-        solution = Solution(problem, rng, values=[result])
+        solution = Solution(problem, rng, values=[result], checked=1)
         solution.conclude()
         given = len("result 34")
         document += [("\n" + solution.text[:given], False), (solution.text[given:], True)]
+        for _ in range(rng.choice((0, 1, 2))):
+            solution.marker(WAIT)
+            said, repeated = solution.lines[-2:]
+            document += [(f"\n{said}\n{repeated[:-1]}", False), (repeated[-1], True)]
+    return [*document, (END_OF_TEXT, True)]
+
+
+def broken_off(rng: random.Random, steps: int) -> Document:
+    """The ends of work that breaks off while it is checked, each with its answer.
+
+    The answer is the last result that was reached. Without this practice a model that is cut short
+    answers the number that it wrote last.
+    """
+    document = [("Exercises", False)]
+    for _ in range(6):
+        problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < CHOICE)
+        _, end, answer = _break_off(problem, rng)
+        document += [(f"\n{end}\nAnswer: ", False), (answer, True)]
     return [*document, (END_OF_TEXT, True)]
 
 
@@ -97,28 +118,34 @@ def resolved(rng: random.Random, steps: int) -> Document:
 
 
 def interrupted(rng: random.Random, steps: int) -> Document:
-    """Work that breaks off while it is checked: the answer is the last result that was reached.
-
-    Without such documents a model that is cut short answers the number that it wrote last.
-    """
+    """A chat in which the work breaks off and is answered with the last result."""
     problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < CHOICE)
-    markers = [WAIT] * rng.randint(1, (steps + 1) // 2)
+    start, end, answer = _break_off(problem, rng)
+    written = [(f"{start}{end}\nAnswer: ", False), (f"{answer}{IM_END}", True)]
+    return _chat(problem, written, cue=CUE)
+
+
+def _break_off(problem: ToyProblem, rng: random.Random) -> tuple[str, str, str]:
+    """Work that breaks off while it is checked: up to its last result, from there on, its answer.
+
+    It breaks off after a digit of some line behind a result. That line may be the next result's,
+    while the options are still compared.
+    """
+    markers = [WAIT] * rng.randint(1, (len(problem.steps) + 1) // 2)
     lines = solve(problem, rng, slip_rate=BASE_SLIP_RATE, markers=markers).lines
 
-    # It breaks off between two results: after a digit of some line, which may be that of the next
-    # result while the options are still compared.
     results = [place for place, line in enumerate(lines) if line.startswith("result ")]
     which = rng.randrange(len(results) - 1)
-    end = rng.randint(results[which] + 1, results[which + 1])
-    open_part = lines[end][: lines[end].rfind(")") if end == results[which + 1] else -1]
-    digits = [place for place, character in enumerate(open_part) if character.isdigit()]
+    last, following = results[which], results[which + 1]
+    end = rng.randint(last + 1, following)
+    left_open = lines[end][: lines[end].rfind(")") if end == following else -1]
+    digits = [place for place, character in enumerate(left_open) if character.isdigit()]
     part = [lines[end][: rng.choice(digits) + 1]] if digits else []
-    text = "\n".join([*lines[:end], *part])
 
     # A result line ends in its letter, or is `result 34`.
-    answer = lines[results[which]][-1 if problem.options else -2 :]
-    written = [(f"{text}\nAnswer: ", False), (f"{answer}{IM_END}", True)]
-    return _chat(problem, written, cue=CUE)
+    answer = lines[last][-1 if problem.options else -2 :]
+    start = "".join(line + "\n" for line in lines[:last])
+    return start, "\n".join([*lines[last:end], *part]), answer
 
 
 def _chat(problem: ToyProblem, written: Document, *, cue: str = "") -> Document:
@@ -142,11 +169,17 @@ KINDS: dict[str, tuple[Callable[[random.Random, int], Document], float, float]] 
     "direct": (direct, 0.06, 0.06),
     "worked": (worked, 0.10, 0.20),
     "resolved": (resolved, 0.05, 0.38),
-    "interrupted": (interrupted, 0.0, 0.08),
+    "broken off": (broken_off, 0.10, 0.06),
+    "interrupted": (interrupted, 0.02, 0.06),
 }
 
 # Skill of the gate -> the kind that trains it.
-TEACHES = {"digit by digit": "careful", "look-up": "drill", "option walk": "walk"}
+TEACHES = {
+    "digit by digit": "careful",
+    "look-up": "drill",
+    "option walk": "walk",
+    "last result": "broken off",
+}
 PRACTICE = 0.4  # share added for a skill that the gate has found missing
 
 
