@@ -13,7 +13,7 @@ import pytest
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 COUNTED = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 MEASURED = re.compile(
-    rf"\b(\d[\d,]*(?:\.\d+)?|{COUNTED})\s+(%|percent|(?:percentage )?points?|seconds?|minutes?)(?!\w)"
+    rf"\b(\d[\d,]*(?:\.\d+)?|{COUNTED})\s+(%|percent|points?|seconds?|minutes?)(?!\w)"
 )
 # Whose numbers a paragraph may hold: the paper names its tables, figures and test sets.
 OF_THE_PAPER = re.compile(r"[Pp]aper|Tables? \d|Figures? \d|AIME|MATH-?500|GPQA|authors|official")
