@@ -85,9 +85,10 @@ class Questions:
             return []
         return [id_ for id_, stem in self.stems.items() if stem in text]
 
-    def near(self, text: str) -> list[str]:
-        """The questions that share WORDS words in a row with a text."""
-        return sorted({id_ for gram in grams(text) for id_ in self.with_gram.get(gram, ())})
+    def copied(self, question: str, trace: str = "") -> list[str]:
+        """The questions that stand in a sample, or share WORDS words in a row with its question."""
+        near = {id_ for gram in grams(question) for id_ in self.with_gram.get(gram, ())}
+        return sorted({*near, *self.inside(f"{question}\n{trace}")})
 
 
 def training_sets(folder: Path, tests: Questions) -> Check:
@@ -96,8 +97,8 @@ def training_sets(folder: Path, tests: Questions) -> Check:
     for path in files:
         for row in iter_jsonl(path):
             samples += 1
-            found = {*tests.near(row["question"]), *tests.inside(row["question"] + row["trace"])}
-            leaks += [f"{path.stem}/{row['id']} holds {id_}" for id_ in sorted(found)]
+            found = tests.copied(row["question"], row["trace"])
+            leaks += [f"{path.stem}/{row['id']} holds {id_}" for id_ in found]
     named = ", ".join(path.stem for path in files)
     return Check(f"training sets ({named}): {samples:,} samples", leaks)
 
@@ -141,8 +142,6 @@ def evaluation(folder: Path, tests: Questions, tokenizer: PreTrainedTokenizerBas
     records, asked, written = 0, [], []
     for path in sorted(folder.glob("records/*.jsonl")):
         for line, row in enumerate(iter_jsonl(path), start=1):
-            if "benchmark" not in row:  # the mark at the end of a whole file
-                continue
             records += 1
             id_, place = row["problem_id"], f"{path.stem}, line {line}"
             if id_ not in tests.rows or row["gold"] != tests.rows[id_]["answer"]:
@@ -173,10 +172,7 @@ def prompt(tokenizer: PreTrainedTokenizerBase, question: str, record: dict) -> s
 def development(folder: Path, tests: Questions) -> Check:
     """Look for benchmark questions among the problems that settings were chosen on, if any."""
     rows = [row for path in sorted(folder.rglob("*development*.jsonl")) for row in iter_jsonl(path)]
-    leaks = []
-    for row in rows:
-        found = {*tests.near(row["question"]), *tests.inside(row["question"])}
-        leaks += [f"{row['id']} holds {id_}" for id_ in sorted(found)]
+    leaks = [f"{row['id']} holds {id_}" for row in rows for id_ in tests.copied(row["question"])]
     return Check(f"development problems: {len(rows):,}", leaks)
 
 
