@@ -200,8 +200,7 @@ def opposed(place, small):
     decoded = {"models": {"s1": "@00_toy_universe/base-large"}, **NOTHING_SAMPLED}
     other = {"universe": {"seed": 1}, "sft": untrained, "evaluation": decoded}
     stages = ["00_toy_universe", "01_curation", "02_sft", "04_evaluation"]
-    taken = {"selection": "published", "models": []}
-    reproduce(place, "second", notebooks=stages, curation=taken, **other)
+    reproduce(place, "second", notebooks=stages, **other)
 
     executed = {}
     for name, source in (("rising", "small"), ("falling", "second")):
