@@ -55,6 +55,7 @@ help:
 	@echo "make slides      slides of every executed notebook, one file each, under $(OUTPUTS)/$(PROFILE)/slides"
 	@echo "make release-run pack the finished run into outputs/released, for make course"
 	@echo "make bench       speed, seeds and kills, as printed tables (BENCH=engine for one; RECORD=1 keeps the ratios)"
+	@echo "                 BENCH=leaks looks through a finished run, BENCH=verdicts compares several (RUNS='DIR DIR')"
 	@echo "make bench-vllm  TorchEngine beside vLLM on the CPU, in .venv-vllm"
 	@echo "make check-gpu   does it work on this GPU, and how fast, in 8 minutes (ARGS='--only decoding', ARGS='--device cpu')"
 	@echo "make rehearse    check all that would stop PROFILE=h100 (any), and run it small, with stand-ins (DATA=DIR MODEL=DIR|ID)"

@@ -1,11 +1,13 @@
-"""Profiles that leave things out, end to end: one set alone, published weights, a sequel."""
+"""Profiles that leave things out, end to end: one set alone, weights, a sequel, another seed."""
 
 import contextlib
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 
+import nbformat
 import pandas as pd
 import pytest
 import yaml
@@ -16,6 +18,7 @@ from s1lib.drawing.plots import panels
 from s1lib.engines import EngineError
 from s1lib.evaluation.evaluated_model import EvaluatedModel
 from s1lib.evaluation.model_methods import methods_for
+from s1lib.keeping.files import read_jsonl, write_jsonl
 from s1lib.profile import SFT, hub_references, known_profiles, load_profile
 from s1lib.sft import training_logs
 from s1lib.sft.recipe import recipe_of
@@ -188,6 +191,72 @@ def test_other_published_models_get_the_natural_stop_and_waits(place, weights):
     other = records(place, "weights").query("model == 'other'")
     assert set(other["method"]) == {"budget_forcing"}
     assert {asked["waits"] for asked in other["parameters"]} == {0, 1, 2}
+
+
+# ---- two runs that say the opposite ----
+
+
+def regrade(folder, *, rising: bool) -> None:
+    """Let accuracy rise with the thinking that is asked for, or fall, in a run's records."""
+    for path in (folder / "04_evaluation" / "records").glob("*-budget_forcing.jsonl"):
+        rows = read_jsonl(path)
+        asked = [(r["parameters"]["max_thinking"] or 10**9, r["parameters"]["waits"]) for r in rows]
+        points, ids = sorted(set(asked)), sorted({row["problem_id"] for row in rows})
+        for row, point in zip(rows, asked, strict=True):
+            share = (points.index(point) + 1) / (len(points) + 1)
+            place = (ids.index(row["problem_id"]) + 0.5) / len(ids)
+            row["correct"] = place < (share if rising else 1 - share)
+            row["extracted"] = row["gold"] if row["correct"] else "x"
+        write_jsonl(path, rows)
+
+
+@pytest.fixture(scope="module")
+def opposed(place, small):
+    """Notebook 05, executed on `small` and on a run of another universe seed, by name.
+
+    Models this small are right by accident alone. So the grades of the first are made to rise with
+    the thinking, and those of the other to fall.
+    """
+    untrained = {"sets": [], "published": [], "cut_length": 0, "conditional": []}
+    decoded = {"models": {"s1": "@00_toy_universe/base-large"}, **NOTHING_SAMPLED}
+    other = {"universe": {"seed": 1}, "sft": untrained, "evaluation": decoded}
+    stages = ["00_toy_universe", "01_curation", "02_sft", "04_evaluation"]
+    reproduce(place, "second", notebooks=stages, **other)
+
+    executed = {}
+    for name, source in (("rising", "small"), ("falling", "second")):
+        for stage in ("01_curation", "04_evaluation"):
+            shutil.copytree(place / source / stage, place / name / stage)
+        regrade(place / name, rising=name == "rising")
+        reproduce(place, name, notebooks=["05_scaling_analysis"], **other)
+        path = place / name / "notebooks" / "05_scaling_analysis.ipynb"
+        executed[name] = nbformat.read(path, as_version=4)
+    return executed
+
+
+@pytest.mark.chain
+def test_verdicts_follow_the_records_of_a_run_of_another_seed(place, opposed):
+    one, other = records(place, "rising"), records(place, "falling")
+    assert set(one["problem_id"]) == set(other["problem_id"])
+    assert one["gold"].to_list() != other["gold"].to_list()
+    pairs = set(zip(claims(place, "rising"), claims(place, "falling"), strict=True))
+    assert ("holds", "does not hold") in pairs and ("does not hold", "holds") not in pairs
+
+
+@pytest.mark.chain
+def test_no_sentence_about_a_finding_is_the_same_in_two_runs_that_say_the_opposite(opposed):
+    texts, said = [], []
+    for notebook in opposed.values():
+        texts.append([cell.source for cell in notebook.cells if cell.cell_type == "markdown"])
+        outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
+        printed = [o.text for o in outputs if o.output_type == "stream" and o.name == "stdout"]
+        said.append(set("".join(printed).splitlines()))
+
+    finding = r"\b(holds?|inconclusive|best|mended|broken|rises?|falls?|gains?|loses?|beats?)\b"
+    assert texts[0] == texts[1]  # nothing of a run stands in the text
+    assert all(any(re.search(finding, line) for line in lines) for lines in said)
+    alike = [line for line in said[0] & said[1] if re.search(finding, line)]
+    assert not alike
 
 
 # ---- what an empty list leaves out ----

@@ -29,26 +29,25 @@ from s1lib.engines.protocol import Request
 from s1lib.engines.schedule import Row
 from s1lib.engines.torch_engine import TorchEngine
 from s1lib.gpu_check.timed_decoding import decode, random_prompts, with_generate
+from s1lib.profile import load_profile
 
 ROWS, PROMPT, CONTEXT, VOCABULARY = 64, 60, 512, 120
 
 
 def toy_model(*, seed: int = 0, vocabulary: int = VOCABULARY) -> Qwen2ForCausalLM:
-    """The toy base model's shape, not its weights."""
+    """The shape of the toy's large base model, not its weights."""
     torch.manual_seed(seed)
-    sizes = {
-        "hidden_size": 128,
-        "intermediate_size": 384,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-    }
+    toy = load_profile("toy").universe.large
     config = Qwen2Config(
         vocab_size=vocabulary,
+        hidden_size=toy.hidden_size,
+        intermediate_size=toy.intermediate_size,
+        num_hidden_layers=toy.layers,
+        num_attention_heads=toy.heads,
+        num_key_value_heads=toy.kv_heads,
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
         initializer_range=0.1,
-        **sizes,
     )
     return Qwen2ForCausalLM(config).eval()
 
@@ -160,7 +159,7 @@ def compare(
 
 def main() -> dict[str, float]:
     torch.set_num_threads(1)
-    print("the toy's shape, 0.8M parameters, 64 rows")
+    print(f"the toy's shape, {toy_model().num_parameters() / 1e6:.1f}M parameters, {ROWS} rows")
     toy = compare(toy_model, ROWS, workloads(), turns=4)
     different = sum(bits_that_depend_on_the_batch(rows) for rows in (7, 24))
     print(f"logits alone and among 40 others: {8 - different} of 8 requests equal to the last bit")
