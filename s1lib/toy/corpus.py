@@ -50,7 +50,7 @@ def drill(rng: random.Random, steps: int, *, careful: bool, hard: float = HARD_S
 
 def recall(rng: random.Random, steps: int) -> Document:
     """A question, then its steps or its options in random order: practice of look-up alone."""
-    problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < CHOICE)
+    problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < 0.2)
     verbs = problem.family.verbs
     told = [
         (f"{label}: ", f"{verbs[OPERATORS.index(step.operator)]}{two(step.operand)}")
@@ -77,7 +77,7 @@ def walk(rng: random.Random, steps: int) -> Document:
         solution.conclude()
         given = len("result 34")
         document += [("\n" + solution.text[:given], False), (solution.text[given:], True)]
-        for _ in range(rng.choice((0, 1, 2))):
+        for _ in range(rng.choice((0, 0, 1, 2))):
             solution.marker(WAIT)
             said, repeated = solution.lines[-2:]
             document += [(f"\n{said}\n{repeated[:-1]}", False), (repeated[-1], True)]
@@ -167,13 +167,13 @@ def _answered(solution: Solution) -> Document:
 # kind -> (how it is written, its share of the documents at the start of the schedule, at the end)
 KINDS: dict[str, tuple[Callable[[random.Random, int], Document], float, float]] = {
     "drill": (lambda rng, steps: drill(rng, steps, careful=False), 0.42, 0.13),
-    "recall": (recall, 0.25, 0.0),
+    "recall": (recall, 0.36, 0.0),
     "careful": (lambda rng, steps: drill(rng, steps, careful=True, hard=0.5), 0.22, 0.10),
-    "walk": (walk, 0.25, 0.14),
+    "walk": (walk, 0.24, 0.14),
     "direct": (direct, 0.06, 0.06),
     "worked": (worked, 0.10, 0.20),
     "resolved": (resolved, 0.05, 0.38),
-    "broken off": (broken_off, 0.10, 0.06),
+    "broken off": (broken_off, 0.06, 0.05),
     "interrupted": (interrupted, 0.02, 0.06),
 }
 
