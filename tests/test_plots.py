@@ -149,6 +149,7 @@ def test_a_table_says_na_where_a_number_is_missing(tmp_path):
 
 def test_a_value_that_rounds_to_zero_has_no_minus():
     shown = plots.as_text(pd.DataFrame({"low": [-0.04, -0.06, 0.04], "p": [-0.0, 0.02, 1.0]}))
+    assert list(plots.as_text(pd.DataFrame({"p_holm": [0.0412]}))["p_holm"]) == ["0.041"]
     assert list(shown["low"]) == ["0.0", "-0.1", "0.0"]
 
 

@@ -84,6 +84,9 @@ def test_s1_alone_without_samples_runs_to_the_claims(place, small):
     found = claims(place, "small")
     assert found["Budget forcing keeps every limit"] == "holds"
     missing = ("Rejection", "Token", "Step", "s1K", "Whole traces", "Sequential")
+    missing += ("The last Waits lose",)  # smoke waits no more often than the claims compare
+    # a model this small may write the same after every string
+    found = found[~found.index.str.startswith('"Wait" beats')]
     assert set(found.index[found == "n/a"]) == {c for c in found.index if c.startswith(missing)}
 
 

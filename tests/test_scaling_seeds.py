@@ -15,6 +15,7 @@ from synthetic_records import synthetic_records
 
 from s1lib.drawing import plots
 from s1lib.scaling import effects, figures, metrics, points, training_tables
+from s1lib.scaling.comparison import compare
 from s1lib.scaling.effects import Bench
 from s1lib.scaling.pairing import UNTRAINED
 from s1lib.scaling.records import RecordError, records_from
@@ -191,6 +192,14 @@ def test_what_one_replica_has_alone_is_compared_with_that_replica(records):
     shared = records.common()
     assert set(shared.samples["sft_seed"]) == {0, UNTRAINED}
     assert "3 training seeds" in records.sizes and "seed" not in shared.sizes
+
+
+def test_two_runs_are_compared_by_the_means_of_their_seeds(records):
+    found = compare(records, records)
+    natural = found.runs.query("benchmark == 'hard' and model == 's1' and run == 'natural stop'")
+    row = natural.iloc[0]
+    assert (row["n"], row["gained"], row["lost"]) == (60, 0, 0)
+    assert np.isnan(row["p"]) and found.flips.empty  # McNemar's test knows one sample a problem
 
 
 def test_every_seed_is_a_column_of_table_2_and_a_dot_of_its_figure(records):

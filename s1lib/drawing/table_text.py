@@ -34,11 +34,11 @@ _LATEX = {
 def as_text(table: pd.DataFrame, *, digits: int = 1) -> pd.DataFrame:
     """Every cell as a string: floats rounded, whole numbers whole, missing values "n/a".
 
-    A column `p` has three digits, and the columns of UNITS get their unit into the head.
+    The columns `p` and `p_holm` have three digits, and those of UNITS get their unit into the head.
     """
     shown = pd.DataFrame(index=table.index)
     for name, column in table.items():
-        places = 3 if name == "p" else digits
+        places = 3 if name in ("p", "p_holm") else digits
         head = f"{name}, {UNITS[name]}" if name in UNITS else name
         shown[head] = column.astype(object).map(lambda value, places=places: _cell(value, places))
     return shown
