@@ -24,8 +24,8 @@ from s1lib.evaluation.methods import (
     TreeSearch,
 )
 from s1lib.evaluation.model_methods import methods_for
-from s1lib.evaluation.run_names import run_name
 from s1lib.evaluation.run import decode, evaluate, run_benchmark, write_records
+from s1lib.evaluation.run_names import run_name
 from s1lib.keeping.hashes import hash_of_model
 from s1lib.profile import (
     SFT,

@@ -21,11 +21,11 @@ from s1lib.thinking.sweep import grid
 def methods_for(profile: Profile, model: str, replica: Replica = FIRST) -> list[Method]:
     """The methods that one training of a model gets, as the paper gives them.
 
-    The base model is asked with and without thinking (and to check its work), an ablation thinks to its natural stop, a
-    published set or model also gets Waits (Table 5), and s1 gets everything, whoever trained it. A
-    model trained for conditional control gets that alone. Without one for classes s1 itself is
-    asked, as in the paper. A method whose list of settings is empty is left out. Of further
-    trainings of s1 the sweep alone is decoded, which claims compare.
+    The base model is asked with and without thinking (and to check its work), an ablation thinks
+    to its natural stop, a published set or model also gets Waits (Table 5), and s1 gets everything,
+    whoever trained it. A model trained for conditional control gets that alone. Without one for
+    classes s1 itself is asked, as in the paper. A method whose list of settings is empty is left
+    out. Of further trainings of s1 the sweep alone is decoded, which claims compare.
     """
     settings = profile.evaluation
     natural = Budget(max_thinking=settings.max_thinking, answer_tokens=settings.answer_tokens)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from s1lib.toy.families import FAMILIES, OPERATORS
-from s1lib.toy.problems import HARD_STEPS, LABELS, LETTERS, ToyProblem, draw_problem, two
+from s1lib.toy.problems import HARD_STEPS, LABELS, ToyProblem, draw_problem, two
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, Solution, solve
 from s1lib.toy.tokenizer import CHECK, END_OF_TEXT, IM_END, IM_START
 
@@ -49,52 +49,27 @@ def drill(rng: random.Random, steps: int, *, careful: bool, hard: float = HARD_S
 
 
 def recall(rng: random.Random, steps: int) -> Document:
-    """A question, then its steps or its options in random order: practice of look-up alone."""
-    problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < 0.2)
+    """A question, then its steps in random order, word for word: practice of look-up alone."""
+    problem = draw_problem(rng, rng.choice(WORKED), steps)
     verbs = problem.family.verbs
-    told = [
-        (f"{label}: ", f"{verbs[OPERATORS.index(step.operator)]}{two(step.operand)}")
-        for label, step in zip(LABELS, problem.steps, strict=False)
-    ]
-    if problem.options:
-        told = [(f"{letter}) ", two(value)) for letter, value in zip(LETTERS, problem.options, strict=True)]
-    document = [(f"{problem.question}\nExercises", False)]
-    for label, text in rng.choices(told, k=12):
-        document += [(f"\n{label}", False), (text, True)]
+    told = [f"{verbs[OPERATORS.index(step.operator)]}{two(step.operand)}" for step in problem.steps]
+    document = [(f"{problem.stem}\nExercises", False)]
+    for _ in range(12):
+        index = rng.randrange(steps)
+        document += [(f"\n{LABELS[index]}: ", False), (told[index], True)]
     return [*document, (END_OF_TEXT, True)]
 
 
 def walk(rng: random.Random, steps: int) -> Document:
-    """A question's four options compared with a result, several times over, and at times repeated.
-
-    What is repeated is the letter alone, as where all steps are done.
-    """
+    """A question's four options compared with a result, several times over."""
     problem = draw_problem(rng, rng.choice(WORKED), 1, choice=True)
     document = [(f"{problem.question}\nExercises", False)]
-    for _ in range(5):
+    for _ in range(6):
         result = rng.choice(problem.options) if rng.random() < 0.9 else rng.randint(0, 99)
-        solution = Solution(problem, rng, values=[result], checked=1)
+        solution = Solution(problem, rng, values=[result])
         solution.conclude()
         given = len("result 34")
         document += [("\n" + solution.text[:given], False), (solution.text[given:], True)]
-        for _ in range(rng.choice((0, 0, 1, 2))):
-            solution.marker(WAIT)
-            said, repeated = solution.lines[-2:]
-            document += [(f"\n{said}\n{repeated[:-1]}", False), (repeated[-1], True)]
-    return [*document, (END_OF_TEXT, True)]
-
-
-def broken_off(rng: random.Random, steps: int) -> Document:
-    """The ends of work that breaks off while it is checked, each with its answer.
-
-    The answer is the last result that was reached. Without this practice a model that is cut short
-    answers the number that it wrote last.
-    """
-    document = [("Exercises", False)]
-    for _ in range(6):
-        problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < CHOICE)
-        _, end, answer = _break_off(problem, rng)
-        document += [(f"\n{end}\nAnswer: ", False), (answer, True)]
     return [*document, (END_OF_TEXT, True)]
 
 
@@ -122,34 +97,28 @@ def resolved(rng: random.Random, steps: int) -> Document:
 
 
 def interrupted(rng: random.Random, steps: int) -> Document:
-    """A chat in which the work breaks off and is answered with the last result."""
-    problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < CHOICE)
-    start, end, answer = _break_off(problem, rng)
-    written = [(f"{start}{end}\nAnswer: ", False), (f"{answer}{IM_END}", True)]
-    return _chat(problem, written, cue=CUE)
+    """A chat whose work breaks off while it is checked: the answer is the last result reached.
 
-
-def _break_off(problem: ToyProblem, rng: random.Random) -> tuple[str, str, str]:
-    """Work that breaks off while it is checked: up to its last result, from there on, its answer.
-
-    It breaks off after a digit of some line behind a result. That line may be the next result's,
-    while the options are still compared.
+    Without such chats a model that is cut short answers the number that it wrote last.
     """
-    markers = [WAIT] * rng.randint(1, (len(problem.steps) + 1) // 2)
+    problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < CHOICE)
+    markers = [WAIT] * rng.randint(1, (steps + 1) // 2)
     lines = solve(problem, rng, slip_rate=BASE_SLIP_RATE, markers=markers).lines
 
+    # It breaks off after a digit of some line behind a result. That line may be the next result's,
+    # while the options are still compared.
     results = [place for place, line in enumerate(lines) if line.startswith("result ")]
     which = rng.randrange(len(results) - 1)
-    last, following = results[which], results[which + 1]
-    end = rng.randint(last + 1, following)
-    left_open = lines[end][: lines[end].rfind(")") if end == following else -1]
+    end = rng.randint(results[which] + 1, results[which + 1])
+    left_open = lines[end][: lines[end].rfind(")") if end == results[which + 1] else -1]
     digits = [place for place, character in enumerate(left_open) if character.isdigit()]
     part = [lines[end][: rng.choice(digits) + 1]] if digits else []
+    text = "\n".join([*lines[:end], *part])
 
     # A result line ends in its letter, or is `result 34`.
-    answer = lines[last][-1 if problem.options else -2 :]
-    start = "".join(line + "\n" for line in lines[:last])
-    return start, "\n".join([*lines[last:end], *part]), answer
+    answer = lines[results[which]][-1 if problem.options else -2 :]
+    written = [(f"{text}\nAnswer: ", False), (f"{answer}{IM_END}", True)]
+    return _chat(problem, written, cue=CUE)
 
 
 def _chat(problem: ToyProblem, written: Document, *, cue: str = "") -> Document:
@@ -167,14 +136,13 @@ def _answered(solution: Solution) -> Document:
 # kind -> (how it is written, its share of the documents at the start of the schedule, at the end)
 KINDS: dict[str, tuple[Callable[[random.Random, int], Document], float, float]] = {
     "drill": (lambda rng, steps: drill(rng, steps, careful=False), 0.42, 0.13),
-    "recall": (recall, 0.36, 0.0),
+    "recall": (recall, 0.25, 0.0),
     "careful": (lambda rng, steps: drill(rng, steps, careful=True, hard=0.5), 0.22, 0.10),
-    "walk": (walk, 0.24, 0.14),
+    "walk": (walk, 0.28, 0.14),
     "direct": (direct, 0.06, 0.06),
     "worked": (worked, 0.10, 0.20),
     "resolved": (resolved, 0.05, 0.38),
-    "broken off": (broken_off, 0.06, 0.05),
-    "interrupted": (interrupted, 0.02, 0.06),
+    "interrupted": (interrupted, 0.0, 0.08),
 }
 
 # Skill of the gate -> the kind that trains it.
@@ -182,7 +150,7 @@ TEACHES = {
     "digit by digit": "careful",
     "look-up": "drill",
     "option walk": "walk",
-    "last result": "broken off",
+    "last result": "interrupted",
 }
 PRACTICE = 0.4  # share added for a skill that the gate has found missing
 

@@ -14,7 +14,6 @@ pass.
     c: 41-60=81
     result 81
     Wait, all steps are done
-    result 81
 """
 
 from __future__ import annotations
@@ -121,11 +120,6 @@ class Solution:
                 break
         self.lines.append(f"result {two(result)}, {', '.join(compared)} so {self.answer}")
 
-    def _restated(self) -> str:
-        """The line of the result where nothing was calculated anew: the options stay compared."""
-        result = f"result {two(self.values[-1])}"
-        return f"{result} so {self.answer}" if self.problem.options else result
-
     def marker(self, word: str) -> None:
         """Add what follows "Wait", "Hmm" or "Alternatively", as these words are used in traces."""
         if word == ALTERNATIVELY:
@@ -135,7 +129,7 @@ class Solution:
             return
         end = min(self.checked + STEPS_PER_MARKER[word], len(self.problem.steps))
         if self.checked == end:
-            self.lines += [f"{word}, all steps are done", self._restated()]
+            self.lines.append(f"{word}, all steps are done")
             return
         redone = [self.careful(index) for index in range(self.checked, end)]
         self.lines += [f"{word}, again {redone[0]}", *redone[1:]]
