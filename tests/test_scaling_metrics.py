@@ -198,11 +198,11 @@ def test_what_problems_alone_explain_of_the_seeds_counts_once():
     alike = metrics.over_seeds(draws - by_seed, np.zeros(3), weights)
     assert alike.var() == pytest.approx(gains.mean(axis=1).var() / 200, rel=0.05)
 
-    # and seeds that differ by far more add the variance of their mean, less that noise
-    moved = np.array([-30.0, 0.0, 30.0])
+    # and seeds that differ by more add the variance of their mean, less that noise
+    moved = np.array([-3.0, 0.0, 3.0])
     apart = metrics.over_seeds(draws - by_seed + moved, moved, weights)
     noise = gains.var() / 600
-    assert apart.var() == pytest.approx(alike.var() + moved.var(ddof=1) / 3 - noise, rel=0.03)
+    assert apart.var() == pytest.approx(alike.var() + moved.var(ddof=1) / 3 - noise, rel=0.1)
 
 
 def test_the_p_value_is_that_of_a_normal_effect():
