@@ -156,10 +156,10 @@ class TokenConditional:
     problems: int | None = None
 
     async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]:
-        rows = []
+        rows, names = [], (self.name, f"{self.name}_forced")
         for limit in self.limits:
             traces = await token_conditional(thinker, problem.question, limit, self.budget)
-            for name, trace in zip(_alone_and_forced(self.name), traces, strict=True):
+            for name, trace in zip(names, traces, strict=True):
                 rows.append(record_fields(thinker.chat, trace, name, {"max_thinking": limit}))
         return rows
 
@@ -177,10 +177,11 @@ class StepConditional:
     problems: int | None = None
 
     async def __call__(self, thinker: Thinker, problem: Problem, *, seed: int) -> list[dict]:
-        rows, counting = [], StepChat(thinker.chat.tokenizer)
+        counting = StepChat(thinker.chat.tokenizer)
+        rows, names = [], (self.name, f"{self.name}_forced")
         for limit in self.limits:
             traces = await step_conditional(thinker, problem.question, limit, self.budget)
-            for name, trace in zip(_alone_and_forced(self.name), traces, strict=True):
+            for name, trace in zip(names, traces, strict=True):
                 row = record_fields(thinker.chat, trace, name, {"steps": limit})
                 row["steps_used"] = counting.steps(trace.thinking_ids)
                 row["thinking_tokens"] -= counting.delimiter_tokens(trace.thinking_ids)
@@ -246,8 +247,3 @@ def reward_model(reference: str) -> RewardModel:
     from s1lib.thinking.reward_model import RewardModel
 
     return RewardModel.from_pretrained(reference)
-
-
-def _alone_and_forced(method: str) -> tuple[str, str]:
-    """The names of a conditional method alone and with budget forcing."""
-    return method, f"{method}_forced"
