@@ -102,13 +102,12 @@ def test_a_wait_solves_two_steps_again_a_hmm_one_and_alternatively_starts_over()
     )
 
 
-@pytest.mark.parametrize("choice", [False, True])
-def test_a_wait_after_everything_is_checked_says_so_and_leaves_the_result(choice):
-    problem = a_problem(5, steps=2, choice=choice)
-    solution = solve(problem, random.Random(0), markers=[WAIT, WAIT])
-    assert solution.lines[-1] == "Wait, all steps are done"
-    assert solution.lines[-2].startswith(f"result {problem.result:02d}")
-    assert solution.answer == problem.gold
+def test_a_wait_after_everything_is_checked_says_so():
+    problem = a_problem(5, steps=2)
+    assert solve(problem, random.Random(0), markers=[WAIT, WAIT]).text.splitlines()[-2:] == [
+        "Wait, all steps are done",
+        f"result {problem.result:02d}",
+    ]
 
 
 @given(seeds, st.booleans())

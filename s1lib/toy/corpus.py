@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from s1lib.toy.families import FAMILIES, OPERATORS
-from s1lib.toy.problems import HARD_STEPS, LABELS, ToyProblem, draw_problem, two
+from s1lib.toy.problems import HARD_STEPS, LABELS, LETTERS, ToyProblem, draw_problem, two
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, Solution, solve
 from s1lib.toy.tokenizer import CHECK, END_OF_TEXT, IM_END, IM_START
 
@@ -49,14 +49,19 @@ def drill(rng: random.Random, steps: int, *, careful: bool, hard: float = HARD_S
 
 
 def recall(rng: random.Random, steps: int) -> Document:
-    """A question, then its steps in random order, word for word: practice of look-up alone."""
-    problem = draw_problem(rng, rng.choice(WORKED), steps)
+    """A question, then its steps or its options in random order: practice of look-up alone."""
+    problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < 0.15)
     verbs = problem.family.verbs
-    told = [f"{verbs[OPERATORS.index(step.operator)]}{two(step.operand)}" for step in problem.steps]
-    document = [(f"{problem.stem}\nExercises", False)]
-    for _ in range(12):
-        index = rng.randrange(steps)
-        document += [(f"\n{LABELS[index]}: ", False), (told[index], True)]
+    told = [
+        (f"{label}: ", f"{verbs[OPERATORS.index(step.operator)]}{two(step.operand)}")
+        for label, step in zip(LABELS, problem.steps, strict=False)
+    ]
+    if problem.options:
+        letters = zip(LETTERS, problem.options, strict=True)
+        told = [(f"{letter}) ", two(value)) for letter, value in letters]
+    document = [(f"{problem.question}\nExercises", False)]
+    for label, text in rng.choices(told, k=12):
+        document += [(f"\n{label}", False), (text, True)]
     return [*document, (END_OF_TEXT, True)]
 
 
@@ -136,7 +141,7 @@ def _answered(solution: Solution) -> Document:
 # kind -> (how it is written, its share of the documents at the start of the schedule, at the end)
 KINDS: dict[str, tuple[Callable[[random.Random, int], Document], float, float]] = {
     "drill": (lambda rng, steps: drill(rng, steps, careful=False), 0.42, 0.13),
-    "recall": (recall, 0.25, 0.0),
+    "recall": (recall, 0.32, 0.0),
     "careful": (lambda rng, steps: drill(rng, steps, careful=True, hard=0.5), 0.22, 0.10),
     "walk": (walk, 0.28, 0.14),
     "direct": (direct, 0.06, 0.06),

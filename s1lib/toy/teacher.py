@@ -14,6 +14,7 @@ pass.
     c: 41-60=81
     result 81
     Wait, all steps are done
+    result 81
 """
 
 from __future__ import annotations
@@ -130,6 +131,7 @@ class Solution:
         end = min(self.checked + STEPS_PER_MARKER[word], len(self.problem.steps))
         if self.checked == end:
             self.lines.append(f"{word}, all steps are done")
+            self.conclude()
             return
         redone = [self.careful(index) for index in range(self.checked, end)]
         self.lines += [f"{word}, again {redone[0]}", *redone[1:]]

@@ -163,6 +163,8 @@ def prompt(tokenizer: PreTrainedTokenizerBase, question: str, record: dict) -> s
     method = record["method"].removesuffix("_forced")
     if method in ASKED:
         question = ASKED[method](question, record["parameters"])
+    if request := record["parameters"].get("request"):
+        question = f"{question}\n{request}"
     chat = tokenizer.apply_chat_template(
         [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True
     )
