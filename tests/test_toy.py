@@ -186,14 +186,14 @@ def test_no_document_of_the_base_corpus_shows_the_thinking_format(tokenizer):
     assert not any("think" in text or "<|im_start|>answer" in text for text in texts)
 
 
-def test_families_that_are_not_worked_appear_only_as_question_and_answer():
+def test_families_that_are_not_worked_appear_only_as_answers_and_word_for_word():
     rng = random.Random(2)
     hidden = [family.opening for family in FAMILIES if not family.worked]
     for name, (write, _, _) in corpus.KINDS.items():
         seen = any(
             opening in text for _ in range(200) for text, _ in write(rng, 4) for opening in hidden
         )
-        assert seen == (name == "direct")
+        assert seen == (name in ("direct", "recall"))
 
 
 def test_no_chat_goes_over_its_work_unless_the_user_asks_for_it():

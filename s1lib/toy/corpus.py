@@ -49,8 +49,11 @@ def drill(rng: random.Random, steps: int, *, careful: bool, hard: float = HARD_S
 
 
 def recall(rng: random.Random, steps: int) -> Document:
-    """A question, then its steps or its options in random order: practice of look-up alone."""
-    problem = draw_problem(rng, rng.choice(WORKED), steps, choice=rng.random() < 0.15)
+    """A question, then its steps or its options in random order: practice of look-up alone.
+
+    Of any family, so that a base model knows the words also of those that it never sees worked.
+    """
+    problem = draw_problem(rng, rng.choice(FAMILIES), steps, choice=rng.random() < 0.15)
     verbs = problem.family.verbs
     told = [
         (f"{label}: ", f"{verbs[OPERATORS.index(step.operator)]}{two(step.operand)}")

@@ -23,7 +23,7 @@ class Family:
     closing: str
     mix: tuple[float, float, float] = (0.4, 0.3, 0.3)  # how often each operator is drawn
     share: float = 1.0  # of the pool, relative
-    worked: bool = True  # False: the base models read it as question and answer only
+    worked: bool = True  # False: the base models never see its steps calculated
 
     def words(self) -> list[str]:
         """The family's tokens."""
