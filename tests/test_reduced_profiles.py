@@ -144,7 +144,7 @@ def test_a_profile_that_continues_another_trains_no_model_again(place, whole):
 @pytest.mark.chain
 def test_a_profile_that_continues_another_decodes_no_shard_again(place, whole):
     decoded = [path.name for path in (place / "small/04_evaluation/shards").glob("[!.]*.jsonl")]
-    assert len(decoded) == 9 and not [name for name in decoded if f"{name[:-18]}: " in whole]
+    assert len(decoded) == 12 and not [name for name in decoded if f"{name[:-18]}: " in whole]
     assert "s1-sampling-hard-00000: " in whole and "random-forcing-hard-00000: " in whole
 
     rows, earlier = records(place, "whole"), records(place, "small")
