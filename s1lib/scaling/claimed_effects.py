@@ -72,7 +72,9 @@ def loses_nothing(bench: Bench, *, waits: int) -> Effect:
     if most == [fewer]:
         raise Missing(f"no more than {waits} Waits")
     number = bench.records.runs["waits"][most[0]]
-    return difference(bench, fewer, most[0], f"{number:.0f} Waits against {waits}")
+    cut = 100 * bench.column(most[0], "forced").mean()
+    note = f"{bench.name}: {number:.0f} Waits against {waits}, {cut:.0f} % cut at the longest limit"
+    return difference(bench, fewer, most[0], note)
 
 
 def beyond_limits(bench: Bench, method: str) -> Effect:
@@ -96,7 +98,10 @@ def strings(bench: Bench, other: str, *, waits: int) -> Effect:
 
 def curation(bench: Bench, other: str) -> Effect:
     """The s1 set against another training set, both at the natural stop (Table 2)."""
-    return difference(bench, bench.natural(other), bench.natural())
+    runs = [bench.natural(other), bench.natural()]
+    theirs, ours = bench.frame(runs, "thinking_tokens").mean()
+    note = f"{bench.name}: {ours:.0f} tokens against {theirs:.0f}"
+    return difference(bench, *runs, note)
 
 
 def curation_at_equal_tokens(bench: Bench, other: str) -> Effect:
