@@ -188,7 +188,7 @@ def test_steps_are_counted_against_the_steps_that_the_prompt_allows(rows):
 def test_the_end_of_the_curve_is_judged_by_what_it_gains_and_by_what_it_loses(records):
     bench = Bench(records, "hard", resamples=100)
     effect = claimed_effects.loses_nothing(bench, waits=2)
-    assert effect.note == "6 Waits against 2"
+    assert effect.note == "hard: 6 Waits against 2, 0 % cut at the longest limit"
     with pytest.raises(Missing, match="no more than 6 Waits"):
         claimed_effects.loses_nothing(bench, waits=6)
 
@@ -205,7 +205,7 @@ def test_every_rule_is_complete_and_shown(table):
         ("direction: greater", "direction: larger", "rises: direction is 'larger', not one of"),
         ("matters: 1", "matters: some", "rises: matters is 'some', not a number"),
         ("  judged: all", "  judged: easy", "rises: judged is 'easy', not one of"),
-        ("  kind: open\n", "", "rises: the key 'kind' is missing or not known"),
+        ("  kind: open\n", "", "loses_nothing: the key 'kind' is missing or not known"),
         ("rises:", "rises", "mapping values are not allowed"),
     ],
 )
