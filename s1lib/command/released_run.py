@@ -150,13 +150,13 @@ def _beside(archive: Path) -> Path:
 
 
 def _ablations(profile: Profile) -> list[Path]:
-    """Folders of the models that only notebook 04 decodes: ablations, and further seeds of any."""
-    kept = {"base", "s1", *profile.sft.conditional}
+    """Folders of the models that no cell decodes by hand: ablations, and further seeds of any."""
+    kept = {"base", "s1", *profile.sft.conditional} - {"class"}
     return [
         Path(path_of(profile, name, replica))
         for name in ("base", *profile.sft.models)
         for replica in replicas_of(profile, name)
-        if not replica.is_first or name not in {"base", *kept}
+        if not replica.is_first or name not in kept
     ]
 
 
