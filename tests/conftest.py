@@ -23,6 +23,15 @@ settings.register_profile("s1", deadline=None, derandomize=True)
 settings.load_profile("s1")
 
 
+@pytest.fixture
+def closed_figures():
+    """Figures that a test draws are closed behind it."""
+    yield
+    from matplotlib import pyplot
+
+    pyplot.close("all")
+
+
 @pytest.fixture(scope="session")
 def tiny_model_dir(tmp_path_factory):
     """A random Qwen2 of two small layers with the toy's tokenizer and a context of 512 tokens."""

@@ -13,16 +13,12 @@ from s1lib.scaling import accuracy_tables, figures, training_tables
 from s1lib.scaling.efficiency import efficiency_points, intervals, sample_efficiency
 from s1lib.scaling.records import records_from
 
+pytestmark = pytest.mark.usefixtures("closed_figures")
+
 SIZES = {"s1_62": 62, "s1_250": 250, "s1": 1000, "random_62": 62, "random": 1000, "full": 4000}
 ONCE = pd.DataFrame(SIZES.items(), columns=["model", "examples"])
 TRAININGS = pd.concat([ONCE, ONCE])  # a row per seed
 SHARES = {"s1_62": (0.2, 0.4), "s1_250": (0.4, 0.6), "s1": (0.6, 0.8), "random_62": (0.1, 0.1)}
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plots.plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from s1lib.scaling.pairing import UNTRAINED
 from s1lib.scaling.records import RecordError, records_from
 from s1lib.scaling.verdicts import claims_table
 
+pytestmark = pytest.mark.usefixtures("closed_figures")
+
 THREE = ((0, 0), (0, 1), (0, 2))
 NESTED = tuple((base, seed) for base in (0, 1) for seed in (0, 1, 2))
 
@@ -33,12 +35,6 @@ def rows():
 @pytest.fixture(scope="module")
 def records(rows):
     return records_from(rows)
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plots.plt.close("all")
 
 
 def declared(table, text):

@@ -27,6 +27,8 @@ from s1lib.scaling import (
 from s1lib.scaling.records import records_from
 from s1lib.scaling.ways import WAYS
 
+pytestmark = pytest.mark.usefixtures("closed_figures")
+
 TRAININGS = pd.DataFrame(
     {
         "model": ["s1", "random", "full"],
@@ -37,12 +39,6 @@ TRAININGS = pd.DataFrame(
 )
 VOTES = (1, 2, 4, 8)
 NO_TEXTS = after_waits.texts_after_waits([])  # the synthetic traces have none after a Wait
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plots.plt.close("all")
 
 
 @pytest.fixture(scope="module")

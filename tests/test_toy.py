@@ -20,7 +20,7 @@ from s1lib.toy.families import FAMILIES, OPERATORS
 from s1lib.toy.muon import orthogonalise
 from s1lib.toy.problems import LABELS, LETTERS, Step, draw_problem
 from s1lib.toy.teacher import ALTERNATIVELY, HMM, WAIT, by_digits, compare, is_right, solve
-from s1lib.toy.tokenizer import build_tokenizer
+from s1lib.toy.tokenizer import CHECK, build_tokenizer
 
 TINY = BaseModel(
     hidden_size=32,
@@ -202,6 +202,10 @@ def test_no_chat_goes_over_its_work_unless_the_user_asks_for_it():
     for text in ("".join(part for part, _ in write(rng, 4)) for write in 100 * kinds):
         assert text.startswith("<|im_start|>user")
         assert (WAIT in text or HMM in text or ALTERNATIVELY in text) == (corpus.CUE in text)
+
+
+def test_the_toy_asks_its_base_model_to_check_in_the_words_of_the_corpus():
+    assert load_profile("toy").evaluation.check_request == CHECK
 
 
 def test_interrupted_work_is_answered_with_the_last_result_that_it_reached():

@@ -29,7 +29,7 @@ REPEATED = 0.6  # share of a text's sequences from which on it repeats
 OUTCOMES = ["wrong_to_right", "right_to_wrong", "changed_wrong", "kept_right", "kept_wrong"]
 NET = ["net", "low", "high", "p"]
 COLUMNS = ["benchmark", "step", *OUTCOMES, *NET, *KINDS, "tokens", "n", "note"]
-TRACE = ["benchmark", "problem_id", "base_seed", "sft_seed", "seed", "sample"]
+TRACE = ["benchmark", *effects.SAMPLE]
 
 
 def by_trace(rows: Iterable[dict]) -> dict[tuple, dict[int, dict]]:
