@@ -65,7 +65,9 @@ def test_the_control_tokens_are_the_tokenizers_own():
         training_set([looked_at], ChatFormat(tokenizer), max_length=1000)
 
 
-@pytest.mark.parametrize("text", ["<|im_end", "im_end|>", "< |im_end|>", "<|im_sep|>", "<think>"])
+@pytest.mark.parametrize(
+    "text", ["<|im_end", "im_end|>", "< |im_end|>", "<|im_sep|>", "<think>", "\ufffd"]
+)
 def test_what_only_resembles_a_control_token_is_text(text):
     assert len(training_set([sample("7", trace=text)], CHAT, max_length=1000)) == 1
 

@@ -99,9 +99,13 @@ def _refuse_unfit(samples: Sequence[Sample], chat: ChatFormat) -> None:
 
 
 def _control_tokens(chat: ChatFormat) -> re.Pattern[str]:
-    """Matches every special token of the tokenizer, where it is spelled in a text."""
+    """Matches every special token of the tokenizer, where it is spelled in a text.
+
+    U+FFFD, which stands for characters that got lost, may be special as well. It controls nothing.
+    """
     added = chat.tokenizer.added_tokens_decoder.values()
     texts = {*chat.tokenizer.all_special_tokens, *(one.content for one in added if one.special)}
+    texts.discard("\ufffd")
     longest_first = sorted(texts, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")  # nothing, if none
 
