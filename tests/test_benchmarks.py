@@ -6,10 +6,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from s1lib.evaluation.benchmarks import BenchmarkError, Problem, checksum, load_benchmark
+from s1lib.evaluation.benchmarks import (
+    BenchmarkError,
+    Problem,
+    checksum,
+    load_benchmark,
+    problem_domains,
+)
 from s1lib.grading import grade
 from s1lib.keeping.files import write_jsonl
-from s1lib.profile import Benchmark, Profile
+from s1lib.profile import Benchmark, Evaluation, Profile
 from s1lib.published.hub import HubError
 from s1lib.published.table_files import TableError
 
@@ -27,6 +33,15 @@ def test_a_test_set_keeps_its_order_and_its_first_problems(tmp_path):
         Problem("5", "Q5", "6", "math"),
         Problem("3", "Q3", "4", "math"),
     ]
+
+
+def test_domains_are_those_that_a_test_set_of_ones_own_names(tmp_path):
+    rows = [{"id": i, "question": f"Q{i}", "answer": i, "domain": "clock"} for i in (1, 2)]
+    write_jsonl(tmp_path / "b.jsonl", [*rows, {"id": 3, "question": "Q3", "answer": 3}])
+    own = replace(MATH, path=str(tmp_path / "b.jsonl"))
+    absent = replace(MATH, name="absent", path=str(tmp_path / "absent.jsonl"))
+    profile = Profile("mine", evaluation=Evaluation(benchmarks=(own, absent)))
+    assert problem_domains(profile) == {("hard", "1"): "clock", ("hard", "2"): "clock"}
 
 
 def test_options_are_listed_as_the_paper_lists_them(tmp_path):

@@ -205,6 +205,27 @@ def test_what_problems_alone_explain_of_the_seeds_counts_once():
     assert apart.var() == pytest.approx(alike.var() + moved.var(ddof=1) / 3 - noise, rel=0.1)
 
 
+def test_a_spread_that_is_known_from_few_seeds_has_few_degrees_of_freedom():
+    """Problems alone give their number less one, seeds alone theirs, and bases count as bases."""
+    rng = np.random.default_rng(1)
+    problems = rng.normal(0, 1, size=(50_000, 1))
+    alike = np.repeat(problems, 6, axis=1)
+    assert metrics.freedom(problems[:, 0], alike, 200, (0,) * 6) == pytest.approx(199)
+    for bases, expected in (((0,) * 6, 5), ((0, 0, 0, 1, 1, 1), 1)):
+        moved = problems[:, 0] + rng.normal(0, 100, size=50_000)
+        assert metrics.freedom(moved, alike, 200, bases) == pytest.approx(expected, rel=0.01)
+    # equal parts of both, after Satterthwaite: (1 + 1)² / (1 / 199 + 1 / 2)
+    both = problems[:, 0] + rng.normal(0, 1, size=50_000)
+    found = metrics.freedom(both, alike[:, :3], 200, (0, 0, 0))
+    assert found == pytest.approx(4 / (1 / 199 + 1 / 2), rel=0.05)
+
+
+def test_the_p_value_of_few_degrees_of_freedom_is_that_of_students_t():
+    draws = np.random.default_rng(0).normal(3, 1, size=200_000)
+    expected = 2 * stats.t.sf(3, 2)
+    assert metrics.p_value(3, draws, freedom=2) == pytest.approx(expected, rel=0.02)
+
+
 def test_the_p_value_is_that_of_a_normal_effect():
     draws = np.random.default_rng(0).normal(3, 1.5, size=200_000)
     assert metrics.p_value(3, draws) == pytest.approx(2 * stats.norm.sf(2), rel=0.03)

@@ -54,9 +54,7 @@ def load_benchmark(profile: Profile, benchmark: Benchmark) -> list[Problem]:
     text, and BenchmarkError when a problem has a defect, an id is there twice, or the number of
     problems or the checksum is not what test_sets.yaml or the profile says.
     """
-    tests = section(TEST_SETS, "test_sets").values()
-    graded = [entry for entry in tests if entry.answer or entry.choices]
-    path, entry = entry_for(profile.resolve(benchmark.path), graded, own=COLUMNS)
+    path, entry = _found(profile, benchmark)
 
     # an id that came twice would count one problem as two in every paired comparison
     problems: dict[str, Problem] = {}
@@ -89,6 +87,27 @@ def readable_questions(profile: Profile) -> dict[tuple[str, str], str]:
             continue
         questions |= {(benchmark.name, problem.id): problem.question for problem in problems}
     return questions
+
+
+def problem_domains(profile: Profile) -> dict[tuple[str, str], str]:
+    """Domains by benchmark and problem id, of test sets of one's own with a column `domain`."""
+    domains = {}
+    for benchmark in profile.evaluation.benchmarks:
+        try:
+            path, entry = _found(profile, benchmark)
+            rows = [row for _, row in read_rows(path)] if entry is None else []
+        except (HubError, TableError):
+            continue
+        named = (row for row in rows if row.get("domain"))
+        domains |= {(benchmark.name, str(row.get("id"))): str(row["domain"]) for row in named}
+    return domains
+
+
+def _found(profile: Profile, benchmark: Benchmark) -> tuple[Path, Entry | None]:
+    """Where a test set lies, and how it is read where it is a published one."""
+    tests = section(TEST_SETS, "test_sets").values()
+    graded = [entry for entry in tests if entry.answer or entry.choices]
+    return entry_for(profile.resolve(benchmark.path), graded, own=COLUMNS)
 
 
 def checksum(problems: Iterable[Problem]) -> str:

@@ -100,7 +100,8 @@ def curation(bench: Bench, other: str) -> Effect:
     """The s1 set against another training set, both at the natural stop (Table 2)."""
     runs = [bench.natural(other), bench.natural()]
     theirs, ours = bench.frame(runs, "thinking_tokens").mean()
-    note = f"{bench.name}: {ours:.0f} tokens against {theirs:.0f}"
+    equal = curation_at_equal_tokens(bench, other).value
+    note = f"{bench.name}: {ours:.0f} tokens against {theirs:.0f}, at equal tokens {equal:+.1f}"
     return difference(bench, *runs, note)
 
 
@@ -153,7 +154,9 @@ def equal_tokens(bench: Bench, *, waits: int, votes: Sequence[int]) -> Effect:
 
     k = 2 ** (np.log2(accuracy.columns.to_numpy(dtype=float)) @ shares)
     beyond = "" if k_tokens[0] <= spent <= k_tokens[-1] else ", end of the vote's range"
+    most = 100 * (correct[:, 0, 0].mean() - accuracy.iloc[:, -1].mean())
     note = f"{bench.name}: {spent:.0f} tokens{_around(bench, sequential)}, k = {k:.1f}{beyond}"
+    note += f", {most:+.1f} against k = {accuracy.columns[-1]}"
     return mean_effect(paired, replicas[:1], bench, note)
 
 

@@ -56,6 +56,12 @@ class Effect:
         weights = metrics.replica_weights(bases, resamples=len(self.seed_draws))
         return metrics.over_seeds(self.seed_draws, np.array([*self.by_seed.values()]), weights)
 
+    def p_value(self, null: float = 0.0) -> float:
+        """Two-sided p of the null hypothesis that the effect is `null`, in points."""
+        bases = [base for base, _ in self.by_seed]
+        freedom = metrics.freedom(self.draws, self.seed_draws, self.n, bases)
+        return metrics.p_value(self.value, self.draws, null=null, freedom=freedom)
+
 
 def pool(effects: Sequence[Effect]) -> Effect:
     """The mean over benchmarks of the replicas that all have. Problems are counted together."""

@@ -7,6 +7,7 @@ what the problems share cancels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -94,15 +95,33 @@ def interval(draws: np.ndarray, *, alpha: float = 0.05) -> tuple[float, float]:
     return tuple(np.quantile(draws, quantiles)) if len(draws) else (np.nan, np.nan)
 
 
-def p_value(value: float, draws: np.ndarray, *, null: float = 0.0) -> float:
+def freedom(draws: np.ndarray, seed_draws: np.ndarray, n: int, bases: Sequence[int]) -> float:
+    """Degrees of freedom of the spread of `draws`, after Satterthwaite.
+
+    draws: over problems and replicas, made from `seed_draws` [resamples, replicas] of n problems by
+    `over_seeds`. The part of n problems has n - 1 degrees of freedom. The part of the replicas has
+    one less than their number or, where they start from several bases, than that of the bases.
+    """
+    problems = np.nanvar(seed_draws.mean(axis=1))
+    replicas = max(np.nanvar(draws) - problems, 0)
+    several = len(set(bases))
+    units = several if several > 1 else len(bases)
+    parts = problems**2 / max(n - 1, 1) + replicas**2 / max(units - 1, 1)
+    return float((problems + replicas) ** 2 / parts) if parts > 0 else np.inf
+
+
+def p_value(
+    value: float, draws: np.ndarray, *, null: float = 0.0, freedom: float = np.inf
+) -> float:
     """Two-sided p of the null hypothesis that the effect is `null`.
 
-    The effect is taken as normal around its true value with the spread of its bootstrap draws.
+    The effect follows Student's t around its true value, with the spread of its bootstrap draws. A
+    spread that is known from few seeds has few degrees of freedom.
     """
     distance, error = abs(value - null), np.nanstd(draws)
     if error < NOISE:
         return float(distance < NOISE)
-    return float(2 * stats.norm.sf(distance / error))
+    return float(2 * stats.t.sf(distance / error, freedom))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

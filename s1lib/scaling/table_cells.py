@@ -31,8 +31,8 @@ def effect_cells(alpha: float, measure: Callable[..., Effect], *what: object) ->
     except Missing as reason:
         return {**dict.fromkeys(EFFECT, np.nan), "n": 0, "note": str(reason)}
     low, high = metrics.interval(effect.draws, alpha=alpha)
-    p = metrics.p_value(effect.value, effect.draws)
-    cells = dict(zip(EFFECT, (effect.value, low, high, p, effect.n), strict=True))
+    numbers = effect.value, low, high, effect.p_value(), effect.n
+    cells = dict(zip(EFFECT, numbers, strict=True))
     return {**cells, **seed_cells(effect), "note": ""}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -35,10 +37,7 @@ def ablations_table(
     The published row of cut traces is that of Table 8. Sets of further sizes are left to Figure 2.
     Where there are several seeds, each has a column with its own difference.
     """
-    forced = records.runs["model"][records.runs["method"] == "budget_forcing"]
-    others = (model for model in set(forced) - {MAIN, "base", *SETS} if not is_sized(model))
-    models = [MAIN, *SETS, *sorted(others)]
-
+    models = [MAIN, *dict.fromkeys([*SETS, *trained_sets(records)])]
     accuracies = points.run_points(records).set_index(["benchmark", "run"])["accuracy"]
     rows = []
     for bench, role in benches(records, resamples):
@@ -54,6 +53,41 @@ def ablations_table(
     seeds = seed_columns(pd.DataFrame(rows))
     columns = ["set", "benchmark", "accuracy", *EFFECT, *seeds, *PUBLISHED, "note"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def trained_sets(records: Records) -> list[str]:
+    """The sets other than s1 that a model was trained on, those of Table 2 first, without sizes."""
+    forced = records.runs["model"][records.runs["method"] == "budget_forcing"]
+    names = set(forced) - {MAIN, "base"}
+    order = [*SETS, *sorted(names)]
+    return sorted((name for name in names if not is_sized(name)), key=order.index)
+
+
+def lifts_by_domain(
+    records: Records, domains: Mapping[tuple[str, str], str], *, waits: int = 2
+) -> pd.DataFrame:
+    """Where fine-tuning lifts the base: accuracies by domain over all benchmarks, in %.
+
+    domains: of a problem, by benchmark and problem id. The base is the best of its runs on each
+    benchmark, as in the claim. No rows where no domain is known.
+    """
+    parts = []
+    for bench, _ in benches(records, resamples=1):
+        try:
+            runs = [effects.best_base(bench), bench.natural(), bench.waits("Wait", waits)]
+            table = 100 * bench.frame(runs)
+        except Missing:
+            continue
+        columns = ["base", MAIN, f"{MAIN}, {waits} Waits"]
+        named = [domains.get((bench.name, problem)) for problem in table.index]
+        parts.append(table.set_axis(columns, axis=1).assign(domain=named).dropna())
+    grouped = pd.concat(parts).groupby("domain") if parts else None
+    if grouped is None or not len(grouped):
+        return pd.DataFrame(columns=["domain", "problems", "lift"])
+    means = grouped.mean()
+    means.insert(0, "problems", grouped.size())
+    means["lift"] = means[MAIN] - means["base"]
+    return means.sort_values("lift", ascending=False).reset_index()
 
 
 def _published_set(model: str, role: str) -> dict:

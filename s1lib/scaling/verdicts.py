@@ -148,7 +148,7 @@ def _row(
     # the null hypothesis lies where the direction says that the claim would begin to fail
     if rule.direction != "always":
         null = -rule.matters if rule.direction == "not worse" else 0.0
-        row["p"] = metrics.p_value(effect.value, effect.draws, null=null)
+        row["p"] = effect.p_value(null)
 
     # what one training shows may be that training
     if len(each) > 1:
