@@ -129,7 +129,7 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
     sizes = data.groupby("series", sort=False)["n"].min()
     if sizes.nunique() > 1:
         text = f"{sizes.min():.0f} of {sizes.max():.0f} fit every cap"
-        note(ax, text, 0.98, 0.95, xycoords="axes fraction", offset=(0, 0), ha="right")
+        note(ax, text, 0.98, 0.02, xycoords="axes fraction", offset=(0, 0), ha="right", va="bottom")
     return ax
 
 

@@ -67,8 +67,8 @@ def mark_natural_stop(data: pd.DataFrame, ax: Axes) -> None:
 
 
 def accuracy_axis(ax: Axes, **margins: float) -> None:
-    """Accuracy in % with room at the curve, but not beyond what an accuracy can be."""
+    """Accuracy in % with room at the curve, and for labels above 100."""
     ax.margins(**margins)
     low, high = ax.get_ylim()
-    ax.set_ylim(max(low, -4), min(high, 104))
+    ax.set_ylim(max(low, -4), min(high, 109))
     ax.set_ylabel("accuracy (%)")
