@@ -166,7 +166,7 @@ def test_the_order_of_records_and_of_seeds_changes_no_verdict(rows):
 def test_a_row_names_every_seed_or_says_that_there_is_one(records):
     table = claims_table(records, votes=(1, 2), resamples=200)
     row = declared(table, "same size: diverse")
-    assert row["by seed"].startswith("3 seeds: +") and "one seed" not in row["note"]
+    assert row["by seed"].startswith("3 seeds: +") and row["note"].startswith("one base; ")
     row = declared(table, "majority vote")
     assert row["by seed"] == "" and row["note"].startswith("one seed; ")
 
@@ -175,6 +175,7 @@ def test_seeds_of_several_bases_are_told_apart():
     records = records_from(synthetic_records(problems=20, samples=1, replicas=NESTED))
     row = declared(claims_table(records, votes=(1,), resamples=100), "same size: diverse")
     assert row["by seed"].startswith("6 seeds: ") and row["by seed"].count(" | ") == 1
+    assert "one base" not in row["note"] and "one seed" not in row["note"]
 
 
 def test_one_seed_that_goes_the_other_way_leaves_a_claim_open(rows):

@@ -150,7 +150,9 @@ def _row(
         null = -rule.matters if rule.direction == "not worse" else 0.0
         row["p"] = effect.p_value(null)
 
-    # what one training shows may be that training
+    # what one training shows may be that training, and what one base model shows may be that model
     if len(each) > 1:
-        return {**row, "by seed": seed_list(effect.by_seed), "note": effect.note}
-    return {**row, "note": "; ".join(filter(None, ["one seed", effect.note]))}
+        row["by seed"] = seed_list(effect.by_seed)
+    bases = {base for base, _ in effect.by_seed}
+    alone = "one seed" if len(each) == 1 else "one base" if len(bases) == 1 else ""
+    return {**row, "note": "; ".join(filter(None, [alone, effect.note]))}
