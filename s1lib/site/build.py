@@ -9,6 +9,7 @@ wrote reaches a page through escaping or as text that a script sets, never as HT
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,8 @@ def _write_pages(
 
     for path in sources.documents:
         write(pages[path.name], path.stem, notebook_page.body(path), cards=True)
+    for picture in {place for path in sources.documents for place in path.parent.glob("*.png")}:
+        shutil.copy(picture, site)
     for path in (path for stage in stages for path in stage.pages):
         write(path.name, path.stem, _texts(path), cards=True)
 
