@@ -95,11 +95,13 @@ def problem_domains(profile: Profile) -> dict[tuple[str, str], str]:
     for benchmark in profile.evaluation.benchmarks:
         try:
             path, entry = _found(profile, benchmark)
-            rows = [row for _, row in read_rows(path)] if entry is None else []
+            cells = [
+                [text_of(row.get(name), name, f"{path}, {place}") for name in ("id", "domain")]
+                for place, row in (read_rows(path) if entry is None else ())
+            ]
         except (HubError, TableError):
             continue
-        named = (row for row in rows if row.get("domain"))
-        domains |= {(benchmark.name, str(row.get("id"))): str(row["domain"]) for row in named}
+        domains |= {(benchmark.name, problem): domain for problem, domain in cells if domain}
     return domains
 
 

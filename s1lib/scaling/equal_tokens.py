@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from s1lib.scaling import claimed_effects, effects, metrics
-from s1lib.scaling.effects import Effect, Missing
+from s1lib.scaling import effects, metrics
+from s1lib.scaling.claimed_effects import curation_at_equal_tokens
+from s1lib.scaling.claims import ALL
+from s1lib.scaling.effects import Bench, Effect, Missing
 from s1lib.scaling.records import Records
 from s1lib.scaling.table_cells import benches
 from s1lib.scaling.training_tables import trained_sets
 
-ALL = "all"
 NATURAL, EQUAL = "natural stops, points", "equal tokens, points"
 COLUMNS = ["set", "benchmark", "s1, tokens", "set, tokens", NATURAL, EQUAL, "note"]
 
@@ -43,13 +44,13 @@ def sets_at_equal_tokens(
     return table
 
 
-def _one(bench: effects.Bench, name: str) -> dict:
+def _one(bench: Bench, name: str) -> dict:
     """A row of one benchmark, with the effects themselves in it."""
     row = {"set": name, "benchmark": bench.name, "n": 0, "note": ""}
     try:
         ours, theirs = bench.natural(), bench.natural(name)
-        natural = claimed_effects.curation(bench, name)
-        equal = claimed_effects.curation_at_equal_tokens(bench, name)
+        natural = effects.difference(bench, theirs, ours)
+        equal = curation_at_equal_tokens(bench, name)
     except Missing as reason:
         return {**row, "note": str(reason)}
     tokens = bench.frame([ours, theirs], "thinking_tokens").mean()

@@ -71,19 +71,17 @@ def lifts_by_domain(
     domains: of a problem, by benchmark and problem id. The base is the best of its runs on each
     benchmark, as in the claim. No rows where no domain is known.
     """
-    parts = []
+    columns = ["base", MAIN, f"{MAIN}, {waits} Waits"]
+    parts = [pd.DataFrame(columns=[*columns, "domain"])]
     for bench, _ in benches(records, resamples=1):
         try:
             runs = [effects.best_base(bench), bench.natural(), bench.waits("Wait", waits)]
             table = 100 * bench.frame(runs)
         except Missing:
             continue
-        columns = ["base", MAIN, f"{MAIN}, {waits} Waits"]
         named = [domains.get((bench.name, problem)) for problem in table.index]
         parts.append(table.set_axis(columns, axis=1).assign(domain=named).dropna())
-    grouped = pd.concat(parts).groupby("domain") if parts else None
-    if grouped is None or not len(grouped):
-        return pd.DataFrame(columns=["domain", "problems", "lift"])
+    grouped = pd.concat(parts[1:] or parts).groupby("domain")
     means = grouped.mean()
     means.insert(0, "problems", grouped.size())
     means["lift"] = means[MAIN] - means["base"]

@@ -102,7 +102,7 @@ def _write_pages(
 
     for path in sources.documents:
         write(pages[path.name], path.stem, notebook_page.body(path), cards=True)
-    for picture in {place for path in sources.documents for place in path.parent.glob("*.png")}:
+    for picture in (ROOT / "docs").glob("*.png"):
         shutil.copy(picture, site)
     for path in (path for stage in stages for path in stage.pages):
         write(path.name, path.stem, _texts(path), cards=True)
