@@ -201,8 +201,9 @@ def test_pages_are_rendered_from_finished_notebooks_alone(place, capsys):
     page = place.executed.parent.parent / "html" / "01_curation.html"
     assert "read me" in page.read_text()
     documents = {f"{path.stem}.html" for path in (ROOT / "docs").glob("*.md")}
+    pictures = {path.name for path in (ROOT / "docs").glob("*.png")}
     written = {path.name for path in page.parent.iterdir()}
-    assert written == {"01_curation.html", "index.html"} | documents
+    assert written == {"01_curation.html", "index.html"} | documents | pictures
 
 
 def test_a_notebook_depends_on_its_own_package_and_on_no_later_one():
