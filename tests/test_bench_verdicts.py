@@ -9,10 +9,17 @@ import pandas as pd
 import pytest
 
 from s1lib.profile import load_profile
+from s1lib.scaling.claims import read_rules
 from tests.bench import __main__ as bench
 from tests.bench import bench_verdicts
 
-CLAIMS = ("it rises", "s1 beats random", "it keeps limits", "Wait beats Hmm")
+CLAIMS = (
+    "Accuracy rises with the budget, up to the natural stop",
+    "s1K beats a set of the same size: random",
+    "Rejection sampling scales inversely",
+    "Budget forcing keeps every limit",
+)
+EFFECTS = {"holds": 24.0, "inconclusive": 1.0, "does not hold": -3.0, "n/a": "n/a"}
 
 
 @pytest.fixture
@@ -27,6 +34,7 @@ def runs(tmp_path, monkeypatch):
         for folder, verdicts in zip(folders, judged, strict=True):
             (folder / "05_scaling_analysis").mkdir(parents=True, exist_ok=True)
             table = pd.DataFrame({"claim": CLAIMS[: len(verdicts)], "verdict": verdicts})
+            table["effect"] = table["verdict"].map(EFFECTS)
             table.to_csv(folder / "05_scaling_analysis" / "claims.csv", index=False)
         monkeypatch.setenv("RUNS", " ".join(map(str, folders)))
         return folders
@@ -37,15 +45,16 @@ def runs(tmp_path, monkeypatch):
 def test_verdicts_stand_in_a_row_per_claim_and_a_column_per_run(
     runs, tmp_path, monkeypatch, capsys
 ):
-    folders = runs(["holds", "inconclusive", "n/a"], ["holds", "holds", "n/a", "does not hold"])
+    runs(["holds", "inconclusive", "n/a"], ["holds", "holds", "n/a", "does not hold"])
     monkeypatch.setenv("TABLE", str(tmp_path / "docs" / "table.md"))
     assert bench.main(["verdicts"]) == 0
     printed = capsys.readouterr().out
-    assert f"| claim | {folders[0]} | {folders[1]} |" in printed
-    assert "| it rises | holds | holds |\n" in printed
-    assert "| it keeps limits | n/a | n/a |\n| Wait beats Hmm |  | does not hold |\n" in printed
+    assert "| claim | run0 | run1 | together |" in printed
+    assert f"| {CLAIMS[0]} | holds +24.0 | holds +24.0 | holds +24.0 [24.0, 24.0] |\n" in printed
+    assert f"| {CLAIMS[2]} | n/a | n/a |  |\n" in printed
+    assert f"| {CLAIMS[3]} |  | does not hold -3.0 |  |\n" in printed
     assert "another: 0 of 4 claims (0 wanted)" in printed
-    assert "decided in another: 1 (at most 1 wanted)\n- s1 beats random" in printed
+    assert f"decided in another: 1 (at most 1 wanted)\n- {CLAIMS[1]}" in printed
     assert (tmp_path / "docs" / "table.md").read_text() in printed
 
 
@@ -53,13 +62,22 @@ def test_a_claim_that_holds_in_one_run_and_not_in_another_ends_with_1(runs, caps
     runs(["holds", "holds"], ["inconclusive", "holds"], ["does not hold", "holds"])
     assert bench.main(["verdicts"]) == 1
     printed = capsys.readouterr()
-    assert "another: 1 of 2 claims (0 wanted)\n- it rises\n" in printed.out
+    assert "another: 1 of 2 claims (0 wanted)\n- Accuracy rises" in printed.out
     assert printed.err == "error: verdicts: 1 of 2 verdicts flip from run to run\n"
 
 
 def test_what_no_run_can_judge_neither_flips_nor_wavers(runs):
-    table = bench_verdicts.verdicts(runs(["n/a", "holds"], ["holds", "n/a"]))
+    table = bench_verdicts.read(runs(["n/a", "holds"], ["holds", "n/a"]), "verdict")
     assert not bench_verdicts.flips(table) and not bench_verdicts.wavers(table)
+
+
+def test_runs_are_judged_together_by_students_t_over_their_effects():
+    """Mean 6, standard error 2 / sqrt 3, and t of two degrees of freedom is 4.303."""
+    rule = next(rule for rule in read_rules().values() if rule.claim == CLAIMS[1])
+    found = bench_verdicts.together(rule, pd.Series(["4", "6", "8", "n/a"]))
+    assert found == "holds +6.0 [1.0, 11.0]"
+    assert bench_verdicts.together(rule, pd.Series(["2", "6", "10"])).startswith("inconclusive")
+    assert bench_verdicts.together(rule, pd.Series(["4", "n/a"])) == ""
 
 
 def test_without_runs_it_says_how_to_get_some(runs, capsys):
@@ -86,7 +104,8 @@ def reproduced(monkeypatch, runs):
         commands.append(command)
         stage = Path(command[-1]) / Path(command[-3]).stem / "05_scaling_analysis"
         stage.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame({"claim": CLAIMS[:1], "verdict": ["holds"]}).to_csv(stage / "claims.csv")
+        table = {"claim": CLAIMS[:1], "verdict": ["holds"], "effect": [3.0]}
+        pd.DataFrame(table).to_csv(stage / "claims.csv")
         return subprocess.CompletedProcess(command, pretend.code)
 
     pretend.code, pretend.commands = 0, commands
@@ -103,7 +122,7 @@ def test_runs_are_made_with_five_seeds_on_two_threads_and_on_one(
     commands = reproduced.commands
     assert all(command[:4] == [sys.executable, "-m", "s1lib", "reproduce"] for command in commands)
     profiles = [load_profile(command[5]) for command in commands]
-    assert [profile.universe.seed for profile in profiles] == [0, 1, 2, 3, 4]
+    assert [profile.universe.seed for profile in profiles] == [0, 2, 4, 6, 8]  # two bases each
     assert [profile.threads for profile in profiles] == [2, 1, 2, 1, 2]
     assert {profile.universe.pool_size for profile in profiles} == {
         load_profile("smoke").universe.pool_size

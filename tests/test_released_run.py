@@ -32,7 +32,7 @@ def finish(profile, name: str) -> None:
 def run(tmp_path, tiny_model_dir):
     """A finished run of the smoke profile: three models, one shard, executed notebooks."""
     profile = load_profile("smoke", outputs=str(tmp_path / "made"))
-    for name in ("s1", "s1-seed1", "random"):
+    for name in ("s1", "s1-base1-seed0", "random"):
         shutil.copytree(tiny_model_dir, profile.outputs / MODELS / name)
     shards = profile.create_stage("04_evaluation") / "shards"
     shards.mkdir()
@@ -64,7 +64,7 @@ def test_what_is_unpacked_is_the_run_less_ablation_weights_and_leftovers(run, re
     unpack(here, archives)
     files = {str(path.relative_to(here.outputs)) for path in here.outputs.rglob("*.*")}
     assert {f"{MODELS}/s1/model.safetensors", "04_evaluation/shards/s1-abc.jsonl"} <= files
-    without = [f"{MODELS}/{name}/model.safetensors" for name in ("s1-seed1", "random")]
+    without = [f"{MODELS}/{name}/model.safetensors" for name in ("s1-base1-seed0", "random")]
     assert not files.intersection(without)
     assert not any(".tmp" in name for name in files)
     about = json.loads((here.outputs / "released.json").read_text())
@@ -75,7 +75,7 @@ def test_what_is_unpacked_is_the_run_less_ablation_weights_and_leftovers(run, re
 def test_a_model_without_its_weights_keeps_its_key_and_says_why_it_does_not_open(run, released):
     archives, here = released
     unpack(here, archives)
-    for name in ("s1", "s1-seed1", "random"):
+    for name in ("s1", "s1-base1-seed0", "random"):
         before, after = (str(profile.outputs / MODELS / name) for profile in (run, here))
         assert hash_of_model(before) == hash_of_model(after)
     engine = open_engine(here.outputs / MODELS / "s1", here.engine)

@@ -178,6 +178,17 @@ def test_seeds_of_several_bases_are_told_apart():
     assert "one base" not in row["note"] and "one seed" not in row["note"]
 
 
+def test_bases_with_one_seed_each_are_counted_and_named_as_bases():
+    bases = tuple((base, 0) for base in (0, 1, 2))
+    records = records_from(synthetic_records(problems=20, samples=1, replicas=bases))
+    row = declared(claims_table(records, votes=(1,), resamples=100), "same size: diverse")
+    assert row["by seed"].startswith("3 bases: ") and " | " not in row["by seed"]
+    assert records.sizes.endswith("means of 3 bases")
+    table = training_tables.ablations_table(records, resamples=100)
+    row = table[(table["set"] == "diverse") & (table["benchmark"] == "hard")].iloc[0]
+    assert row[["base 0", "base 1", "base 2"]].mean() == pytest.approx(row["difference"])
+
+
 def test_one_seed_that_goes_the_other_way_leaves_a_claim_open(rows):
     table = claims_table(records_from(rows), votes=(1, 2), resamples=300)
     assert declared(table, "same size: diverse")["verdict"] == "holds"
@@ -188,7 +199,7 @@ def test_one_seed_that_goes_the_other_way_leaves_a_claim_open(rows):
 def test_what_one_replica_has_alone_is_compared_with_that_replica(records):
     shared = records.common()
     assert set(shared.samples["sft_seed"]) == {0, UNTRAINED}
-    assert "3 training seeds" in records.sizes and "seed" not in shared.sizes
+    assert records.sizes.endswith("means of 3 seeds") and "seed" not in shared.sizes
 
 
 def test_two_runs_are_compared_by_the_means_of_their_seeds(records):

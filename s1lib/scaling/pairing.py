@@ -6,7 +6,7 @@ the base model, has UNTRAINED as its second number and stands beside every SFT s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,9 +43,15 @@ def stands_for(replica: Replica, present: set[Replica]) -> Replica | None:
     return next((one for one in (replica, untrained) if one in present), None)
 
 
-def replica_name(replica: Replica, replicas: Iterable[Replica]) -> str:
-    """ "seed 1", or "base 0, seed 1" where `replicas` start from several bases."""
-    base, seed = replica
-    several = len({one[0] for one in replicas}) > 1
-    named = f"seed {max(seed, 0)}"
-    return f"base {base}, {named}" if several else named
+def replica_name(replica: Replica, replicas: Collection[Replica]) -> str:
+    """What tells a replica from the others: "seed 1", "base 1", or "base 1, seed 0"."""
+    base, seed = f"base {replica[0]}", f"seed {max(replica[1], 0)}"
+    bases = len({one[0] for one in replicas})
+    return seed if bases == 1 else base if bases == len(replicas) else f"{base}, {seed}"
+
+
+def number_of(replicas: Collection[Replica]) -> str:
+    """How many there are, by what tells them apart: "3 seeds", "3 bases"."""
+    bases = len({one[0] for one in replicas})
+    several = bases > 1 and bases == len(replicas)
+    return f"{len(replicas)} {'bases' if several else 'seeds'}"

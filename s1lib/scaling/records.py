@@ -26,6 +26,7 @@ from s1lib.drawing.plots import ROLES
 from s1lib.errors import S1Error
 from s1lib.keeping.files import ArtifactError, iter_jsonl
 from s1lib.profile import Profile
+from s1lib.scaling import pairing
 from s1lib.scaling.pairing import REPLICA, UNTRAINED, Paired, Replica, shared, stands_for, trained
 from s1lib.scaling.problem_means import MEANS, SPENT, TRIES, problem_means
 from s1lib.scaling.run_settings import number_runs
@@ -140,13 +141,15 @@ class Records:
 
     @property
     def sizes(self) -> str:
-        """The number of problems, and of seeds where there are several, for captions."""
+        """The number of problems, and of replicas where there are several, for captions."""
         numbers = self.benchmarks["problems"]
         each = [f"{row.problems} ({row.benchmark})" for row in self.benchmarks.itertuples()]
         one = numbers.nunique() == 1
         sizes = f"{numbers[0]} problems per benchmark" if one else f"{', '.join(each)} problems"
-        seeds = len(trained(self._replicas.values()))
-        return f"n = {sizes}{f', means of {seeds} training seeds' if seeds > 1 else ''}"
+        replicas = trained(self._replicas.values())
+        return (
+            f"n = {sizes}{f', means of {pairing.number_of(replicas)}' if len(replicas) > 1 else ''}"
+        )
 
     @cached_property
     def problems(self) -> pd.DataFrame:

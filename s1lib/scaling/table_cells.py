@@ -10,11 +10,11 @@ import pandas as pd
 
 from s1lib.scaling import metrics
 from s1lib.scaling.effects import Bench, Effect, Missing
-from s1lib.scaling.pairing import Replica, replica_name
+from s1lib.scaling.pairing import Replica, number_of, replica_name
 from s1lib.scaling.records import Records
 
 THIS, PAPER = "this run", "paper"
-SEED = re.compile(r"(base \d+, )?seed \d+")
+REPLICA_NAME = re.compile(r"base \d+|(base \d+, )?seed \d+")
 EFFECT = ["difference", "low", "high", "p", "n"]
 
 
@@ -37,22 +37,27 @@ def effect_cells(alpha: float, measure: Callable[..., Effect], *what: object) ->
 
 
 def seed_cells(effect: Effect) -> dict[str, float]:
-    """A column per replica with its own effect, where there are several: "seed 0", "seed 1"."""
+    """A column per replica with its own effect, where there are several: "seed 0", "base 1"."""
     each = effect.by_seed
     return {replica_name(one, each): each[one] for one in each} if len(each) > 1 else {}
 
 
 def seed_columns(table: Iterable[str]) -> list[str]:
     """Those of some columns that `seed_cells` made, in their order."""
-    return [name for name in table if SEED.fullmatch(name)]
+    return [name for name in table if REPLICA_NAME.fullmatch(name)]
 
 
 def seed_list(by_seed: Mapping[Replica, float]) -> str:
-    """The effects of several replicas in one cell: "3 seeds: +2.1, +4.0, +1.5"."""
+    """The effects of several replicas in one cell: "3 seeds: +2.1, +4.0, +1.5".
+
+    A stroke parts the seeds of one base from those of the next.
+    """
     bases: dict[int, list[str]] = {}
     for (base, _), value in by_seed.items():
         bases.setdefault(base, []).append(f"{value:+.1f}")
-    return f"{len(by_seed)} seeds: {' | '.join(', '.join(each) for each in bases.values())}"
+    each = [", ".join(seeds) for seeds in bases.values()]
+    apart = ", " if len(bases) == len(by_seed) else " | "
+    return f"{number_of(by_seed)}: {apart.join(each)}"
 
 
 def stacked(ours: pd.DataFrame, paper: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
