@@ -47,7 +47,7 @@ def each(
 
 
 def replicas(data: pd.DataFrame, ax: Axes) -> Axes:
-    """A thin line per seed, to be drawn before the mean that `scaling` draws (Figures 1 and 4a)."""
+    """A thin line per training, to be drawn before the mean that `scaling` draws (Figure 1)."""
     for _, one in data[data["thinking_tokens"] > 0].groupby("replica"):
         color = role_style(one["role"].iloc[0])["color"]
         x, y = one.sort_values("thinking_tokens")[["thinking_tokens", "accuracy"]].to_numpy().T
@@ -136,8 +136,8 @@ def rejection(data: pd.DataFrame, ax: Axes) -> Axes:
 def differences(data: pd.DataFrame, ax: Axes, *, name: str) -> Axes:
     """Tables 2 and 4: differences in points with their intervals, one row per cell of `name`.
 
-    Small dots are single seeds, where there are several. Hollow squares are the paper's, with their
-    intervals where the table has any.
+    Small dots are single trainings, where there are several. Hollow squares are the paper's, with
+    their intervals where the table has any.
     """
     data = data.dropna(subset="difference").reset_index(drop=True)
     if data.empty:

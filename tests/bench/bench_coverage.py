@@ -14,7 +14,7 @@ import pandas as pd
 from s1lib.scaling import metrics
 
 PROBLEMS, RUNS, RESAMPLES = 200, 2000, 2000
-SEED_SD = (0, 1, 2, 3, 5)  # points by which a seed moves the difference
+SEED_SD = (0, 1, 2, 3, 5, 10)  # points by which a seed moves the difference
 GAIN = 0.05  # the true difference in accuracy
 GRIDS = {
     "1 seed": (0,),
