@@ -182,8 +182,8 @@ def test_bases_with_one_seed_each_are_counted_and_named_as_bases():
     bases = tuple((base, 0) for base in (0, 1, 2))
     records = records_from(synthetic_records(problems=20, samples=1, replicas=bases))
     row = declared(claims_table(records, votes=(1,), resamples=100), "same size: diverse")
-    assert row["by seed"].startswith("3 bases: ") and " | " not in row["by seed"]
-    assert records.sizes.endswith("means of 3 bases")
+    assert row["by seed"].startswith("3 base models: ") and " | " not in row["by seed"]
+    assert records.sizes.endswith("means of 3 base models")
     table = training_tables.ablations_table(records, resamples=100)
     row = table[(table["set"] == "diverse") & (table["benchmark"] == "hard")].iloc[0]
     assert row[["base 0", "base 1", "base 2"]].mean() == pytest.approx(row["difference"])

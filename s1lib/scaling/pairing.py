@@ -51,7 +51,7 @@ def replica_name(replica: Replica, replicas: Collection[Replica]) -> str:
 
 
 def number_of(replicas: Collection[Replica]) -> str:
-    """How many there are, by what tells them apart: "3 seeds", "3 bases"."""
+    """How many there are, by what tells them apart: "3 seeds", "3 base models"."""
     bases = len({one[0] for one in replicas})
     several = bases > 1 and bases == len(replicas)
-    return f"{len(replicas)} {'bases' if several else 'seeds'}"
+    return f"{len(replicas)} {'base models' if several else 'seeds'}"
