@@ -6,10 +6,10 @@ OUTPUTS ?= $(or $(S1_OUTPUTS),outputs)
 PYTHON  ?= python3
 ARGS    ?=
 
-# SEEDS=1: the toy with one training of each model.
+# SEEDS=1: the toy with one base model and one training of each model.
 ifneq ($(SEEDS),)
 ifneq ($(SEEDS)-$(PROFILE),1-toy)
-$(error SEEDS=1 is for the toy profile; for other numbers set sft.seeds in a profile of your own)
+$(error SEEDS=1 is for the toy profile; for other numbers set universe.seeds or sft.seeds in a profile of your own)
 endif
 override PROFILE := toy-one-seed
 endif
@@ -44,7 +44,7 @@ S1 := $(PY) -m s1lib
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make reproduce   every notebook of the profile, from nothing to the claims table; goes on where it stopped (SEEDS=1: one training of each model)"
+	@echo "make reproduce   every notebook of the profile, from nothing to the claims table; goes on where it stopped (SEEDS=1: one base model, one training of each)"
 	@echo "make test        the tests, the whole chain on the smoke profile among them (ARGS='-k forcing' selects)"
 	@echo "make test-vllm   the engine tests on vLLM itself, on the CPU; installs it into .venv-vllm"
 	@echo "make smoke       reproduce on the smoke profile: everything tiny, numbers mean nothing"

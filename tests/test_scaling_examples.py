@@ -181,6 +181,7 @@ def test_table_8_compares_s1_with_cut_traces_and_is_the_papers_alone_without():
     trainings = pd.DataFrame(
         {"model": ["s1", "random", "cut"], "examples": 8, "limit": [640, 640, 88], "cut": [0, 0, 6]}
     )
+    trainings = pd.concat([trainings, trainings])  # of two base models
     table = training_tables.lengths_table(records_from([*rows, *cut]), trainings)
     ours = table[table["source"] == "this run"]
     assert (

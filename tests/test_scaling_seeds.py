@@ -168,14 +168,14 @@ def test_a_row_names_every_seed_or_says_that_there_is_one(records):
     row = declared(table, "same size: diverse")
     assert row["by seed"].startswith("3 seeds: +") and row["note"].startswith("one base; ")
     row = declared(table, "majority vote")
-    assert row["by seed"] == "" and row["note"].startswith("one seed; ")
+    assert row["by seed"] == "" and row["note"].startswith("one training; ")
 
 
 def test_seeds_of_several_bases_are_told_apart():
     records = records_from(synthetic_records(problems=20, samples=1, replicas=NESTED))
     row = declared(claims_table(records, votes=(1,), resamples=100), "same size: diverse")
     assert row["by seed"].startswith("6 seeds: ") and row["by seed"].count(" | ") == 1
-    assert "one base" not in row["note"] and "one seed" not in row["note"]
+    assert "one base" not in row["note"] and "one training" not in row["note"]
 
 
 def test_bases_with_one_seed_each_are_counted_and_named_as_bases():

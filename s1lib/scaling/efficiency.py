@@ -76,7 +76,7 @@ def paper_efficiency_points(*, alpha: float = 0.05) -> pd.DataFrame:
 def sample_efficiency(data: pd.DataFrame, ax: Axes) -> Axes:
     """Figure 2 (right): accuracy against the number of training examples, 0 the base model.
 
-    A line's band goes from the lowest to the highest seed, and is Wilson's where there is one seed.
+    A line's band goes from the lowest to the highest training, and is Wilson's where there is one.
     Beside lines stand the base model and the full pool alone.
     """
     if data.empty:
@@ -113,7 +113,7 @@ def intervals(data: pd.DataFrame) -> str:
     if not _lines(data):
         return "Wilson, bars"
     if data["seeds"].max() > 1:
-        return "bars: Wilson; bands: from the lowest to the highest seed"
+        return "bars: Wilson; bands: from the lowest to the highest training"
     return "Wilson, bars and bands"
 
 

@@ -127,7 +127,7 @@ def lengths_table(records: Records, trainings: pd.DataFrame) -> pd.DataFrame:
     columns = ["sequence_length", "cut_percent", "benchmark", "accuracy", "thinking_tokens"]
 
     # s1 and the model of cut traces, each with the length that it was trained at
-    sizes = trainings.rename(columns={"limit": "sequence_length"})
+    sizes = trainings.rename(columns={"limit": "sequence_length"}).drop_duplicates("model")
     sizes = sizes[["model", "sequence_length", "cut", "examples"]]
     ours = points.run_points(records).merge(sizes, on="model")
     ours = ours[ours["run"].isin([*records.natural(CUT), *records.natural()])]

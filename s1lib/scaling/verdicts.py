@@ -154,5 +154,5 @@ def _row(
     if len(each) > 1:
         row["by seed"] = seed_list(effect.by_seed)
     bases = {base for base, _ in effect.by_seed}
-    alone = "one seed" if len(each) == 1 else "one base" if len(bases) == 1 else ""
+    alone = "one training" if len(each) == 1 else "one base" if len(bases) == 1 else ""
     return {**row, "note": "; ".join(filter(None, [alone, effect.note]))}
