@@ -59,7 +59,7 @@ def test_each_line_goes_through_its_sizes_to_the_full_pool(rows):
     # the band of s1 is as wide as its seeds lie apart
     band = axes[0].collections[0].get_paths()[0].vertices
     assert {20, 40} <= {round(y) for x, y in band if x == 62}
-    assert intervals(data).endswith("from the lowest to the highest seed")
+    assert intervals(data).endswith("from the lowest to the highest training")
 
 
 def test_with_one_seed_the_bands_are_intervals_and_without_sizes_there_are_none(rows):
