@@ -46,12 +46,17 @@ def stands_for(replica: Replica, present: set[Replica]) -> Replica | None:
 def replica_name(replica: Replica, replicas: Collection[Replica]) -> str:
     """What tells a replica from the others: "seed 1", "base 1", or "base 1, seed 0"."""
     base, seed = f"base {replica[0]}", f"seed {max(replica[1], 0)}"
-    bases = len({one[0] for one in replicas})
-    return seed if bases == 1 else base if bases == len(replicas) else f"{base}, {seed}"
+    if _one_of_each_base(replicas):
+        return base
+    several = len({one[0] for one in replicas}) > 1
+    return f"{base}, {seed}" if several else seed
 
 
 def number_of(replicas: Collection[Replica]) -> str:
     """How many there are, by what tells them apart: "3 seeds", "3 base models"."""
-    bases = len({one[0] for one in replicas})
-    several = bases > 1 and bases == len(replicas)
-    return f"{len(replicas)} {'base models' if several else 'seeds'}"
+    return f"{len(replicas)} {'base models' if _one_of_each_base(replicas) else 'seeds'}"
+
+
+def _one_of_each_base(replicas: Collection[Replica]) -> bool:
+    """Whether there are several, which differ in their base models alone."""
+    return 1 < len(replicas) == len({base for base, _ in replicas})

@@ -147,9 +147,8 @@ class Records:
         one = numbers.nunique() == 1
         sizes = f"{numbers[0]} problems per benchmark" if one else f"{', '.join(each)} problems"
         replicas = trained(self._replicas.values())
-        return (
-            f"n = {sizes}{f', means of {pairing.number_of(replicas)}' if len(replicas) > 1 else ''}"
-        )
+        several = f", means of {pairing.number_of(replicas)}" if len(replicas) > 1 else ""
+        return f"n = {sizes}{several}"
 
     @cached_property
     def problems(self) -> pd.DataFrame:

@@ -96,9 +96,12 @@ def make_runs(place: Path, profile: str) -> list[Path]:
 
     A run's further base models have the seeds that follow its own, which no other run uses.
     """
-    runs, bases = [], load_profile(profile).universe.seeds
+    universe = load_profile(profile).universe
+    if not universe:
+        raise VerdictError(f"the profile {profile} has no toy universe to be drawn anew: name toy")
+    runs = []
     for number in range(RUNS):
-        seed = number * bases
+        seed = number * universe.seeds
         name = f"seed{seed}"
         values = {"extends": profile, "name": name, "threads": 1 + (number + 1) % 2}
         path = place / f"{name}.yaml"
@@ -134,7 +137,7 @@ def main() -> None:
     if made := os.environ.get("MADE"):
         runs = make_runs(Path(made).resolve(), os.environ.get("PROFILE", "toy"))
     else:
-        runs = [Path(run) for run in os.environ.get("RUNS", "").split()]
+        runs = [Path(run).resolve() for run in os.environ.get("RUNS", "").split()]
     if not runs:
         print(HINT)
         return
