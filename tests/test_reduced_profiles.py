@@ -37,8 +37,12 @@ def place(tmp_path_factory):
 
 
 def reproduce(place, name: str, **changes) -> str:
-    """Run a profile that extends smoke, on the universe that is there. Returns what it printed."""
-    values = {"extends": "smoke", "name": name, "notebooks": AFTER_00, **changes}
+    """Run a profile that extends smoke, on the universe that is there. Returns what it printed.
+
+    It has one base model, and so one training of each model.
+    """
+    values = {"extends": "smoke", "name": name, "notebooks": AFTER_00, "universe": {"seeds": 1}}
+    values |= changes
     path = place / f"{name}.yaml"
     path.write_text(yaml.safe_dump(values))
     made = place / "universe" / "00_toy_universe"
@@ -73,7 +77,7 @@ def finished(folder) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def small(place):
     """s1 alone, and nothing but budget forcing."""
-    sets = {"seeds": 1, "sets": ["s1"], "published": [], "cut_length": 0, "conditional": []}
+    sets = {"sets": ["s1"], "published": [], "cut_length": 0, "conditional": []}
     return reproduce(place, "small", sft=sets, evaluation=NOTHING_SAMPLED)
 
 
@@ -126,7 +130,7 @@ def whole(place, small):
     """All of `small`, another set and samples: it continues `small`."""
     before = finished(place / "small")
     left_out = {"published": [], "cut_length": 0, "conditional": []}
-    sets = {"seeds": 1, "sets": ["s1", "random"], **left_out}
+    sets = {"sets": ["s1", "random"], **left_out}
     stages = ["01_curation", "02_sft", "04_evaluation"]
     small = str(place / "small.yaml")
     printed = reproduce(place, "whole", continues=small, notebooks=stages, sft=sets)
