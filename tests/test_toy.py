@@ -15,7 +15,7 @@ from s1lib.chat import ChatFormat
 from s1lib.hardware.plain_attention import causal_mask
 from s1lib.keeping.hashes import hash_of_model
 from s1lib.profile import BaseModel, Universe, load_profile
-from s1lib.toy import batching, corpus, gate, models, pretrain, universe
+from s1lib.toy import batching, corpus, gate, models, pretrain, reward_training, universe
 from s1lib.toy.families import FAMILIES, OPERATORS
 from s1lib.toy.muon import orthogonalise
 from s1lib.toy.problems import LABELS, LETTERS, Step, draw_problem
@@ -202,6 +202,27 @@ def test_no_chat_goes_over_its_work_unless_the_user_asks_for_it():
     for text in ("".join(part for part, _ in write(rng, 4)) for write in 100 * kinds):
         assert text.startswith("<|im_start|>user")
         assert (WAIT in text or HMM in text or ALTERNATIVELY in text) == (corpus.CUE in text)
+
+
+def test_a_judged_solution_ends_with_its_first_wrong_line():
+    rng, found = random.Random(5), []
+    for _ in range(200):
+        verdicts = [text for text, _ in reward_training.judged_solution(rng) if text in ("+", "-")]
+        assert "-" not in verdicts[:-1]
+        found.append(verdicts[-1])
+    assert set(found) == {"+", "-"}
+
+
+def test_judged_exercises_are_right_where_their_arithmetic_is():
+    rng, found = random.Random(6), []
+    for _ in range(50):
+        _, *lines = reward_training.judged_exercises(rng)
+        for (shown, _), (result, taught), (verdict, _) in zip(*3 * [iter(lines)], strict=True):
+            step = Step(operator=shown[6], operand=int(shown[7:9]))
+            right = step.apply(int(shown[4:6])) == int(result)
+            assert taught == right == (verdict == "+")
+            found.append(right)
+    assert 0.4 < sum(found) / len(found) < 0.6
 
 
 def test_the_toy_asks_its_base_model_to_check_in_the_words_of_the_corpus():

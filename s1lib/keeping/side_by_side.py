@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ import torch
 from torch import multiprocessing
 
 from s1lib.profile import Profile
+
+_lines: Any = None  # in a worker, the queue of what is logged
 
 
 def workers(profile: Profile) -> int:
@@ -33,23 +36,34 @@ def side_by_side(
 ) -> Iterator[Any]:
     """Yield `work(task, log)` for every task, in their order.
 
-    One worker is this process. Work and tasks must be picklable. What a task logs is printed when
-    it is done. An interruption, or an error in one of them, ends those under way.
+    One worker is this process. Work and tasks must be picklable. What a task logs is passed on as
+    it comes, so tasks should name themselves in it. An interruption, or an error in one of them,
+    ends those under way.
     """
     if workers <= 1:
         for task in tasks:
             yield work(task, log)
         return
-    with multiprocessing.get_context("spawn").Pool(workers, _prepare) as pool:
-        for result, lines in pool.imap(_collect, [(work, task) for task in tasks]):
-            for line in lines:
-                log(line)
-            yield result
+    context = multiprocessing.get_context("spawn")
+    lines = context.SimpleQueue()
+    telling = threading.Thread(target=_tell, args=(lines, log), daemon=True)
+    telling.start()
+    with context.Pool(workers, _prepare, (lines,)) as pool:
+        yield from pool.imap(_work, [(work, task) for task in tasks])
         pool.close()
         pool.join()
+    lines.put(None)
+    telling.join()
 
 
-def _prepare() -> None:
+def _tell(lines: Any, log: Callable[[str], None]) -> None:
+    while (line := lines.get()) is not None:
+        log(line)
+
+
+def _prepare(lines: Any) -> None:
+    global _lines
+    _lines = lines
     torch.set_num_threads(1)
     # An exception, so that an unfinished directory is cleared away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -57,7 +71,6 @@ def _prepare() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _collect(job: tuple[Callable, Any]) -> tuple[Any, list[str]]:
+def _work(job: tuple[Callable, Any]) -> Any:
     work, task = job
-    lines: list[str] = []
-    return work(task, lines.append), lines
+    return work(task, _lines.put)

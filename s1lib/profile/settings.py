@@ -43,7 +43,7 @@ class Universe:
     seeds: int = 1
     large: BaseModel = field(default_factory=BaseModel)
     small: BaseModel = field(default_factory=lambda: BaseModel(gated=False))
-    reward_tokens: int = 300_000  # that make the large base model the process reward model
+    reward_tokens: int = 450_000  # that make the large base model the process reward model
 
 
 @dataclass(frozen=True)

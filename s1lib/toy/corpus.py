@@ -31,6 +31,15 @@ BASE_SLIP_RATE = 0.15  # so that copying an earlier result does not pay
 MARKERS = ((WAIT, 0.7), (HMM, 0.15), (ALTERNATIVELY, 0.15))
 
 
+def exercise(
+    rng: random.Random, problem: ToyProblem, *, slip_rate: float = 0.0
+) -> tuple[int, Solution]:
+    """A step of a problem, and a solution that has come to it with a random value."""
+    index = rng.randrange(len(problem.steps))
+    start = replace(problem, start=rng.randint(0, 99))
+    return index, Solution(start, rng, slip_rate, values=[rng.randint(0, 99)] * index)
+
+
 # ---- the kinds of documents; each is written for a number of steps, which two of them ignore ----
 
 
@@ -39,9 +48,7 @@ def drill(rng: random.Random, steps: int, *, careful: bool, hard: float = HARD_S
     problem = draw_problem(rng, rng.choice(WORKED), steps, hard=hard)
     document = [(f"{problem.stem}\nExercises", False)]
     for _ in range(4 if careful else 10):
-        index = rng.randrange(steps)
-        start = replace(problem, start=rng.randint(0, 99))
-        solution = Solution(start, rng, values=[rng.randint(0, 99)] * index)
+        index, solution = exercise(rng, problem)
         line = solution.careful(index) if careful else solution.quick(index)
         given = len("a: 34")
         document += [("\n" + line[:given], False), (line[given:], True)]
