@@ -1,0 +1,50 @@
+"""Work in several processes: results in the order of the tasks, logs as they come, errors out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from s1lib.keeping.side_by_side import side_by_side
+
+
+def wait_for_an_answer(task: tuple[int, Path], log: Callable[[str], None]) -> int:
+    """Log something, and be done when somebody has read it."""
+    number, answered = task
+    log(f"{number}: begun")
+    end = time.monotonic() + 60
+    while not answered.exists():
+        assert time.monotonic() < end, "nobody read the log"
+        time.sleep(0.01)
+    log(f"{number}: done")
+    return number
+
+
+def fail(task: int, log: Callable[[str], None]) -> int:
+    if task == 1:
+        raise ValueError("one is too many")
+    return task
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_task_logs_is_read_while_it_works(tmp_path, workers):
+    lines: list[str] = []
+
+    def read(line: str) -> None:
+        lines.append(line)
+        (tmp_path / line.partition(":")[0]).touch()
+
+    tasks = [(number, tmp_path / str(number)) for number in range(3)]
+    assert list(side_by_side(wait_for_an_answer, tasks, workers=workers, log=read)) == [0, 1, 2]
+    told = [f"{number}: {what}" for number in range(3) for what in ("begun", "done")]
+    assert sorted(lines) == told
+    assert lines == told or workers > 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_one_task_is_that_of_all(workers):
+    with pytest.raises(ValueError, match="one is too many"):
+        list(side_by_side(fail, [0, 1, 2], workers=workers, log=print))
