@@ -81,8 +81,9 @@ reproduce: $(ENV)
 smoke:
 	@$(MAKE) --no-print-directory reproduce PROFILE=smoke
 
+# Two processes, a file of tests in one of them; a test has one thread.
 test: $(ENV)
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 # The engine tests on vLLM itself, in this process and as `vllm serve`, on the CPU: an environment
 # of their own, 3 GB.
