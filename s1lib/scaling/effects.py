@@ -167,7 +167,7 @@ def against_curve(bench: Bench, curve: Sequence[int], other: int) -> Effect:
 
     spent, ends = tokens[:, -1].mean(), (tokens[:, :-1].min(axis=1), tokens[:, :-1].max(axis=1))
     beyond = ((tokens[:, -1] < ends[0]) | (tokens[:, -1] > ends[1])).any()
-    note = f"{bench.name}: {spent:.0f} tokens{' (beyond the curve, so its end counts)' if beyond else ''}"
+    note = f"{bench.name}: {spent:.0f} tokens{' (beyond the curve)' if beyond else ''}"
     return mean_effect(100 * (reached - correct[..., -1]), replicas, bench, note)
 
 
