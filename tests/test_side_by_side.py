@@ -40,7 +40,7 @@ def test_what_a_task_logs_is_read_while_it_works(tmp_path, workers):
     tasks = [(number, tmp_path / str(number)) for number in range(3)]
     assert list(side_by_side(wait_for_an_answer, tasks, workers=workers, log=read)) == [0, 1, 2]
     told = [f"{number}: {what}" for number in range(3) for what in ("begun", "done")]
-    assert sorted(lines) == told
+    assert sorted(lines, key=lambda line: line.partition(":")[0]) == told
     assert lines == told or workers > 1
 
 

@@ -15,6 +15,7 @@ from s1lib.chat import ChatFormat
 from s1lib.hardware.plain_attention import causal_mask
 from s1lib.keeping.hashes import hash_of_model
 from s1lib.profile import BaseModel, Universe, load_profile
+from s1lib.thinking import reward_model
 from s1lib.toy import batching, corpus, gate, models, pretrain, reward_training, universe
 from s1lib.toy.families import FAMILIES, OPERATORS
 from s1lib.toy.muon import orthogonalise
@@ -223,6 +224,11 @@ def test_judged_exercises_are_right_where_their_arithmetic_is():
             assert taught == right == (verdict == "+")
             found.append(right)
     assert 0.4 < sum(found) / len(found) < 0.6
+
+
+def test_the_toys_verdicts_are_those_that_a_tree_search_reads():
+    written = (reward_training.RIGHT, reward_training.WRONG)
+    assert written == (reward_model.RIGHT, reward_model.WRONG)
 
 
 def test_the_toy_asks_its_base_model_to_check_in_the_words_of_the_corpus():
