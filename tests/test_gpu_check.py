@@ -18,7 +18,7 @@ from s1lib.gpu_check.check_report import Figure, Part, Report
 from s1lib.gpu_check.decoding import steps_of
 from s1lib.gpu_check.random_models import TINY, random_model
 from s1lib.gpu_check.sharded import StepLines
-from s1lib.gpu_check.step_profile import covered
+from s1lib.gpu_check.recording import covered
 from tests.bench import __main__ as bench
 from tests.bench.bench_fleet import nodes_table
 
@@ -61,11 +61,11 @@ def test_decoding_and_training_pass_and_the_plan_holds_their_memory(on_cpu):
 
     # The report on the disk says the same, with the machine and the versions.
     kept = json.loads(report.path.read_text())
-    assert [len(part["figures"]) for part in kept["parts"]] == [2, 2, 3, 1]
+    assert [len(part["figures"]) for part in kept["parts"]] == [2, 3, 3, 1]
     assert kept["versions"]["torch"] == torch.__version__ and "cores" in kept["machine"]
     speed = kept["parts"][2]["figures"][1]["values"]
     assert speed["tokens/s"] > 0 and 0 < speed["MFU"] < 1
-    assert "| training |" in report.table() and report.table().count("\n") == 1 + 4 + 8
+    assert "| training |" in report.table() and report.table().count("\n") == 1 + 4 + 9
 
 
 @pytest.mark.chain

@@ -50,7 +50,7 @@ REFERENCE = make_model()  # keeps its own attention
 
 
 # As on a GPU: several steps before a look at what was sampled, few shapes. Small pages.
-AHEAD = Sizes(page=8, prefill=256, mixed=True, ahead=5, graphs=True)
+AHEAD = Sizes(page=8, prefill=256, mixed=True, ahead=5, graphs=True, compiled=False)
 
 
 def make_engine(

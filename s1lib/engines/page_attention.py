@@ -31,6 +31,7 @@ class View:
         lines = (pages[..., None] * cache.heads + heads) * cache.page
         self._places = (lines + (positions % cache.page)[..., None]).flatten()
 
+    @torch.compiler.disable  # compiled, it might copy the whole store
     def write(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
         """Store new keys and values [rows, key-value heads, tokens, size]."""
         for store, new in zip(self.cache.layers[layer], (key, value), strict=True):
@@ -68,12 +69,13 @@ class StepView(View):
         bias.masked_fill_(hidden, torch.finfo(dtype).min / 2)
         self._bias = bias[:, None].expand(-1, cache.heads, -1).reshape(-1, 1, cache.page)
 
-    def attend(self, layer: int, query: torch.Tensor, scaling: float) -> torch.Tensor:
-        """[rows, heads, 1, size] -> [rows, heads, 1, size]."""
+    def attend(
+        self, keys: torch.Tensor, values: torch.Tensor, query: torch.Tensor, scaling: float
+    ) -> torch.Tensor:
+        """[rows, heads, 1, size] -> [rows, heads, 1, size], with a layer's keys and values."""
         (rows, blocks), page = self.table.shape, self.cache.page
         heads, size = query.shape[1], query.shape[3]
         groups, used = heads // self.cache.heads, self.pages * self.cache.heads
-        keys, values = self.cache.layers[layer]
 
         # The scores in each page [pages * key-value heads, groups, page], with its row's queries.
         asked = query.reshape(rows, -1).index_select(0, self._rows).view(used, groups, size)
@@ -107,14 +109,17 @@ class ChunkView(View):
         bias = torch.zeros(hidden.shape, dtype=cache.layers[0][0].dtype, device=table.device)
         self._bias = bias.masked_fill_(hidden, float("-inf")).repeat(1, 1, cache.groups, 1)
 
-    def attend(self, layer: int, query: torch.Tensor, scaling: float) -> torch.Tensor:
+    @torch.compiler.disable
+    def attend(
+        self, keys: torch.Tensor, values: torch.Tensor, query: torch.Tensor, scaling: float
+    ) -> torch.Tensor:
         """[rows, heads, tokens, size] -> [rows, heads, tokens, size]."""
         rows, _, _, size = query.shape
         keys, values = (
             store.view(self.cache.pages, self.cache.heads, -1, size)[self.table]
             .transpose(1, 2)
             .reshape(rows, self.cache.heads, -1, size)
-            for store in self.cache.layers[layer]
+            for store in (keys, values)
         )
         stacked = query.reshape(rows, self.cache.heads, -1, size)
         out = scaled_dot_product_attention(
@@ -123,6 +128,9 @@ class ChunkView(View):
         return out.reshape(query.shape)
 
 
+# Compiled layers break here, so that all of them are one program: which layer it is and its keys
+# and values differ. What this calls is compiled again where it says nothing else.
+@torch.compiler.disable(recursive=False)
 def attend(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -145,7 +153,8 @@ def attend(
         )
     view.write(module.layer_idx, key, value)
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return view.attend(module.layer_idx, query, scaling).transpose(1, 2), None
+    keys, values = view.cache.layers[module.layer_idx]
+    return view.attend(keys, values, query, scaling).transpose(1, 2), None
 
 
 ALL_ATTENTION_FUNCTIONS.register(ATTENTION, attend)

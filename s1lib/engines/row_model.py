@@ -21,6 +21,7 @@ from s1lib.engines.page_attention import ATTENTION, ChunkView, StepView
 from s1lib.engines.page_cache import PageCache
 from s1lib.engines.protocol import EngineError
 from s1lib.engines.schedule import Row
+from s1lib.hardware.compiled_layers import WORTH_IT, compile_layers, plain_layers
 
 SHORT = 16  # so many tokens ahead or fewer are fed one a step, which is cheaper than a prefill pass
 WIDTHS = (32, 64, 96, 128, 192, 256, 384, 512)  # tokens per row of a prefill pass
@@ -36,6 +37,7 @@ class Sizes:
         on a row's own length alone, and with it every bit of the result.
     ahead: steps between two looks at what was sampled. What a row samples after its end is lost.
     graphs: decode in few shapes, so that a GPU can record a step of each and replay it.
+    compiled: compile the layers of a model that is large enough to be worth it.
     """
 
     page: int
@@ -43,11 +45,12 @@ class Sizes:
     mixed: bool
     ahead: int
     graphs: bool
+    compiled: bool
 
 
 # A prefill pass of more tokens no longer fits a processor's cache.
-CPU = Sizes(page=32, prefill=1024, mixed=False, ahead=1, graphs=False)
-GPU = Sizes(page=128, prefill=8192, mixed=True, ahead=8, graphs=True)
+CPU = Sizes(page=32, prefill=1024, mixed=False, ahead=1, graphs=False, compiled=False)
+GPU = Sizes(page=128, prefill=8192, mixed=True, ahead=8, graphs=True, compiled=True)
 
 
 class RowModel:
@@ -76,6 +79,8 @@ class RowModel:
         self._own_attention = config._attn_implementation
         model.set_attn_implementation(ATTENTION)
         self._linears = PackedLinears(model)
+        if self.sizes.compiled and model.num_parameters() > WORTH_IT:
+            compile_layers(model)
         self.cache = PageCache(
             config,
             rows=rows,
@@ -93,9 +98,10 @@ class RowModel:
         )
 
     def close(self) -> None:
-        """Free the cache and give the model its own attention and linear layers back."""
+        """Free the cache and give the model its own attention and layers back."""
         self.steps.close()
         self._linears.close()
+        plain_layers(self.model)
         self.cache.layers = ()
         self.model.set_attn_implementation(self._own_attention)
 

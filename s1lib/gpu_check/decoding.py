@@ -20,7 +20,7 @@ from s1lib.engines.torch_engine import TorchEngine
 from s1lib.gpu_check.check_report import Figure
 from s1lib.gpu_check.random_models import TINY, random_model
 from s1lib.gpu_check.this_machine import limits
-from s1lib.gpu_check.timed_decoding import decode, random_prompts, with_generate
+from s1lib.gpu_check.timed_decoding import decode, random_prompts, recorded, with_generate
 from s1lib.planning.speeds import BYTES, size_of
 
 
@@ -50,7 +50,7 @@ SETTINGS = {
 
 
 def measure(device: str) -> Iterator[Figure]:
-    """Two figures a shape, of equal lengths and of unequal ones."""
+    """Two figures a shape, of equal lengths and of unequal ones, and what a step is made of."""
     setting, bandwidth = SETTINGS[device], limits(device).bandwidth
     for shape in setting.shapes:
         model = random_model(shape, device=device, dtype=setting.dtype)
@@ -59,7 +59,30 @@ def measure(device: str) -> Iterator[Figure]:
             rates.append(_rates(model, lengths, setting, bandwidth))
             what, largest = f"{shape}, {setting.rows} rows, {name}", shape == setting.shapes[-1]
             yield _figure(what, rates, lengths, setting, largest=largest)
+        if shape == setting.shapes[-1]:
+            yield Figure(f"{shape}: a step's dearest kernels", _step(model, setting, device))
         del model
+
+
+def _step(model: PreTrainedModel, setting: Setting, device: str) -> dict[str, int | str]:
+    """What a step of the equal lengths is made of."""
+    engine = _engine(model, setting, setting.equal)
+    prompts = random_prompts(setting.rows, setting.prompt, model.config.vocab_size)
+    with asyncio.Runner() as runner:
+        for _ in range(2):  # the first, as everywhere, makes what is made once
+            lengths = [setting.equal] * setting.rows
+            recording = runner.run(recorded(engine, prompts, lengths, device))
+        runner.run(engine.aclose())
+    return recording.figures(steps=setting.equal // 3)
+
+
+def _engine(model: PreTrainedModel, setting: Setting, longest: int) -> TorchEngine:
+    return TorchEngine(
+        model,
+        vocab_size=model.config.vocab_size,
+        max_rows=setting.rows,
+        max_context=setting.prompt + longest,
+    )
 
 
 def _workloads(setting: Setting) -> dict[str, list[int]]:
@@ -81,12 +104,7 @@ def _rates(
     # of its own.
     shared = {id(parameter): parameter for parameter in model.parameters()}
     twin, vocabulary = copy.deepcopy(model, shared), model.config.vocab_size
-    engine = TorchEngine(
-        model,
-        vocab_size=vocabulary,
-        max_rows=setting.rows,
-        max_context=setting.prompt + max(lengths),
-    )
+    engine = _engine(model, setting, max(lengths))
     with asyncio.Runner() as runner:
         for turn in range(2):  # the first warms both up and is not counted
             asked = lengths[: setting.rows] if turn == 0 else lengths

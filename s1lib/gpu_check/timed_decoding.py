@@ -12,6 +12,8 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from s1lib.engines import Engine
 from s1lib.engines.protocol import Request
+from s1lib.engines.torch_engine import TorchEngine
+from s1lib.gpu_check.recording import Recording
 
 
 def random_prompts(count: int, length: int, vocabulary: int, *, seed: int = 0) -> list[list[int]]:
@@ -31,6 +33,23 @@ async def decode(engine: Engine, prompts: Sequence[list[int]], lengths: Sequence
     )
     assert [len(completion.ids) for completion in done] == list(lengths)
     return time.perf_counter() - start
+
+
+async def recorded(
+    engine: TorchEngine, prompts: Sequence[list[int]], lengths: Sequence[int], device: str
+) -> Recording:
+    """A third of the steps of decoding them, after another third, when all rows are under way."""
+    recording, before = Recording(device), engine.decoded_tokens
+    third = sum(lengths) // 3
+    decoding = asyncio.create_task(decode(engine, prompts, lengths))
+    while engine.decoded_tokens < before + third:
+        await asyncio.sleep(0)
+    recording.start()
+    while engine.decoded_tokens < before + 2 * third:
+        await asyncio.sleep(0)
+    recording.stop()
+    await decoding
+    return recording
 
 
 def with_generate(

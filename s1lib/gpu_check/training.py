@@ -75,9 +75,8 @@ def measure(device: str) -> Iterator[Figure]:
         )
         yield _speed(training.name, whole, limit.flops, WANTED[device], *memory)
 
-        values = {"GPU busy": f"{profiled.busy():.0%}"} if device == "cuda" else {}
-        values |= {name: f"{share:.0%}" for name, share in profiled.dearest().items()}
-        yield Figure(f"{training.name}: a step's dearest kernels", values)
+        step = profiled.recording.figures(steps=1)
+        yield Figure(f"{training.name}: a step's dearest kernels", step)
         torch.cuda.empty_cache()
 
 
