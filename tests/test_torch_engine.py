@@ -12,13 +12,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from transformers import MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from s1lib.engines import Completion, EngineError, open_engine
 from s1lib.engines.decode_steps import DecodeSteps
 from s1lib.engines.protocol import Request
-from s1lib.engines.row_model import Sizes
+from s1lib.engines.row_model import RowModel, Sizes
 from s1lib.engines.torch_engine import TorchEngine
+from s1lib.hardware.compiled_layers import compile_layers
 from s1lib.profile import EngineSettings
 
 VOCABULARY, CONTEXT = 24, 160
@@ -237,6 +240,55 @@ def test_a_step_that_cannot_be_recorded_is_decoded_without(monkeypatch):
     with pytest.warns(UserWarning, match="without CUDA graphs .*not permitted"):
         done = run(engine, {"ids": prompt(1), "max_tokens": 9})
     assert done == [greedy(prompt(1), 9)]
+
+
+class Crossings(TorchDispatchMode):
+    """Notes the operations that have to do with the host's memory.
+
+    An assigned number crosses as a tensor: on a GPU it is copied from the host.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        tensors = [one for one in tree_leaves((args, kwargs, result)) if torch.is_tensor(one)]
+        assigned = operation is torch.ops.aten.scalar_tensor.default
+        if assigned or any(one.device.type == "cpu" for one in tensors):
+            self.found.append(str(operation))
+        return result
+
+
+def test_the_steps_of_a_load_have_nothing_to_do_with_the_host():
+    # A CUDA graph cannot record what crosses to the host. "meta" stands for such a device.
+    row_model = RowModel(
+        make_model().to("meta"), vocab_size=VOCABULARY, rows=8, columns=CONTEXT, sizes=AHEAD
+    )
+    row_model.steps._shape = (8, 4, 16)
+    with torch.inference_mode(), Crossings() as crossings:
+        chosen = row_model.steps.logits(0, None).argmax(-1)
+        row_model.steps.logits(1, chosen)
+    assert not crossings.found
+
+
+def test_compiled_layers_decode_alike_and_are_compiled_once_for_all_shapes():
+    torch._dynamo.reset()
+    graphs = []
+
+    def count(graph, _inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    requests = [{"ids": prompt(n), "max_tokens": 3 + 5 * (n % 7)} for n in range(20)]
+    compiled = make_engine(sizes=AHEAD)
+    compile_layers(compiled.model, backend=count)
+    first = run(compiled, *requests[:3])
+    once = len(graphs)
+    assert run(compiled, *requests) == run(make_engine(sizes=AHEAD), *requests)
+    assert 0 < once == len(graphs)
+    assert first == run(compiled, *requests[:3])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -50,8 +50,7 @@ class StepView(View):
         self, cache: PageCache, positions: torch.Tensor, table: torch.Tensor, pages: int
     ) -> None:
         super().__init__(cache, positions, table)
-        self.pages, device = pages, positions.device
-        rows, blocks = table.shape
+        (rows, blocks), device = table.shape, positions.device
 
         # Where a page stands in the table, and the last of its tokens that its row sees.
         self._table = table.flatten()
@@ -60,7 +59,7 @@ class StepView(View):
         self._rows = self._slots // blocks
         last = torch.full_like(self._slots, -1)
         last[table] = positions - cache.page * torch.arange(blocks, device=device)
-        last[NONE] = -1
+        last[NONE].fill_(-1)  # an assignment would copy the number from the host
 
         # A finite number, since NaN would spread from a row that sees nothing.
         hidden = torch.arange(cache.page, device=device) > last[:, None]
@@ -75,7 +74,7 @@ class StepView(View):
         """[rows, heads, 1, size] -> [rows, heads, 1, size], with a layer's keys and values."""
         (rows, blocks), page = self.table.shape, self.cache.page
         heads, size = query.shape[1], query.shape[3]
-        groups, used = heads // self.cache.heads, self.pages * self.cache.heads
+        groups, used = heads // self.cache.heads, len(self._slots) * self.cache.heads
 
         # The scores in each page [pages * key-value heads, groups, page], with its row's queries.
         asked = query.reshape(rows, -1).index_select(0, self._rows).view(used, groups, size)
@@ -92,7 +91,7 @@ class StepView(View):
 
     def _by_row(self, of_pages: torch.Tensor) -> torch.Tensor:
         """What belongs to pages, as [rows, blocks, what]."""
-        lines = of_pages.view(self.pages, -1).index_select(0, self._table)
+        lines = of_pages.view(len(self._slots), -1).index_select(0, self._table)
         return lines.view(*self.table.shape, -1)
 
 

@@ -37,7 +37,7 @@ class Sizes:
         on a row's own length alone, and with it every bit of the result.
     ahead: steps between two looks at what was sampled. What a row samples after its end is lost.
     graphs: decode in few shapes, so that a GPU can record a step of each and replay it.
-    compiled: compile the layers of a model that is large enough to be worth it.
+    compiled: compile the layers of a model that is large enough to be worth it, for its steps.
     """
 
     page: int
@@ -129,7 +129,10 @@ class RowModel:
             table = self.cache.pages_of_rows([row.index for row in group])
             ids, positions = (torch.tensor(lines, device=self.device) for lines in (tokens, places))
             view = ChunkView(self.cache, positions, torch.from_numpy(table).to(self.device))
-            self._forward(ids, positions, view)
+            # In a pass of many tokens the matrix products take nearly all of the time, so compiling
+            # it too is not worth the wait.
+            with torch.compiler.set_stance("force_eager"):
+                self._forward(ids, positions, view)
 
     def _forward(
         self, ids: torch.Tensor, positions: torch.Tensor, view: StepView | ChunkView
