@@ -17,8 +17,8 @@ from s1lib.gpu_check.check import PARTS, Share, check
 from s1lib.gpu_check.check_report import Figure, Part, Report
 from s1lib.gpu_check.decoding import steps_of
 from s1lib.gpu_check.random_models import TINY, random_model
-from s1lib.gpu_check.sharded import StepLines
 from s1lib.gpu_check.recording import covered
+from s1lib.gpu_check.sharded import StepLines
 from tests.bench import __main__ as bench
 from tests.bench.bench_fleet import nodes_table
 
