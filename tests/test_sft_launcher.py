@@ -69,7 +69,7 @@ def test_the_allocator_setting_is_left_out_where_torch_would_die_of_it(monkeypat
         raise ValueError(f"Unrecognized key '{setting.split(':')[0]}' in CUDA allocator config")
 
     assert launcher.environment(8)["PYTORCH_ALLOC_CONF"] == "pinned_max_round_threshold_mb:1"
-    monkeypatch.setattr(torch.cuda.memory, "_set_allocator_settings", older)
+    monkeypatch.setattr(torch._C, "_accelerator_setAllocatorSettings", older)
     assert "PYTORCH_ALLOC_CONF" not in launcher.environment(8)
 
 

@@ -57,10 +57,10 @@ def test_a_plan_with_offload_says_which_bandwidths_it_used(monkeypatch):
     settings = SFT(base="Qwen/Qwen2.5-0.5B-Instruct", micro_batch_size=1, offload=True)
     profile = Profile("p", sft=settings)
     assumed = make_plan(profile, gpus=8)
-    assert "300 GB/s of the host for AdamW, 25 to a GPU, assumed" in assumed.text()
+    assert "300 GB/s of the host for AdamW, 54 to a GPU, assumed" in assumed.text()
 
     slow = make_plan(profile, gpus=8, bandwidths=Bandwidths(30e9, 2.5e9, "measured here"))
     assert "30 GB/s of the host for AdamW, 2 to a GPU, measured here" in slow.text()
     assert slow.hours[0] > assumed.hours[0] and slow.hours[1] > assumed.hours[1]
     kept = Profile("p", sft=dataclasses.replace(settings, offload=False))
-    assert "AdamW, 25 to a GPU" not in make_plan(kept, gpus=8).text()
+    assert "AdamW, 54 to a GPU" not in make_plan(kept, gpus=8).text()

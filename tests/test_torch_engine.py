@@ -14,14 +14,21 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    GemmaConfig,
+    GemmaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from s1lib.engines import Completion, EngineError, open_engine
 from s1lib.engines.decode_steps import DecodeSteps
+from s1lib.engines.fused_norms import FusedNorms
 from s1lib.engines.protocol import Request
 from s1lib.engines.row_model import RowModel, Sizes
 from s1lib.engines.torch_engine import TorchEngine
-from s1lib.hardware.compiled_layers import compile_layers
 from s1lib.profile import EngineSettings
 
 VOCABULARY, CONTEXT = 24, 160
@@ -53,7 +60,7 @@ REFERENCE = make_model()  # keeps its own attention
 
 
 # As on a GPU: several steps before a look at what was sampled, few shapes. Small pages.
-AHEAD = Sizes(page=8, prefill=256, mixed=True, ahead=5, graphs=True, compiled=False)
+AHEAD = Sizes(page=8, prefill=256, mixed=True, ahead=5, graphs=True)
 
 
 def make_engine(
@@ -273,22 +280,24 @@ def test_the_steps_of_a_load_have_nothing_to_do_with_the_host():
     assert not crossings.found
 
 
-def test_compiled_layers_decode_alike_and_are_compiled_once_for_all_shapes():
-    torch._dynamo.reset()
-    graphs = []
+def test_fused_norms_decode_alike_and_are_undone():
+    model, plain = make_model(), make_model()
+    norms = FusedNorms(model)
+    fused = [one for one in model.modules() if "forward" in vars(one)]
+    assert len(fused) == 2 * SIZES["num_hidden_layers"] + 1
+    requests = [{"ids": prompt(n), "max_tokens": 20} for n in range(6)]
+    assert run(make_engine(model=model), *requests) == run(make_engine(model=plain), *requests)
+    norms.close()
+    assert not any("forward" in vars(one) for one in model.modules())
 
-    def count(graph, _inputs):
-        graphs.append(graph)
-        return graph.forward
 
-    requests = [{"ids": prompt(n), "max_tokens": 3 + 5 * (n % 7)} for n in range(20)]
-    compiled = make_engine(sizes=AHEAD)
-    compile_layers(compiled.model, backend=count)
-    first = run(compiled, *requests[:3])
-    once = len(graphs)
-    assert run(compiled, *requests) == run(make_engine(sizes=AHEAD), *requests)
-    assert 0 < once == len(graphs)
-    assert first == run(compiled, *requests[:3])
+def test_a_norm_that_is_more_than_its_name_says_stays_as_it_is():
+    config = GemmaConfig(vocab_size=VOCABULARY, head_dim=8, **SIZES)  # adds 1 to its weights
+    model = GemmaForCausalLM(config)
+    for norm in (one for one in model.modules() if type(one).__name__ == "GemmaRMSNorm"):
+        norm.variance_epsilon = norm.eps
+    FusedNorms(model)
+    assert not any("forward" in vars(one) for one in model.modules())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -132,12 +132,9 @@ class DecodeSteps:
         return graph, logits
 
     def _rounded(self, rows: int, blocks: int, pages: int) -> Shape:
-        """The shape to decode in. For graphs it is of powers of two, so that they are few.
-
-        None is 1, for which torch's compiler would make another program.
-        """
+        """The shape to decode in. For graphs it is of powers of two, so that they are few."""
         if not self._few_shapes:
             return rows, blocks, pages
         most = (*self._cache.table.shape, self._cache.pages)
-        wanted = (max(n, 2) for n in (rows, blocks, pages))
+        wanted = (rows, blocks, pages)
         return tuple(min(1 << (n - 1).bit_length(), m) for n, m in zip(wanted, most, strict=True))

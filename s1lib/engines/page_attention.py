@@ -31,7 +31,6 @@ class View:
         lines = (pages[..., None] * cache.heads + heads) * cache.page
         self._places = (lines + (positions % cache.page)[..., None]).flatten()
 
-    @torch.compiler.disable  # compiled, it might copy the whole store
     def write(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
         """Store new keys and values [rows, key-value heads, tokens, size]."""
         for store, new in zip(self.cache.layers[layer], (key, value), strict=True):
@@ -50,7 +49,8 @@ class StepView(View):
         self, cache: PageCache, positions: torch.Tensor, table: torch.Tensor, pages: int
     ) -> None:
         super().__init__(cache, positions, table)
-        (rows, blocks), device = table.shape, positions.device
+        self.pages, device = pages, positions.device
+        rows, blocks = table.shape
 
         # Where a page stands in the table, and the last of its tokens that its row sees.
         self._table = table.flatten()
@@ -68,13 +68,12 @@ class StepView(View):
         bias.masked_fill_(hidden, torch.finfo(dtype).min / 2)
         self._bias = bias[:, None].expand(-1, cache.heads, -1).reshape(-1, 1, cache.page)
 
-    def attend(
-        self, keys: torch.Tensor, values: torch.Tensor, query: torch.Tensor, scaling: float
-    ) -> torch.Tensor:
-        """[rows, heads, 1, size] -> [rows, heads, 1, size], with a layer's keys and values."""
+    def attend(self, layer: int, query: torch.Tensor, scaling: float) -> torch.Tensor:
+        """[rows, heads, 1, size] -> [rows, heads, 1, size]."""
         (rows, blocks), page = self.table.shape, self.cache.page
         heads, size = query.shape[1], query.shape[3]
-        groups, used = heads // self.cache.heads, len(self._slots) * self.cache.heads
+        groups, used = heads // self.cache.heads, self.pages * self.cache.heads
+        keys, values = self.cache.layers[layer]
 
         # The scores in each page [pages * key-value heads, groups, page], with its row's queries.
         asked = query.reshape(rows, -1).index_select(0, self._rows).view(used, groups, size)
@@ -82,7 +81,7 @@ class StepView(View):
 
         # A row's softmax runs over all of its pages.
         lines = self._by_row(scores).view(rows, blocks, heads, page).transpose(1, 2).flatten(2)
-        weights = torch.softmax(lines, -1, dtype=torch.float32).to(values.dtype)
+        weights = torch.softmax(lines, -1)
         lines = weights.view(rows, heads, blocks, page).transpose(1, 2).reshape(rows * blocks, -1)
         weights = lines.index_select(0, self._slots).view(used, groups, page)
 
@@ -91,7 +90,7 @@ class StepView(View):
 
     def _by_row(self, of_pages: torch.Tensor) -> torch.Tensor:
         """What belongs to pages, as [rows, blocks, what]."""
-        lines = of_pages.view(len(self._slots), -1).index_select(0, self._table)
+        lines = of_pages.view(self.pages, -1).index_select(0, self._table)
         return lines.view(*self.table.shape, -1)
 
 
@@ -108,17 +107,14 @@ class ChunkView(View):
         bias = torch.zeros(hidden.shape, dtype=cache.layers[0][0].dtype, device=table.device)
         self._bias = bias.masked_fill_(hidden, float("-inf")).repeat(1, 1, cache.groups, 1)
 
-    @torch.compiler.disable
-    def attend(
-        self, keys: torch.Tensor, values: torch.Tensor, query: torch.Tensor, scaling: float
-    ) -> torch.Tensor:
+    def attend(self, layer: int, query: torch.Tensor, scaling: float) -> torch.Tensor:
         """[rows, heads, tokens, size] -> [rows, heads, tokens, size]."""
         rows, _, _, size = query.shape
         keys, values = (
             store.view(self.cache.pages, self.cache.heads, -1, size)[self.table]
             .transpose(1, 2)
             .reshape(rows, self.cache.heads, -1, size)
-            for store in (keys, values)
+            for store in self.cache.layers[layer]
         )
         stacked = query.reshape(rows, self.cache.heads, -1, size)
         out = scaled_dot_product_attention(
@@ -127,9 +123,6 @@ class ChunkView(View):
         return out.reshape(query.shape)
 
 
-# Compiled layers break here, so that all of them are one program: which layer it is and its keys
-# and values differ. What this calls is compiled again where it says nothing else.
-@torch.compiler.disable(recursive=False)
 def attend(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -152,8 +145,7 @@ def attend(
         )
     view.write(module.layer_idx, key, value)
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    keys, values = view.cache.layers[module.layer_idx]
-    return view.attend(keys, values, query, scaling).transpose(1, 2), None
+    return view.attend(module.layer_idx, query, scaling).transpose(1, 2), None
 
 
 ALL_ATTENTION_FUNCTIONS.register(ATTENTION, attend)

@@ -16,12 +16,13 @@ import torch
 from transformers import PreTrainedModel
 
 from s1lib.engines.decode_steps import DecodeSteps
+from s1lib.engines.fused_norms import FusedNorms
 from s1lib.engines.packed_linears import PackedLinears
 from s1lib.engines.page_attention import ATTENTION, ChunkView, StepView
 from s1lib.engines.page_cache import PageCache
 from s1lib.engines.protocol import EngineError
 from s1lib.engines.schedule import Row
-from s1lib.hardware.compiled_layers import WORTH_IT, compile_layers, plain_layers
+from s1lib.hardware.attention_kernels import without_plans
 
 SHORT = 16  # so many tokens ahead or fewer are fed one a step, which is cheaper than a prefill pass
 WIDTHS = (32, 64, 96, 128, 192, 256, 384, 512)  # tokens per row of a prefill pass
@@ -37,7 +38,6 @@ class Sizes:
         on a row's own length alone, and with it every bit of the result.
     ahead: steps between two looks at what was sampled. What a row samples after its end is lost.
     graphs: decode in few shapes, so that a GPU can record a step of each and replay it.
-    compiled: compile the layers of a model that is large enough to be worth it, for its steps.
     """
 
     page: int
@@ -45,12 +45,11 @@ class Sizes:
     mixed: bool
     ahead: int
     graphs: bool
-    compiled: bool
 
 
 # A prefill pass of more tokens no longer fits a processor's cache.
-CPU = Sizes(page=32, prefill=1024, mixed=False, ahead=1, graphs=False, compiled=False)
-GPU = Sizes(page=128, prefill=8192, mixed=True, ahead=8, graphs=True, compiled=True)
+CPU = Sizes(page=32, prefill=1024, mixed=False, ahead=1, graphs=False)
+GPU = Sizes(page=128, prefill=8192, mixed=True, ahead=8, graphs=True)
 
 
 class RowModel:
@@ -78,9 +77,10 @@ class RowModel:
         self.sizes = sizes or (GPU if self.device.type == "cuda" else CPU)
         self._own_attention = config._attn_implementation
         model.set_attn_implementation(ATTENTION)
-        self._linears = PackedLinears(model)
-        if self.sizes.compiled and model.num_parameters() > WORTH_IT:
-            compile_layers(model)
+        self._replaced = [PackedLinears(model)]
+        if self.device.type == "cuda":
+            self._replaced.append(FusedNorms(model))
+            without_plans()
         self.cache = PageCache(
             config,
             rows=rows,
@@ -98,10 +98,10 @@ class RowModel:
         )
 
     def close(self) -> None:
-        """Free the cache and give the model its own attention and layers back."""
+        """Free the cache and give the model its own attention, linear layers and norms back."""
         self.steps.close()
-        self._linears.close()
-        plain_layers(self.model)
+        for replaced in self._replaced:
+            replaced.close()
         self.cache.layers = ()
         self.model.set_attn_implementation(self._own_attention)
 
@@ -129,10 +129,7 @@ class RowModel:
             table = self.cache.pages_of_rows([row.index for row in group])
             ids, positions = (torch.tensor(lines, device=self.device) for lines in (tokens, places))
             view = ChunkView(self.cache, positions, torch.from_numpy(table).to(self.device))
-            # In a pass of many tokens the matrix products take nearly all of the time, so compiling
-            # it too is not worth the wait.
-            with torch.compiler.set_stance("force_eager"):
-                self._forward(ids, positions, view)
+            self._forward(ids, positions, view)
 
     def _forward(
         self, ids: torch.Tensor, positions: torch.Tensor, view: StepView | ChunkView

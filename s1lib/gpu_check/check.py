@@ -142,7 +142,8 @@ def _run(
     if ended:
         part.result, part.reason = ended["result"], ended["reason"]
     elif part.seconds >= seconds:
-        part.result, part.reason = "stopped", f"its {seconds:.0f} s were up"
+        said = f", and it had said: {last[:200]}" if last else ""
+        part.result, part.reason = "stopped", f"its {seconds:.0f} s were up{said}"
     else:
         part.result, part.reason = "fail", _last_words(process, last)
 

@@ -13,8 +13,9 @@ from s1lib.hardware.memory_plan import pass_room_here
 from s1lib.hardware.memory_trackers import GIB
 from s1lib.hardware.simulated_step import simulate
 
-# Of the simulated peak beside the real one: too little lets a training begin that will not end.
-LOW, HIGH = 0.95, 1.25
+# Of the simulated peak beside the real one: too little lets a training begin that will not end. Too
+# much is simulated for compiled layers, which keep 0.6 of what layers keep that run as they are.
+LOW, HIGH = 0.95, 1.45
 
 
 def measure(device: str, report: Path) -> Iterator[Figure]:

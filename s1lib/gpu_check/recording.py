@@ -28,8 +28,10 @@ class Recording:
         """What a step is made of, for the report, where `steps` of them were recorded."""
         values: dict[str, int | str] = {}
         if self.device == "cuda":
-            kernels = sum(1 for _ in self._kernels())
-            values = {"GPU busy": f"{self.busy():.0%}", "kernels a step": kernels // steps}
+            spans = [end - start for _, start, end in self._kernels()]
+            milliseconds = f"{sum(spans) / steps / 1e6:.1f}"
+            values = {"GPU busy": f"{self.busy():.0%}", "kernels a step": len(spans) // steps}
+            values["their milliseconds"] = milliseconds
         return values | {name: f"{share:.0%}" for name, share in self.dearest().items()}
 
     def dearest(self, count: int = 8) -> dict[str, float]:

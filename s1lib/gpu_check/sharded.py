@@ -36,11 +36,12 @@ FORMULA = (
 
 @dataclass
 class StepLines:
-    """Notes when the training says that a step is over, which it does four times."""
+    """Passes on what the training says, and notes when a step is over, which is four times."""
 
     moments: list[float] = field(default_factory=list)
 
     def __call__(self, line: str) -> None:
+        print(line, flush=True)
         if "step" in line:
             self.moments.append(time.perf_counter())
 

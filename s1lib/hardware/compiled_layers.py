@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-WORTH_IT = 100e6  # parameters; a smaller model is done before its layers are compiled
+WORTH_IT = 100e6  # parameters; a smaller model has trained before its layers are compiled
 
 
 def compile_layers(model: PreTrainedModel, *, backend: str = "inductor") -> None:
@@ -20,16 +20,6 @@ def compile_layers(model: PreTrainedModel, *, backend: str = "inductor") -> None
     environment switches all compilation off.
     """
     torch._dynamo.config.suppress_errors = True
-    torch._dynamo.config.specialize_float = True  # epsilons and scales differ in no layer
-    for module in _layers(model):
-        module.compile(dynamic=True, backend=backend)
-
-
-def plain_layers(model: PreTrainedModel) -> None:
-    """Undo `compile_layers`."""
-    for module in _layers(model):
-        module._compiled_call_impl = None
-
-
-def _layers(model: PreTrainedModel) -> list[torch.nn.Module]:
-    return [one for one in model.modules() if isinstance(one, GradientCheckpointingLayer)]
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.compile(dynamic=True, backend=backend)

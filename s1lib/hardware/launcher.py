@@ -143,7 +143,7 @@ def environment(processes: int, *, nodes: int = 1) -> dict[str, str]:
 def _known(setting: str) -> bool:
     """Whether this torch's allocator takes the setting: 2.11 dies of it at its first CUDA call."""
     try:
-        torch.cuda.memory._set_allocator_settings(setting)
+        torch._C._accelerator_setAllocatorSettings(setting)
     except (AttributeError, RuntimeError, ValueError):
         return False
     return True

@@ -18,6 +18,7 @@ from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig
 
 from s1lib.chat import IM_END
+from s1lib.hardware.attention_kernels import without_plans
 from s1lib.hardware.base_model import TrainingError, with_adapters
 from s1lib.hardware.checkpoints import last_checkpoint
 from s1lib.hardware.compiled_layers import WORTH_IT, compile_layers
@@ -104,6 +105,7 @@ def build_trainer(
     disable_progress_bars()
     logging.getLogger("trl").setLevel(logging.ERROR)
 
+    without_plans()
     if room:
         model.set_attn_implementation(PACKED_ATTENTION)
         settings = dataclasses.replace(settings, micro_batch_size=settings.batch_size)

@@ -21,6 +21,7 @@ import torch
 
 from s1lib.chat.template import render
 from s1lib.engines.protocol import EngineError, one_line
+from s1lib.hardware.attention_kernels import without_plans
 from s1lib.profile import split_revision
 
 RIGHT, WRONG = "+", "-"
@@ -56,6 +57,7 @@ class RewardModel:
             dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
             model = AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=dtype)
             model = model.to(device)
+            without_plans()
         except (OSError, ValueError, torch.OutOfMemoryError) as error:
             on_gpu = device and device.startswith("cuda")
             hint = "; if memory is short, lower engine.gpu_memory" if on_gpu else ""
