@@ -21,7 +21,7 @@ class Recording:
         # and slow it down. The CPU's allocations are events of the profiler too.
         on_gpu = device == "cuda"
         kind = ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU
-        self._profiler = profile(activities=[kind], profile_memory=not on_gpu)
+        self._profiler = profile(activities=[kind], profile_memory=not on_gpu, acc_events=True)
         self.start, self.stop = self._profiler.start, self._profiler.stop
 
     def figures(self, *, steps: int) -> dict[str, int | str]:

@@ -40,14 +40,12 @@ async def recorded(
 ) -> Recording:
     """A third of the steps of decoding them, after another third, when all rows are under way."""
     recording, before = Recording(device), engine.decoded_tokens
-    third = sum(lengths) // 3
     decoding = asyncio.create_task(decode(engine, prompts, lengths))
-    while engine.decoded_tokens < before + third:
-        await asyncio.sleep(0)
-    recording.start()
-    while engine.decoded_tokens < before + 2 * third:
-        await asyncio.sleep(0)
-    recording.stop()
+    for third, begin_or_end in enumerate((recording.start, recording.stop), start=1):
+        until = before + third * sum(lengths) // 3
+        while engine.decoded_tokens < until and not decoding.done():
+            await asyncio.sleep(0)
+        begin_or_end()
     await decoding
     return recording
 
