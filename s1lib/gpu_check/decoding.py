@@ -71,9 +71,9 @@ def _step(model: PreTrainedModel, setting: Setting, device: str) -> dict[str, in
     with asyncio.Runner() as runner:
         for _ in range(2):  # the first, as everywhere, makes what is made once
             lengths = [setting.equal] * setting.rows
-            recording = runner.run(recorded(engine, prompts, lengths, device))
+            recording, tokens = runner.run(recorded(engine, prompts, lengths, device))
         runner.run(engine.aclose())
-    return recording.figures(steps=setting.equal // 3)
+    return recording.figures(steps=tokens // setting.rows)
 
 
 def _engine(model: PreTrainedModel, setting: Setting, longest: int) -> TorchEngine:

@@ -37,17 +37,21 @@ async def decode(engine: Engine, prompts: Sequence[list[int]], lengths: Sequence
 
 async def recorded(
     engine: TorchEngine, prompts: Sequence[list[int]], lengths: Sequence[int], device: str
-) -> Recording:
-    """A third of the steps of decoding them, after another third, when all rows are under way."""
+) -> tuple[Recording, int]:
+    """About a third of the decoding, after another third, when all rows are under way.
+
+    Returns it with the number of tokens that it holds.
+    """
     recording, before = Recording(device), engine.decoded_tokens
-    decoding = asyncio.create_task(decode(engine, prompts, lengths))
+    decoding, held = asyncio.create_task(decode(engine, prompts, lengths)), 0
     for third, begin_or_end in enumerate((recording.start, recording.stop), start=1):
         until = before + third * sum(lengths) // 3
         while engine.decoded_tokens < until and not decoding.done():
             await asyncio.sleep(0)
         begin_or_end()
+        held = engine.decoded_tokens - held
     await decoding
-    return recording
+    return recording, held
 
 
 def with_generate(
