@@ -13,7 +13,8 @@ from matplotlib.patches import Circle
 from s1lib.drawing.plots import PALETTE, not_available
 
 Placed = tuple[float, float, float]  # x, y, radius
-LARGEST, SMALLEST = 9, 4  # points: a name that would be smaller is left out
+LARGEST, SMALLEST = 9, 5.5  # points: a name that would be smaller is left out
+NUMBER = 8  # points of a number alone
 WIDTH = 0.57  # of a character, in font sizes
 
 
@@ -39,7 +40,7 @@ def bubbles(data: pd.DataFrame, ax: Axes, *, count: str = "selected") -> Axes:
         words = domain.split()
         size = min(LARGEST, 1.94 * r * points / (WIDTH * max(map(len, words))))
         if size < SMALLEST:
-            words, size = [], 2 * SMALLEST
+            words, size = [], NUMBER
         text = "\n".join([*words, f"{number:.0f}"])
         ax.text(x, y, text, ha="center", va="center", fontsize=size)
     ax.axis("off")

@@ -40,7 +40,7 @@ def notes(ax: Axes, labels: Iterable[tuple[str, float, float]], **options: Any) 
 
     for text, x, y in labels:
         at = to_points * ax.transData.transform((x, y))
-        width = 0.65 * height * len(text)
+        width = 0.65 * height * len(text) + 2  # with room on both sides
         places = [
             (dx * (width / 2 + reach / 2), dy * (height / 2 + reach))
             for reach in REACHES

@@ -64,9 +64,10 @@ def draw_sweep(points: pd.DataFrame, ax: Axes) -> Axes:
         style |= {"capsize": 2, "elinewidth": 0.9, "label": label}
         ax.errorbar(some["thinking_tokens"], some["accuracy"], yerr=around, **style)
 
-    # Their labels stand above and below the line in turn, so that they do not meet.
+    # Their labels stand above and below the line in turn, those below at two distances, so that
+    # they do not meet.
     for place, point in enumerate(points[points["waits"] > 0].itertuples()):
-        offset = (0, 10 if place % 2 == 0 else -12)
+        offset = (0, (10, -12, 10, -22)[place % 4])
         note(ax, f"{point.waits:.0f}×", point.thinking_tokens, point.accuracy, offset=offset)
 
     ax.set(ylim=(-3, 103), ylabel="accuracy (%)")
