@@ -65,12 +65,17 @@ def _prepare(lines: Any) -> None:
     global _lines
     _lines = lines
     torch.set_num_threads(1)
-    # An exception, so that an unfinished directory is cleared away.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Ctrl-C is the parent's to answer.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _work(job: tuple[Callable, Any]) -> Any:
     work, task = job
-    return work(task, _lines.put)
+    # To be stopped is an exception while it works, so that an unfinished directory is cleared away.
+    # A worker that waits for work dies of it: the signal may come just before the wait, which it
+    # then does not end, and nobody would see the exception.
+    waiting = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return work(task, _lines.put)
+    finally:
+        signal.signal(signal.SIGTERM, waiting)
