@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from s1lib.keeping import side_by_side as module
 from s1lib.keeping.side_by_side import side_by_side
 
 
@@ -21,6 +24,10 @@ def wait_for_an_answer(task: tuple[int, Path], log: Callable[[str], None]) -> in
         time.sleep(0.01)
     log(f"{number}: done")
     return number
+
+
+def be_stopped(task: int, log: Callable[[str], None]) -> None:
+    signal.raise_signal(signal.SIGTERM)
 
 
 def fail(task: int, log: Callable[[str], None]) -> int:
@@ -48,3 +55,12 @@ def test_what_a_task_logs_is_read_while_it_works(tmp_path, workers):
 def test_an_error_of_one_task_is_that_of_all(workers):
     with pytest.raises(ValueError, match="one is too many"):
         list(side_by_side(fail, [0, 1, 2], workers=workers, log=print))
+
+
+def test_a_worker_is_stopped_by_an_exception_only_while_it_works(monkeypatch):
+    # One that waits for work would not see it, where the signal comes just before the wait.
+    monkeypatch.setattr(module, "_lines", SimpleNamespace(put=print))
+    waiting = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        module._work((be_stopped, 0))
+    assert signal.getsignal(signal.SIGTERM) is waiting

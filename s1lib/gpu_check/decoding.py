@@ -54,23 +54,22 @@ def measure(device: str) -> Iterator[Figure]:
     setting, limit = SETTINGS[device], limits(device)
     for shape in setting.shapes:
         model = random_model(shape, device=device, dtype=setting.dtype)
-        rates = []
+        rates, largest = [], shape == setting.shapes[-1]
         for name, lengths in _workloads(setting).items():
             rates.append(_rates(model, lengths, setting, limit))
-            what, largest = f"{shape}, {setting.rows} rows, {name}", shape == setting.shapes[-1]
+            what = f"{shape}, {setting.rows} rows, {name}"
             yield _figure(what, rates, setting, largest=largest)
-        if shape == setting.shapes[-1]:
+        if largest:
             yield Figure(f"{shape}: a step's dearest kernels", _step(model, setting, device))
         del model
 
 
 def _step(model: PreTrainedModel, setting: Setting, device: str) -> dict[str, int | str]:
     """What a step of the equal lengths is made of."""
-    engine = _engine(model, setting, setting.equal)
+    engine, lengths = _engine(model, setting, setting.equal), [setting.equal] * setting.rows
     prompts = random_prompts(setting.rows, setting.prompt, model.config.vocab_size)
     with asyncio.Runner() as runner:
         for _ in range(2):  # the first, as everywhere, makes what is made once
-            lengths = [setting.equal] * setting.rows
             recording, tokens = runner.run(recorded(engine, prompts, lengths, device))
         runner.run(engine.aclose())
     return recording.figures(steps=tokens // setting.rows)

@@ -43,15 +43,15 @@ async def recorded(
     Returns it with the number of tokens that it holds.
     """
     recording, before = Recording(device), engine.decoded_tokens
-    decoding, held = asyncio.create_task(decode(engine, prompts, lengths)), 0
+    decoding, decoded = asyncio.create_task(decode(engine, prompts, lengths)), []
     for third, begin_or_end in enumerate((recording.start, recording.stop), start=1):
         until = before + third * sum(lengths) // 3
         while engine.decoded_tokens < until and not decoding.done():
             await asyncio.sleep(0)
         begin_or_end()
-        held = engine.decoded_tokens - held
+        decoded.append(engine.decoded_tokens)
     await decoding
-    return recording, held
+    return recording, decoded[1] - decoded[0]
 
 
 def with_generate(
