@@ -99,6 +99,8 @@ class ChunkView(View):
 
     def __init__(self, cache: PageCache, positions: torch.Tensor, table: torch.Tensor) -> None:
         super().__init__(cache, positions, table)
+        heads = torch.arange(cache.heads, device=table.device)[:, None]
+        self._pages = (table[:, None] * cache.heads + heads).flatten()  # [rows, heads, blocks]
 
         # Query heads that share a key-value head are stacked along the tokens, so that keys and
         # values need not be repeated.
@@ -111,9 +113,7 @@ class ChunkView(View):
         """[rows, heads, tokens, size] -> [rows, heads, tokens, size]."""
         rows, _, _, size = query.shape
         keys, values = (
-            store.view(self.cache.pages, self.cache.heads, -1, size)[self.table]
-            .transpose(1, 2)
-            .reshape(rows, self.cache.heads, -1, size)
+            store.index_select(0, self._pages).view(rows, self.cache.heads, -1, size)
             for store in self.cache.layers[layer]
         )
         stacked = query.reshape(rows, self.cache.heads, -1, size)
