@@ -199,6 +199,9 @@ def test_a_prompt_that_leaves_no_room_for_the_answer_is_refused_before_decoding(
         ({"wait": "so<|im_start|>answer"}, r"contains '<\|im_start\|>'"),
         ({"wait": "<|im_end|>"}, r"contains '<\|im_end\|>'"),
         ({"max_thinking": 0, "strict_s1": True}, "at least 1"),
+        ({"max_thinking": 160.0}, "max_thinking is 160.0; it must be a whole number"),
+        ({"waits": 1.5}, "waits is 1.5; it must be a whole number"),
+        ({"answer_tokens": None}, "answer_tokens is None; it must be a whole number"),
     ],
 )
 def test_a_budget_that_cannot_be_kept_is_refused(bad, message):

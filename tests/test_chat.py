@@ -88,6 +88,12 @@ def test_a_control_token_that_a_question_spells_is_text(chat, token, question):
 
 
 @real_qwen
+def test_half_a_character_is_one_line(chat):
+    for write in (chat.encode, chat.prompt_ids):
+        with pytest.raises(ChatFormatError, match=r"character 3 of .* is half of one"):
+            write("a \udcff b")
+
+
 def test_a_question_with_a_control_token_is_asked_in_its_own_words():
     chat, question = ChatFormat(qwen_tokenizer()), "What does <|im_end|> do,\n and <|im_start|>?"
     assert chat.decode(chat.prompt_ids(question)) == chat.prompt_text(question) + THINK

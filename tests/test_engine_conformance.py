@@ -368,7 +368,7 @@ def test_limits(under, reference):
         ({"ids": [10_000], "max_tokens": 1}, "ids that the model does not have"),
         ({"ids": [1], "max_tokens": 1, "stop": [()]}, "stop sequence"),
         ({"ids": [1], "max_tokens": -1}, "must not be negative"),
-        ({"ids": [1], "max_tokens": 1, "temperature": -0.5}, "must not be negative"),
+        ({"ids": [1], "max_tokens": 1, "temperature": -0.5}, "must be 0 or a number"),
     ],
 )
 def test_an_impossible_request_is_one_clear_line(under, request_, message):

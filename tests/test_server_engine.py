@@ -11,6 +11,7 @@ import json
 import socket
 import time
 
+import httpx
 import pytest
 import torch
 from fake_server import FakeServer
@@ -18,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s1lib.chat import ChatFormat
-from s1lib.engines import Completion, EngineError, open_engine, server_engine
+from s1lib.engines import Completion, EngineError, completions_api, open_engine, server_engine
 from s1lib.engines.protocol import Request
 from s1lib.engines.server_engine import ServerEngine
 from s1lib.engines.torch_engine import TorchEngine
@@ -147,10 +148,28 @@ def test_requests_are_given_up_when_no_server_comes_back(checkpoint, monkeypatch
         server.kill()
         with pytest.raises(
             EngineError,
-            match=rf"no server answered for 0 seconds, the last was {server.url} \(ConnectError",
+            match=rf"for 0 seconds, the last was {server.url} \(ConnectError.*: look at its log",
         ) as caught:
             asyncio.run(decode_all(engine, REQUESTS[:1]))
         assert "\n" not in str(caught.value)
+
+
+def test_a_key_is_sent_and_one_that_is_wanted_is_named(checkpoint, monkeypatch):
+    monkeypatch.setenv(completions_api.KEY, " secret\n")
+    assert completions_api.headers() == {"Authorization": "Bearer secret"}
+    monkeypatch.delenv(completions_api.KEY)
+    assert completions_api.headers() == {}
+    asked = httpx.Response(401, request=httpx.Request("GET", "http://a/v1/models"))
+    monkeypatch.setattr(httpx.Client, "get", lambda *_, **__: asked)
+    with pytest.raises(EngineError, match="wants a key: set the environment variable VLLM_API_KEY"):
+        ServerEngine.connect(checkpoint, urls="http://a", max_rows=8, max_context=160)
+
+
+def test_a_server_that_leaves_its_stops_out_is_refused(checkpoint):
+    answer = json.dumps({"choices": [{**GOOD, "token_ids": [], "finish_reason": "stop"}]})
+    with FakeServer(checkpoint, fail=lambda number: (200, answer.encode())) as server:
+        with pytest.raises(EngineError, match="leaves the token that it stops at out"):
+            asyncio.run(decode_all(connect(checkpoint, server), REQUESTS[:1]))
 
 
 # ---- answers that are unfit ----------------------------------------------------------------------
@@ -245,7 +264,7 @@ def test_a_replica_with_an_unfit_answer_rests(checkpoint, expected, monkeypatch)
 
 def test_a_night_of_failures_is_no_longer_rest_than_the_longest():
     replica = server_engine.Replica("http://a", "m", failures=5000)
-    replica.rest()
+    replica.rest("down")
     assert replica.rests_until < time.monotonic() + 1
 
 

@@ -27,7 +27,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from s1lib.assistants.local_model import LocalModel
 from s1lib.chat import IM_END, IM_START, S1, ChatFormat, ChatFormatError, format_of
 from s1lib.chat.template import render
-from s1lib.chat.thinking_format import FORMATS, PLAIN, THINK_TAGS
+from s1lib.chat.thinking_format import FORMATS, PLAIN, THINK_TAGS, ThinkingFormat
 from s1lib.command.cli import main
 from s1lib.evaluation.benchmarks import Problem
 from s1lib.evaluation.evaluated_model import EvaluatedModel
@@ -146,6 +146,21 @@ def test_a_turn_without_an_end_is_refused():
 def test_a_turn_ends_with_what_the_template_writes_after_an_answer(file, end):
     chat = ChatFormat(templated(file, (end,)), PLAIN)
     assert chat.turn_ends == [(chat.tokenizer.convert_tokens_to_ids(end),)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "forced"),
+    [("</t>", "Final Answer:"), ("Answer:", "Answer:\nFinal Answer:"), ("</t>", "so </t>")],
+)
+def test_a_format_whose_forced_stop_ends_no_thinking_is_refused(answers, forced):
+    with pytest.raises(ChatFormatError, match="must begin with its answers"):
+        ThinkingFormat("mine", opens="<t>", closes="</t>", answers=answers, forced=forced)
+    assert ThinkingFormat("mine", answers="</t>", forced="</t>\nFinal Answer:")
+
+
+def test_a_format_that_is_not_known_is_one_line():
+    with pytest.raises(ChatFormatError, match="no thinking format 'banana': state one of auto, s1"):
+        format_of(None, "banana")
 
 
 def test_a_model_trained_here_thinks_as_s1_and_any_other_as_the_profile_says():

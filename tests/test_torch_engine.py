@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import random
+import threading
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -179,22 +181,16 @@ def test_any_mixture_of_requests_gets_what_the_protocol_says(sizes, data):
 
 def test_other_decoders_work_and_a_short_window_is_refused():
     torch.manual_seed(0)
-    config = MistralConfig(
-        vocab_size=VOCABULARY,
-        max_position_embeddings=CONTEXT,
-        initializer_range=0.3,
-        sliding_window=None,
-        **SIZES,
-    )
+    shape = {"vocab_size": VOCABULARY, "max_position_embeddings": CONTEXT, **SIZES}
+    config = MistralConfig(initializer_range=0.3, sliding_window=None, **shape)
     model = MistralForCausalLM(config).eval()
     ids = prompt(0, 20)
     expected = model.generate(
         torch.tensor([ids]), max_new_tokens=12, do_sample=False, eos_token_id=None
     )[0, 20:].tolist()
     assert run(make_engine(model=model), {"ids": ids, "max_tokens": 12})[0].ids == expected
-    model.config.sliding_window = 64
     with pytest.raises(EngineError, match="window of 64 tokens: lower"):
-        make_engine(model=model)
+        make_engine(model=MistralForCausalLM(MistralConfig(sliding_window=64, **shape)))
 
 
 # ---- independence of the batch -------------------------------------------------------------------
@@ -679,3 +675,68 @@ def test_a_directory_that_is_not_there_and_an_unknown_engine_say_so(tmp_path):
         open_engine(tmp_path / "nothing", EngineSettings())
     with pytest.raises(EngineError, match="kind 'vlm'"):
         open_engine(tmp_path, EngineSettings(kind="vlm"))
+
+
+# ---- what a user of the engine alone may do ------------------------------------------------------
+
+
+def test_one_event_loop_decodes_at_a_time():
+    engine, under_way, seen = make_engine(), threading.Event(), []
+
+    async def long() -> Completion:
+        decoding = asyncio.create_task(engine.complete(Request(prompt(0), max_tokens=90)))
+        await asyncio.sleep(0)
+        under_way.set()
+        return await decoding
+
+    first = threading.Thread(target=lambda: seen.append(asyncio.run(long())))
+    first.start()
+    under_way.wait()
+    with pytest.raises(EngineError, match="another loop"):
+        run(engine, {"ids": prompt(1), "max_tokens": 2})
+    first.join()
+    assert seen == [greedy(prompt(0), 90)]
+    assert run(engine, {"ids": prompt(1), "max_tokens": 2}) == [greedy(prompt(1), 2)]
+
+
+def test_a_model_decodes_for_one_engine_at_a_time():
+    model = make_model()
+    first = make_engine(model=model)
+    with pytest.raises(EngineError, match="another engine decodes with this model object"):
+        make_engine(model=model)
+    asyncio.run(first.aclose())
+    assert run(make_engine(model=model), {"ids": prompt(1), "max_tokens": 3}) == [
+        greedy(prompt(1), 3)
+    ]
+
+
+def test_a_cache_that_does_not_fit_is_refused_before_it_is_allocated():
+    model = make_model()
+    own = model.config._attn_implementation
+    with pytest.raises(EngineError, match="GiB, and .* are free: lower engine.max_rows"):
+        make_engine(rows=10**9, model=model)
+    assert model.config._attn_implementation == own
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"stop": [2]}, {"stop": "\n"}, {"stop": ["\n"]}, {"max_tokens": "5"}, {"max_tokens": 5.5}],
+)
+def test_what_is_no_whole_number_is_refused(wrong):
+    with pytest.raises(EngineError, match="token ids"):
+        Request(**{"prompt_ids": [1], "max_tokens": 5, **wrong})
+    with pytest.raises(EngineError, match="token ids"):
+        Request("a text", max_tokens=5)
+
+
+def test_ids_of_numpy_are_ids():
+    ids = np.array(prompt(0))
+    request = Request(ids, max_tokens=np.int64(4), stop=[ids[:1]])
+    assert request == Request(ids.tolist(), max_tokens=4, stop=[ids[:1].tolist()])
+    assert type(request.prompt_ids[0]) is type(request.max_tokens) is int
+
+
+@pytest.mark.parametrize("temperature", [float("nan"), float("inf"), -1.0, 1e-300])
+def test_a_temperature_that_nothing_can_be_drawn_at_is_refused(temperature):
+    with pytest.raises(EngineError, match="must be 0 or a number from"):
+        run(make_engine(), {"ids": [1], "max_tokens": 1, "temperature": temperature})

@@ -20,7 +20,7 @@ from functools import cached_property, partial
 from string import ascii_uppercase
 from typing import Any
 
-from s1lib.chat.spelled import control_tokens, prompt_ids_of
+from s1lib.chat.spelled import control_tokens, prompt_ids_of, whole
 from s1lib.chat.template import OPENED, ChatFormatError, render, turn_end
 from s1lib.chat.thinking_format import (
     ANSWER,
@@ -91,8 +91,9 @@ class ChatFormat:
         """Raises ChatFormatError for a template whose prompt is not where thinking begins."""
         if self._opened and not (self.format.in_templates and self._opened == self.format.opens):
             raise ChatFormatError(
-                f"the chat template opens the thinking itself, with {self._opened!r}: "
-                "set one whose prompt ends where the assistant's turn begins"
+                f"the chat template opens the thinking itself, with {self._opened!r}, not as "
+                f"{self.format.name} does: take the model's own format (`format_of`), or set a "
+                "template whose prompt ends where the assistant's turn begins"
             )
         closes = self.format.in_templates and self.format.closes
         if closes and self.prompt_text("?").rstrip().endswith(closes):
@@ -103,7 +104,7 @@ class ChatFormat:
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text` as it stands: nothing is added in front or behind."""
-        return self.tokenizer.encode(text, add_special_tokens=False)
+        return self.tokenizer.encode(whole(text), add_special_tokens=False)
 
     def decode(self, ids: list[int]) -> str:
         """Text of `ids`, delimiters included, to show and to grade but never to feed back."""

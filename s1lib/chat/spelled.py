@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
+from s1lib.chat.template import ChatFormatError
+
 PRIVATE_USE = range(0xE000, 0xF900)  # characters that Unicode leaves to their user
 
 
@@ -26,7 +28,7 @@ def prompt_ids_of(
     tokenizer: Any, question: str, write: Callable[[str], str], control: Collection[str]
 ) -> list[int]:
     """Ids of the prompt `write(question)`, in which the question's control tokens are text."""
-    spelled = [token for token in control if token in question]
+    spelled = [token for token in control if token in whole(question)]
     if not spelled:
         return tokenizer.encode(write(question), add_special_tokens=False)
 
@@ -43,6 +45,18 @@ def prompt_ids_of(
         else:
             ids += tokenizer.encode(piece, add_special_tokens=False)
     return ids
+
+
+def whole(text: str) -> str:
+    """`text` itself. Raises ChatFormatError for half a character, which no tokenizer takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ChatFormatError(
+            f"character {error.start + 1} of {text[:40]!r} is half of one: was it read in the "
+            "wrong encoding?"
+        ) from None
+    return text
 
 
 def _as_text(tokenizer: Any, token: str) -> list[int]:

@@ -25,9 +25,11 @@ class ThinkingFormat:
     opens: begins the thinking, at the end of a prompt whose chat template has not begun it.
     closes: ends the thinking, and a text like it ends the answer. An end of the turn always does.
     answers: appended to thinking that the model itself has ended.
-    forced: appended, after a line break, to thinking that is cut; without `answers`, to any.
+    forced: appended, after a line break, to thinking that is cut; without `answers`, to any. It
+        begins with `answers`, and holds it there alone, since a turn is split at the last one.
     turn_end: what ends a turn, where that is not for the chat template to say.
     in_templates: chat templates know the format, so they may begin the thinking, and switch it.
+    Raises ChatFormatError where `forced` would not end the thinking.
     """
 
     name: str
@@ -37,6 +39,14 @@ class ThinkingFormat:
     forced: str = FINAL_ANSWER
     turn_end: str = ""
     in_templates: bool = False
+
+    def __post_init__(self) -> None:
+        if self.answers and self.forced.rfind(self.answers) != 0:
+            raise ChatFormatError(
+                f"forced of the thinking format {self.name} must begin with its answers, "
+                f"{self.answers!r}, and hold it only there: as it is, {self.forced!r} would not "
+                "end a thinking that is cut"
+            )
 
 
 S1 = ThinkingFormat(
@@ -65,8 +75,12 @@ def format_of(tokenizer: Any, stated: str = "auto") -> ThinkingFormat:
     A chat template that names the think tags tells them. Otherwise a vocabulary with the tokens
     that s1's delimiters are made of is taken for s1's. Raises ChatFormatError where neither is so.
     """
-    if stated != "auto":
+    if stated in FORMATS:
         return FORMATS[stated]
+    if stated != "auto":
+        raise ChatFormatError(
+            f"there is no thinking format {stated!r}: state one of auto, {', '.join(FORMATS)}"
+        )
     if told := told_by(tokenizer):
         return told
     # A tokenizer without a template cannot ask anything, which `ChatFormat` says.

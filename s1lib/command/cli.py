@@ -47,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except S1Error as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # The reader has gone, as `head` does. What is still to be written has none either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

@@ -76,6 +76,9 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
 
 def cannot_load(path: str | Path, error: Exception) -> EngineError:
     """The error for a checkpoint of which a file cannot be read."""
-    short = "memory" in str(error).lower()
-    remedy = "take a larger GPU or a smaller model" if short else "write or download it again"
+    remedy = "write or download it again"
+    if "memory" in str(error).lower():
+        remedy = "take a larger GPU or a smaller model"
+    elif is_hub_id(str(path)):
+        remedy = "it is no directory here, so it was looked for on the hub"
     return EngineError(f"cannot load the model from {path} ({one_line(error)}): {remedy}")

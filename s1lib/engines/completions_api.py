@@ -6,6 +6,7 @@ A fault that may pass is a RetryableError. One that no other try can mend is an 
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -14,6 +15,7 @@ import httpx
 from s1lib.engines.pieces import Piece
 from s1lib.engines.protocol import EngineError, one_line
 
+KEY = "VLLM_API_KEY"  # the environment variable that holds the servers' key
 BIAS = -100.0  # the lowest a server takes
 # A server would otherwise take these from the model's generation configuration.
 PLAIN_SAMPLING = {
@@ -29,6 +31,12 @@ MAY_PASS = {408, 425, 429}  # of the 4xx, the others say that the request is wro
 # What servers call a wrong request in an error object that has no status of its own.
 WRONG_REQUEST = ("BadRequestError", "NotFoundError", "invalid_request_error")
 CUT_SHORT = ("abort", "content_filter", "error")  # finish reasons of what is not the whole answer
+
+
+def headers() -> dict[str, str]:
+    """The key of the servers, if they have one: `vllm serve` reads it from the same variable."""
+    key = os.environ.get(KEY, "").strip()
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 class RetryableError(Exception):
@@ -77,6 +85,11 @@ def read_tokens(response: httpx.Response, url: str, *, embeddings: int) -> list[
         raise EngineError(
             f"the server {url} returns text only, not token ids: "
             "use one that knows return_token_ids, such as vllm serve"
+        )
+    if tokens == [] and finish == "stop":
+        raise EngineError(
+            f"the server {url} leaves the token that it stops at out of token_ids: "
+            "use one that returns it, such as vllm serve"
         )
     if not isinstance(tokens, list) or not tokens:
         raise RetryableError("an answer without a token")

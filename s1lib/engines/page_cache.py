@@ -8,14 +8,19 @@ The pages of a row that is over stay, for a later request that begins alike.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 
 import numpy as np
+import psutil
 import torch
 from transformers import PreTrainedConfig
 
+from s1lib.engines.protocol import EngineError
+
 NONE = 0  # the page of no row: zeros for ever
 SCRATCH = 1  # the page of all rows that only fill a batch
+GIB = 2**30
 
 
 class PageCache:
@@ -25,6 +30,7 @@ class PageCache:
     page: tokens of a page.
     layers: per layer, keys and values [pages * key-value heads, page, head size].
     table: pages [rows, blocks], on the host. NONE where a row has no page yet.
+    Raises EngineError, before anything is allocated, where the memory does not hold all of it.
     """
 
     def __init__(
@@ -38,18 +44,25 @@ class PageCache:
         device: torch.device,
     ) -> None:
         self.page, self._device = page, device
-        self.table = np.zeros((rows, self._blocks(columns)), dtype=np.int64)
         self.heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         self.groups = config.num_attention_heads // self.heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
-        # Zeros, since a hidden place still takes part with weight 0, and 0 * NaN is NaN.
-        self.pages = 2 + self.table.size
+        self.pages = 2 + rows * self._blocks(columns)
         shape, options = (self.pages * self.heads, page, size), {"dtype": dtype, "device": device}
+        needed = 2 * config.num_hidden_layers * math.prod(shape) * dtype.itemsize
+        if needed > (free := _free_memory(device)):
+            raise EngineError(
+                f"keys and values of {rows} rows of {columns} tokens take {needed / GIB:,.1f} GiB, "
+                f"and {free / GIB:,.1f} are free: lower engine.max_rows or engine.max_context"
+            )
+
+        # Zeros, since a hidden place still takes part with weight 0, and 0 * NaN is NaN.
         self.layers = tuple(
             (torch.zeros(shape, **options), torch.zeros(shape, **options))
             for _ in range(config.num_hidden_layers)
         )
+        self.table = np.zeros((rows, self._blocks(columns)), dtype=np.int64)
 
         # A heap: the first free page is taken first, so that the pages in use lie together.
         self._free = list(range(2, self.pages))
@@ -121,3 +134,10 @@ class PageCache:
 
     def _blocks(self, length: int) -> int:
         return -(-length // self.page)
+
+
+def _free_memory(device: torch.device) -> int:
+    """Bytes that are free on `device`."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available

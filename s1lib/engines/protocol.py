@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import index
 from typing import Literal, Protocol
 
 from s1lib.errors import S1Error
@@ -32,6 +33,7 @@ class Request:
         sooner is banned, so that the next best is sampled in its place.
     temperature: 0 is greedy, otherwise the softmax of logits / temperature is sampled from.
     seed: makes sampling reproducible for this request, whatever else is in the batch.
+    Raises EngineError for what is no whole number where one belongs.
     """
 
     prompt_ids: TokenIds
@@ -42,9 +44,21 @@ class Request:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        # Tuples, so that equal requests are equal and can be keys of a dictionary.
-        object.__setattr__(self, "prompt_ids", tuple(self.prompt_ids))
-        object.__setattr__(self, "stop", tuple(tuple(sequence) for sequence in self.stop))
+        # Tuples of plain ints, so that equal requests are equal and can be keys of a dictionary.
+        try:
+            plain = {
+                "prompt_ids": tuple(map(index, self.prompt_ids)),
+                "stop": tuple(tuple(map(index, sequence)) for sequence in self.stop),
+                "max_tokens": index(self.max_tokens),
+                "min_tokens": index(self.min_tokens),
+            }
+        except TypeError as error:
+            raise EngineError(
+                "a request's prompt is a list of token ids, its stop a list of such lists, and its "
+                f"limits are whole numbers ({error})"
+            ) from None
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,7 @@ class Engine(Protocol):
 
     name: recorded with every evaluation record, e.g. "torch-float32-cpu".
     max_context: prompt + generated tokens a request may hold.
+    The package's own engines also have the checkpoint's `tokenizer`, which no method asks for.
     """
 
     name: str
@@ -79,6 +94,8 @@ class Engine(Protocol):
     async def complete(self, request: Request) -> Completion:
         """Continue the request's prompt. Ids outside the tokenizer are never produced.
 
+        With max_tokens = 0 nothing is sampled, and the completion ends by "length". A min_tokens
+        above max_tokens bans every stop. When the call is cancelled, its decoding ends.
         Raises EngineError when the prompt leaves no tokens of the context to sample.
         """
         ...

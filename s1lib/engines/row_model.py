@@ -59,6 +59,8 @@ class RowModel:
     sizes: by default those of the model's device.
     cache: the rows' keys and values, as `Schedule` arranges them.
     steps: decodes, see `DecodeSteps`.
+    Raises EngineError for a model whose attention is not plain or that another engine has, and as
+    `PageCache` does.
     """
 
     def __init__(
@@ -75,12 +77,6 @@ class RowModel:
         self.model, self.vocab_size = model.eval(), vocab_size
         self.device = model.device  # looked up once: the model walks its parameters for it
         self.sizes = sizes or (GPU if self.device.type == "cuda" else CPU)
-        self._own_attention = config._attn_implementation
-        model.set_attn_implementation(ATTENTION)
-        self._replaced = [PackedLinears(model)]
-        if self.device.type == "cuda":
-            self._replaced.append(FusedNorms(model))
-            without_plans()
         self.cache = PageCache(
             config,
             rows=rows,
@@ -89,6 +85,12 @@ class RowModel:
             dtype=model.dtype,
             device=self.device,
         )
+        self._own_attention = config._attn_implementation
+        model.set_attn_implementation(ATTENTION)
+        self._replaced = [PackedLinears(model)]
+        if self.device.type == "cuda":
+            self._replaced.append(FusedNorms(model))
+            without_plans()
         self.steps = DecodeSteps(
             self._forward,
             self.cache,
@@ -146,8 +148,12 @@ def _width(row: Row) -> int:
 
 
 def _require_plain_attention(model: PreTrainedModel, max_context: int) -> None:
-    """Refuse models that the row cache cannot serve."""
+    """Refuse models that the row cache cannot serve, or serves already."""
     name, config = type(model).__name__, model.config.get_text_config()
+    if config._attn_implementation == ATTENTION:
+        raise EngineError(
+            "another engine decodes with this model object: close that one, or load the model again"
+        )
     layers = getattr(config, "layer_types", None)
     kinds = set(layers or {"full_attention"})
     if not model._supports_attention_backend or kinds - {"full_attention", "sliding_attention"}:

@@ -10,6 +10,7 @@ import httpx
 
 from s1lib.engines.checkpoint import Checkpoint
 from s1lib.engines.completions_api import (
+    KEY,
     RetryableError,
     completion_request,
     is_final,
@@ -61,6 +62,10 @@ def _list_models(client: httpx.Client, url: str) -> list[ServedModel]:
         response = client.get(f"{url}/v1/models")
         response.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        if isinstance(error, httpx.HTTPStatusError) and error.response.status_code in (401, 403):
+            raise EngineError(
+                f"the server {url} wants a key: set the environment variable {KEY} to it"
+            ) from None
         message = (
             f"cannot reach the server {url} ({one_line(error)}): start it, or correct engine.urls"
         )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+import warnings
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from s1lib.engines.checkpoint import Checkpoint, open_checkpoint
 from s1lib.engines.completions_api import (
     RetryableError,
     completion_request,
+    headers,
     printable,
     read_tokens,
     reason,
@@ -61,10 +63,13 @@ class Replica:
     failures: int = 0
     rests_until: float = 0.0
 
-    def rest(self) -> None:
+    def rest(self, why: str) -> None:
         """Rest after a failure. Many requests that fail together count as one failure."""
         now = time.monotonic()
         if now >= self.rests_until:
+            if not self.failures:
+                tried = f"it is tried again, for up to {PATIENCE / 60:.0f} minutes a request"
+                warnings.warn(f"{self.url} failed ({why}): {tried}", stacklevel=2)
             # The exponent is limited, since 2**1024 is no float, and that is one night's failures.
             self.rests_until = now + min(FIRST_REST * 2 ** min(self.failures, 30), LONGEST_REST)
             self.failures += 1
@@ -97,6 +102,7 @@ class ServerEngine(PieceEngine):
         Raises EngineError when no server can be reached, none serves the model, or one returns text
         only.
         """
+        urls = [urls] if isinstance(urls, str) else urls
         if not urls:
             raise EngineError(
                 'engine.kind is "server", but engine.urls names none: '
@@ -107,7 +113,8 @@ class ServerEngine(PieceEngine):
         # The context is the smallest of all, so that any replica can serve any request.
         replicas, served, down, owner = [], set(), [], "openai"
 
-        with httpx.Client(timeout=httpx.Timeout(10.0, read=60.0)) as client:
+        patient = httpx.Timeout(10.0, read=60.0)
+        with httpx.Client(timeout=patient, headers=headers()) as client:
             for url in dict.fromkeys(url.rstrip("/").removesuffix("/v1") for url in urls):
                 try:
                     ours, names = find_model(client, url, checkpoint)
@@ -175,7 +182,7 @@ class ServerEngine(PieceEngine):
         self._loop = asyncio.get_running_loop()
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=self._places)
         transport = httpx.AsyncHTTPTransport(limits=limits, socket_options=PROBES)
-        self._client = httpx.AsyncClient(transport=transport, timeout=TIMEOUT)
+        self._client = httpx.AsyncClient(transport=transport, timeout=TIMEOUT, headers=headers())
         self._free = asyncio.Semaphore(self._places)
         for replica in self.replicas:
             replica.load = 0
@@ -185,7 +192,7 @@ class ServerEngine(PieceEngine):
         async with self._free:
             failing_since = None
             while True:
-                replica = await self._choose()
+                replica, began = await self._choose(), time.monotonic()
                 replica.load += 1
 
                 # A failure costs the replica a rest and the request another try elsewhere.
@@ -198,12 +205,15 @@ class ServerEngine(PieceEngine):
                     replica.failures = 0
                     return tokens
                 except (httpx.RequestError, RetryableError) as error:
-                    replica.rest()
-                    failing_since = failing_since or time.monotonic()
-                    if time.monotonic() - failing_since > PATIENCE:
+                    replica.rest(reason(error))
+                    # A server that decoded for a while before it failed was there.
+                    now, decoded = time.monotonic(), time.monotonic() - began > LONGEST_REST
+                    failing_since = now if decoded or failing_since is None else failing_since
+                    if now - failing_since > PATIENCE:
                         raise EngineError(
-                            f"no server answered for {PATIENCE:.0f} seconds, the last was "
-                            f"{replica.url} ({reason(error)}): start one and run again"
+                            f"no server gave an answer that can be used for {PATIENCE:.0f} "
+                            f"seconds, the last was {replica.url} ({reason(error)}): look at its "
+                            "log, or start one, and run again"
                         ) from None
                 finally:
                     replica.load -= 1

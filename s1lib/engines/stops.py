@@ -5,9 +5,12 @@ They say what is refused, what ends a completion, and what may not be sampled.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from s1lib.engines.protocol import EngineError, Request
+
+COLDEST = 1e-4  # below, logits / temperature leave what a float16 can hold
 
 
 class Stops:
@@ -55,9 +58,11 @@ def check_request(request: Request, *, embeddings: int, max_context: int) -> tup
     embeddings: number of ids that the model has. max_context: tokens, the prompt included.
     """
     prompt = request.prompt_ids
-    if request.max_tokens < 0 or request.temperature < 0 or not all(request.stop):
+    if request.max_tokens < 0 or not all(request.stop):
+        raise EngineError("max_tokens must not be negative, and a stop sequence not empty")
+    if request.temperature and not COLDEST <= request.temperature < math.inf:
         raise EngineError(
-            "max_tokens and temperature must not be negative, a stop sequence not empty"
+            f"the temperature is {request.temperature}: it must be 0 or a number from {COLDEST} on"
         )
     if not prompt or min(prompt) < 0 or max(prompt) >= embeddings:
         raise EngineError(
@@ -67,7 +72,7 @@ def check_request(request: Request, *, embeddings: int, max_context: int) -> tup
     if len(prompt) >= max_context:
         raise EngineError(
             f"a prompt of {len(prompt)} tokens leaves no room in engine.max_context "
-            f"({max_context}): raise it"
+            f"({max_context}): shorten it, or raise that as far as the model's own window goes"
         )
 
     stops = Stops(request.stop, start=len(prompt), min_tokens=request.min_tokens)

@@ -1,6 +1,6 @@
-"""The embedded engine: any decoder of transformers, on the CPU or one GPU, batching continuously.
+"""The embedded engine: decoders of transformers on the CPU or one GPU, batched continuously.
 
-    path = "outputs/toy/02_sft/s1"
+    path = "outputs/toy/02_sft/models/s1"
     engine = TorchEngine.from_pretrained(path, dtype="float32", max_rows=64, max_context=512)
     request = Request(prompt_ids, max_tokens=256, stop=[(im_start,), (im_end,)])
     completion = await engine.complete(request)
@@ -8,12 +8,13 @@
 `Schedule` gives requests rows of the key-value cache, `RowModel` passes the rows through the model,
 `Sampler` chooses tokens. Every step feeds one token of each live row. On a GPU several steps are
 taken before the host looks at what they sampled. Steps run in a task of the caller's event loop,
-which lives while there is something to decode.
+which lives while there is something to decode. One loop decodes at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,6 +28,8 @@ from s1lib.engines.row_model import RowModel, Sizes
 from s1lib.engines.sampling import Sampler
 from s1lib.engines.schedule import PendingRequest, Row, Schedule
 from s1lib.engines.stops import check_request
+
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 class TorchEngine:
@@ -75,6 +78,7 @@ class TorchEngine:
         )
         self._schedule = Schedule(max_rows, self._row_model.cache)
         self._task: asyncio.Task[None] | None = None
+        self._starting = threading.Lock()  # two threads may ask at the same moment
         self._closed = False
 
     @classmethod
@@ -91,10 +95,17 @@ class TorchEngine:
 
         dtype: "float32", "bfloat16" or "float16".
         device: the GPU by default when there is one.
-        Raises EngineError when the checkpoint is incomplete, damaged or has no tokenizer.
+        Raises EngineError when the checkpoint is incomplete, damaged or has no tokenizer, and as
+        `RowModel` does.
         """
-        checkpoint = open_checkpoint(path)
+        if dtype not in DTYPES:
+            raise EngineError(f"engine.dtype is {dtype!r}: set one of {', '.join(DTYPES)}")
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            torch.empty(0, device=device)
+        except Exception as error:  # torch has several for a device that is not there
+            raise EngineError(f"there is no device {device!r} here ({one_line(error)})") from error
+        checkpoint = open_checkpoint(path)
         try:
             model, report = AutoModelForCausalLM.from_pretrained(
                 checkpoint.name, revision=checkpoint.revision, dtype=dtype, output_loading_info=True
@@ -129,7 +140,6 @@ class TorchEngine:
         if limit == 0:
             return Completion([], "length")
 
-        # The task that steps ends when nothing is left to decode, so that no loop is held open.
         loop = asyncio.get_running_loop()
         pending = PendingRequest(
             prompt=list(request.prompt_ids),
@@ -139,9 +149,14 @@ class TorchEngine:
             uniform=Random(request.seed),
             future=loop.create_future(),
         )
-        self._schedule.add(pending)
-        if self._task is None or self._task.done():
-            self._task = loop.create_task(self._run())
+        # The task ends when nothing is left to decode, so that no loop is held open.
+        with self._starting:
+            under_way = self._task and not self._task.done()
+            if under_way and self._task.get_loop() is not loop:
+                raise EngineError("the engine decodes for another loop: open one for each loop")
+            self._schedule.add(pending)
+            if not under_way:
+                self._task = loop.create_task(self._run())
         return await pending.future
 
     async def aclose(self) -> None:

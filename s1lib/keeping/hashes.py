@@ -91,7 +91,10 @@ def left_out(directory: Path | str) -> dict[str, str]:
     note = Path(directory) / LEFT_OUT
     if not note.exists():
         return {}
-    hashes = json.loads(note.read_text(encoding="utf-8"))
+    try:
+        hashes = json.loads(note.read_text(encoding="utf-8"))
+    except ValueError:
+        raise S1Error(f"{note} is damaged: unpack the released run again (s1 course)") from None
     return {name: known for name, known in hashes.items() if not note.with_name(name).exists()}
 
 

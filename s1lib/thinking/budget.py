@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from numbers import Integral
 from operator import itemgetter
 from typing import Literal
 
@@ -51,7 +52,11 @@ class Budget:
         smallest = {"max_thinking": int(self.strict_s1), "min_thinking": 0, "waits": 0}
         for name, least in {**smallest, "answer_tokens": 1}.items():
             value = getattr(self, name)
-            if value is not None and value < least:
+            if value is None and name == "max_thinking":
+                continue
+            if not isinstance(value, Integral):
+                raise BudgetError(f"{name} is {value!r}; it must be a whole number")
+            if value < least:
                 raise BudgetError(f"{name} is {value}; it must be at least {least}")
 
         if self.max_thinking is not None and self.min_thinking > self.max_thinking:

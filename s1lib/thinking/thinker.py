@@ -1,6 +1,6 @@
 """A model that thinks within a budget and then answers, on which every method stands.
 
-thinker = Thinker(engine, ChatFormat(engine.tokenizer))
+thinker = Thinker(engine, ChatFormat(engine.tokenizer, format_of(engine.tokenizer)))
 trace = await thinker.force("How many r in raspberry?", Budget(max_thinking=512, waits=2))
 thinking, answer = trace.texts(thinker.chat)
 """
@@ -48,7 +48,7 @@ class Thinker:
             raise PromptTooLong(
                 f"a prompt of {len(prompt)} tokens and {budget.answer_tokens} for the answer do "
                 f"not fit the engine's context of {self.engine.max_context}: shorten the prompt "
-                "or the answer, or raise max_context",
+                "or the answer, or raise max_context as far as the model's own window goes",
                 prompt,
             )
 
