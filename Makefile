@@ -76,7 +76,7 @@ help:
 # ---- the pipeline: `s1 reproduce` executes the notebooks that are not up to date ----
 
 reproduce: $(ENV)
-	@$(S1) reproduce --profile $(PROFILE) --outputs $(OUTPUTS)
+	@$(S1) reproduce --profile $(PROFILE) --outputs "$(OUTPUTS)"
 
 smoke:
 	@$(MAKE) --no-print-directory reproduce PROFILE=smoke
@@ -112,7 +112,7 @@ solutions: $(ENV)
 	@$(S1) solutions --profile $(PROFILE) --outputs "$(OUTPUTS)"
 
 html: $(ENV)
-	@$(S1) html --profile $(PROFILE) --outputs $(OUTPUTS)
+	@$(S1) html --profile $(PROFILE) --outputs "$(OUTPUTS)"
 
 # reveal.js is the part of this package that slides need: a folder of its own, 5 MB.
 REVEAL := .reveal/sphinx_revealjs/_static/revealjs
@@ -143,11 +143,11 @@ check-gpu:
 		"requirements-gpu.lock, or put their wheels on PYTHONPATH" >&2; exit 1
 
 rehearse: $(ENV)
-	@$(S1) rehearse --profile $(PROFILE) --outputs $(OUTPUTS) \
+	@$(S1) rehearse --profile $(PROFILE) --outputs "$(OUTPUTS)" \
 		$(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
 
 fetch: $(ENV)
-	@$(S1) fetch --profile $(PROFILE) --outputs $(OUTPUTS)
+	@$(S1) fetch --profile $(PROFILE) --outputs "$(OUTPUTS)"
 
 clean:
 	@test -f s1lib/profiles/$(PROFILE).yaml || { \

@@ -197,6 +197,15 @@ def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"sub", "model"}
 
 
+def test_what_another_process_writes_under_a_longer_name_is_left_alone(tmp_path):
+    with atomic_directory(tmp_path / "s1.1") as under_way:
+        (tmp_path / ".s1.77.tmp").mkdir()  # a killed run's
+        with atomic_directory(tmp_path / "s1"):
+            pass
+        assert under_way.is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s1", "s1.1"]
+
+
 def test_a_process_killed_in_the_middle_leaves_finished_shards_and_no_half_one(tmp_path):
     code = f"""
 import asyncio, time

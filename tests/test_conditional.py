@@ -100,6 +100,15 @@ def test_a_token_limit_is_said_and_only_budget_forcing_keeps_it():
     )
 
 
+@pytest.mark.parametrize("limit", [4, 500])
+def test_every_token_is_counted_once_also_where_the_limit_is_no_tighter_than_the_budget(limit):
+    prompt = length_control.token_limit("Q", limit)
+    traces, engine = go(
+        token_conditional, script(CHAT, prompt, {"": "abcdefgh<|im_start|>"}), limit, BUDGET
+    )
+    assert sum(trace.decoded_tokens for trace in traces) == engine.decoded_tokens
+
+
 def test_a_new_step_ends_no_thinking_and_the_limit_is_forced_where_the_next_begins():
     policy = script(CHAT, length_control.step_limit("Q", 2), {"": STEPS})
     (free, forced), engine = go(step_conditional, policy, 2, BUDGET)

@@ -5,9 +5,10 @@ import re
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from s1lib.grading import Grade, grade, grade_many, official_choice
+from s1lib.grading import Grade, grade, grade_many, official_choice, processes
 
 MATH500 = Path(__file__).resolve().parents[2] / "shared" / "data" / "math500.jsonl"
 
@@ -135,6 +136,25 @@ def test_no_letter_counts_as_a_in_the_official_reading_alone():
         False,
         False,
     ]
+
+
+def test_a_worker_whose_child_dies_while_nobody_asks_still_answers_in_step():
+    asked = [(rf"\sqrt{{{n * n * 2}}}", rf"{n + n % 2}\sqrt2") for n in range(2, 8)]
+    processes._known.clear()
+    assert list(processes.verdicts(asked[:1], processes=1).values()) == [True]
+    for worker in processes._idle:
+        for child in psutil.Process(worker.process.pid).children():
+            child.kill()
+    time.sleep(0.2)
+    assert list(processes.verdicts(asked[1:], processes=1).values()) == [False, True] * 2 + [False]
+
+
+def test_workers_that_end_at_once_are_one_line_and_no_wrong_answers(monkeypatch):
+    processes._close_idle()
+    processes._known.clear()
+    monkeypatch.setattr(processes.worker, "__name__", "no_such_module")
+    with pytest.raises(processes.GradingError, match="end at once"):
+        processes.verdicts([(r"\sqrt{8}", r"2\sqrt2")])
 
 
 def test_a_worker_that_ran_out_of_time_is_there_again_at_once():

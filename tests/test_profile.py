@@ -65,6 +65,7 @@ def test_the_hub_must_give_local_assistants_and_every_source_of_a_pool_of_source
     )
     assert found == [
         ("model", "owner/judge", "123"),
+        ("dataset", "Idavidrein/gpqa", "main"),
         ("dataset", "owner/one", "abc"),
         ("dataset", "owner/tests", "main"),
         ("dataset", "owner/two", "def"),

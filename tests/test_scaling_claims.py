@@ -11,7 +11,8 @@ from s1lib.scaling.claims import RULES, RuleError, claims, read_rules, rules_tab
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.records import records_from
 from s1lib.scaling.verdicts import claims_table, verdict
-from s1lib.scaling.vote_curve import vote_curve
+from s1lib.scaling.vote_curve import _curve, _pattern, vote_curve
+from s1lib.thinking.voting import expected_accuracy
 
 VOTES = (1, 2, 4, 8)
 
@@ -307,6 +308,13 @@ def test_sequential_and_parallel_are_compared_at_equal_decoded_tokens(records):
     assert (
         low <= 100 * bench.frame([bench.waits("Wait", 2)]).to_numpy().mean() - effect.value <= high
     )
+
+
+def test_samples_that_spell_one_value_in_several_ways_vote_together():
+    answers = [("1/2", True), ("0.5", True), ("\\frac12", True), ("3", False), ("3", False)]
+    curve = _curve(_pattern([*answers, (None, False)]))
+    assert curve == pytest.approx(expected_accuracy(*zip(*answers, (None, False), strict=True)))
+    assert curve[-1] == 1  # three of one value against two of another
 
 
 def test_votes_that_were_not_sampled_are_not_made_up(records):

@@ -167,9 +167,11 @@ def test_a_key_is_sent_and_one_that_is_wanted_is_named(checkpoint, monkeypatch):
 
 def test_a_server_that_leaves_its_stops_out_is_refused(checkpoint):
     answer = json.dumps({"choices": [{**GOOD, "token_ids": [], "finish_reason": "stop"}]})
-    with FakeServer(checkpoint, fail=lambda number: (200, answer.encode())) as server:
-        with pytest.raises(EngineError, match="leaves the token that it stops at out"):
-            asyncio.run(decode_all(connect(checkpoint, server), REQUESTS[:1]))
+    with (
+        FakeServer(checkpoint, fail=lambda number: (200, answer.encode())) as server,
+        pytest.raises(EngineError, match="leaves the token that it stops at out"),
+    ):
+        asyncio.run(decode_all(connect(checkpoint, server), REQUESTS[:1]))
 
 
 # ---- answers that are unfit ----------------------------------------------------------------------

@@ -138,6 +138,15 @@ def test_the_papers_training_has_315_steps_on_any_number_of_gpus(pretend):
     ] == [True] * 3
 
 
+def test_a_training_of_fewer_steps_reads_fewer_tokens_and_takes_fewer_hours(pretend):
+    pretend(lambda settings, gpus: 60)
+    profile = load_profile("h100")
+    short = dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, max_steps=63))
+    whole, part = (make_plan(one, gpus=8, gpu=80e9) for one in (profile, short))
+    assert part.steps == 63 and part.tokens == pytest.approx(whole.tokens / 5)
+    assert part.hours[1] == pytest.approx(whole.hours[1] / 5)
+
+
 def test_both_h100_profiles_train_the_same_model():
     one, two = load_profile("h100").sft, load_profile("h100x16").sft
     assert dataclasses.replace(one, processes=16, offload=False) == two

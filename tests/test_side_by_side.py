@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from s1lib.errors import S1Error
 from s1lib.keeping import side_by_side as module
 from s1lib.keeping.side_by_side import side_by_side
 
@@ -28,6 +29,11 @@ def wait_for_an_answer(task: tuple[int, Path], log: Callable[[str], None]) -> in
 
 def be_stopped(task: int, log: Callable[[str], None]) -> None:
     signal.raise_signal(signal.SIGTERM)
+
+
+def be_killed(task: int, log: Callable[[str], None]) -> None:
+    if task == 1:
+        signal.raise_signal(signal.SIGKILL)
 
 
 def fail(task: int, log: Callable[[str], None]) -> int:
@@ -55,6 +61,12 @@ def test_what_a_task_logs_is_read_while_it_works(tmp_path, workers):
 def test_an_error_of_one_task_is_that_of_all(workers):
     with pytest.raises(ValueError, match="one is too many"):
         list(side_by_side(fail, [0, 1, 2], workers=workers, log=print))
+
+
+def test_a_worker_that_is_killed_is_one_clear_line_and_no_hang(monkeypatch):
+    monkeypatch.setattr(module, "LOOK", 0.2)
+    with pytest.raises(S1Error, match="was killed, for lack of memory perhaps"):
+        list(side_by_side(be_killed, [0, 1, 2], workers=2, log=print))
 
 
 def test_a_worker_is_stopped_by_an_exception_only_while_it_works(monkeypatch):

@@ -52,6 +52,12 @@ def test_a_failed_assertion_names_its_exercise_and_ends_with_1(solve, capsys):
     assert "the curve falls" in printed.out and not solve.solved.exists()
 
 
+def test_a_kernel_that_dies_is_one_line_and_no_other_solutions_exercise(solve, capsys):
+    assert solve("assert True", "assert False") == 1
+    assert solve("import os", "os._exit(1)") == 1
+    assert capsys.readouterr().err.strip().endswith("01_curation, in an unknown exercise")
+
+
 def test_without_a_finished_run_it_is_one_line(solve, capsys):
     assert solve("pass", finished=False) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()

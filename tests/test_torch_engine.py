@@ -713,7 +713,7 @@ def test_a_model_decodes_for_one_engine_at_a_time():
 def test_a_cache_that_does_not_fit_is_refused_before_it_is_allocated():
     model = make_model()
     own = model.config._attn_implementation
-    with pytest.raises(EngineError, match="GiB, and .* are free: lower engine.max_rows"):
+    with pytest.raises(EngineError, match=r"GiB, and .* are free: lower engine.max_rows"):
         make_engine(rows=10**9, model=model)
     assert model.config._attn_implementation == own
 

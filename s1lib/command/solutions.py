@@ -38,11 +38,14 @@ def run_solutions(profile: Profile, profile_name: str) -> None:
         notebook, executed = SOLUTIONS / f"{name}.ipynb", profile.outputs / "solutions" / name
         executed = executed.with_suffix(".ipynb")
         check(notebook, executed)
+        failed = executed.with_suffix(".failed.ipynb")
+        failed.unlink(missing_ok=True)
         start = time.perf_counter()
         try:
             execute(notebook, executed, profile=profile, profile_name=profile_name)
         except NotebookError as error:
-            where = failed_exercise(executed.with_suffix(".failed.ipynb"))
+            # A kernel that died leaves none.
+            where = failed_exercise(failed) if failed.exists() else "in an unknown exercise"
             failures.append(f"{name}, {where}")
             print(f"{name}, {where}: {error}", flush=True)
         else:

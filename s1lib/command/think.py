@@ -63,8 +63,7 @@ def run(options: argparse.Namespace) -> None:
     budget = Budget(**{name: getattr(options, name) for name in names})
     trace = asyncio.run(_think_aloud(options, budget, Printer(sys.stdout)))
     print(flush=True)
-    tokens = f"{trace.thinking_tokens} thinking tokens, {trace.forced_tokens} of them appended"
-    print(f"{tokens}; Waits: {trace.waits_used}; end: {trace.finish}", file=sys.stderr)
+    print(trace.counts(), file=sys.stderr)
 
 
 async def _think_aloud(options: argparse.Namespace, budget: Budget, show: Printer) -> Trace:

@@ -17,6 +17,7 @@ import torch
 from transformers import PreTrainedConfig
 
 from s1lib.engines.protocol import EngineError
+from s1lib.hardware.architectures import cached_heads
 
 NONE = 0  # the page of no row: zeros for ever
 SCRATCH = 1  # the page of all rows that only fill a batch
@@ -44,9 +45,8 @@ class PageCache:
         device: torch.device,
     ) -> None:
         self.page, self._device = page, device
-        self.heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        self.heads, size = cached_heads(config)
         self.groups = config.num_attention_heads // self.heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
         self.pages = 2 + rows * self._blocks(columns)
         shape, options = (self.pages * self.heads, page, size), {"dtype": dtype, "device": device}

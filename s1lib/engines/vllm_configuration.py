@@ -8,6 +8,7 @@ from typing import Any
 from s1lib.engines.checkpoint import Checkpoint
 from s1lib.engines.pieces import Piece
 from s1lib.engines.protocol import EngineError
+from s1lib.hardware.architectures import cached_heads
 from s1lib.profile import EngineSettings
 
 # Nothing sent anywhere, worker processes that do not inherit a CUDA context, and one stream with
@@ -79,12 +80,8 @@ def sampling_parameters(piece: Piece) -> Any:
 
 def sequence_bytes(checkpoint: Checkpoint, settings: EngineSettings, tokens: int) -> int:
     """Bytes of the keys and values of one sequence of `tokens` tokens."""
-    config = checkpoint.config
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_size = (
-        getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    )
-    values = config.num_hidden_layers * heads * head_size * tokens
+    heads, head_size = cached_heads(checkpoint.config)
+    values = checkpoint.config.num_hidden_layers * heads * head_size * tokens
     return 2 * values * _bytes_of(settings.dtype)
 
 

@@ -50,7 +50,7 @@ class EvaluatedModel:
     @cached_property
     def places(self) -> asyncio.Semaphore:
         """How many problems are under way at a time."""
-        return asyncio.Semaphore(self.settings.max_rows)
+        return asyncio.Semaphore(self.settings.max_rows * self.settings.replicas)
 
     async def aclose(self) -> None:
         if "engine" in self.__dict__:

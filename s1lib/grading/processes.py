@@ -16,11 +16,17 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from s1lib.errors import S1Error
 from s1lib.grading import worker
 from s1lib.grading.comparer import decided, spellings
 
 SECONDS = 5.0  # per pair of answers
 _MOST_KEPT = 200_000  # verdicts
+
+
+class GradingError(S1Error):
+    """Answers cannot be compared on this machine."""
+
 
 Pair = tuple[str, str]  # an answer as it was found, and the gold answer
 
@@ -66,10 +72,12 @@ class _Worker:
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps([found, gold, seconds]).encode() + b"\n")
             self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise EOFError
-        return json.loads(line)
+        begun = False
+        while line := self.process.stdout.readline():
+            if begun:
+                return json.loads(line)
+            begun = line == worker.BEGUN
+        raise EOFError
 
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -87,7 +95,25 @@ def _close_idle() -> None:
 
 
 def _verify(pair: Pair, seconds: float) -> bool:
-    """A worker's verdict on a pair of spellings; what takes too long is not equal."""
+    """A worker's verdict on a pair of spellings; what takes too long is not equal.
+
+    Nor is what ends two workers. Raises GradingError where they end whatever they are asked.
+    """
+    for _ in range(2):
+        with contextlib.suppress(EOFError):
+            return _asked(pair, seconds)
+    try:
+        _asked(("x+1", "1+x"), 60.0)
+    except EOFError:
+        raise GradingError(
+            "the processes that compare answers end at once: is there memory for them, and does "
+            "`python -c 'import s1lib.grading.algebra'` work?"
+        ) from None
+    return False
+
+
+def _asked(pair: Pair, seconds: float) -> bool:
+    """The verdict of a worker, kept or new. Raises EOFError when it is gone."""
     try:
         process = _idle.pop()
     except IndexError:
@@ -96,6 +122,6 @@ def _verify(pair: Pair, seconds: float) -> bool:
         verdict = process.equal(*pair, seconds)
     except EOFError:
         process.close()
-        return False
+        raise
     _idle.append(process)
     return bool(verdict)

@@ -1,6 +1,7 @@
 """The process that does the algebra: `work()` is its life, and `processes` starts it.
 
-One JSON line [found, gold, seconds] in, one line out: true, false, or null when the time was up.
+One JSON line [found, gold, seconds] in, two lines out: BEGUN, then true, false, or null when the
+time was up. A null that follows no BEGUN is of a child that died while nobody asked.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from typing import BinaryIO
 
 MEMORY_BYTES = 4 << 30  # address space of a worker
+BEGUN = b"begun\n"
 
 
 def work() -> None:
@@ -43,6 +45,8 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
     logging.disable(logging.CRITICAL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     while line := requests.readline():
+        replies.write(BEGUN)
+        replies.flush()
         found, gold, seconds = json.loads(line)
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:

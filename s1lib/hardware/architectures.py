@@ -50,6 +50,13 @@ def parameter_count(config: PretrainedConfig) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def cached_heads(config: PretrainedConfig) -> tuple[int, int]:
+    """Key-value heads of a layer, and the size of each."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return heads, size
+
+
 def _qwen(
     hidden: int, mlp: int, layers: int, heads: int, kv_heads: int, vocabulary: int, tied: bool
 ) -> Qwen2Config:

@@ -22,7 +22,7 @@ from s1lib.hardware.memory_trackers import GIB, Memory
 from s1lib.hardware.pass_room import in_own_process, pass_room
 from s1lib.hardware.plan_changes import exact_changes, other_changes
 from s1lib.hardware.simulated_step import simulate
-from s1lib.hardware.training_time import TOKENS, full_steps, training_hours, utilisation
+from s1lib.hardware.training_time import TOKENS, capped_steps, training_hours, utilisation
 from s1lib.profile import SFT, Profile
 
 GPU = 80e9  # bytes; what "80 GB" is at least: an H100 reports 79.6 GiB
@@ -166,9 +166,8 @@ def make_plan(
 
     # The size of the curated set stands for every set.
     examples = profile.curation.target
-    steps = full_steps(examples, settings)
-    steps = min(steps, settings.max_steps) if settings.max_steps >= 0 else steps
-    tokens = round(examples * settings.epochs * min(TOKENS, length))
+    steps, share = capped_steps(examples, settings)
+    tokens = round(examples * settings.epochs * min(TOKENS, length) * share)
     size = {"parameters": parameters, "tokens": tokens, "steps": steps}
     hours = training_hours(config, settings, **size, bandwidths=bandwidths)
     gpu = gpu or gpu_memory()

@@ -94,8 +94,7 @@ def prepare(config: PretrainedConfig, settings: SFT) -> PreTrainedModel:
     from trl.trainer.utils import add_fused_lm_head
 
     model = AutoModelForCausalLM.from_config(config, dtype=base_dtype(settings))
-    outputs = ("log_probs", "entropy", "is_top1")
-    add_fused_lm_head(model, outputs=outputs)  # SFTTrainer's own loss: never all logits
+    add_fused_lm_head(model, outputs=("log_probs",))  # the trainer's loss: never all logits
     if settings.lora_rank:
         model = with_adapters(model, settings.lora_rank)
     if settings.gradient_checkpointing:

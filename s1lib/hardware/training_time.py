@@ -27,6 +27,13 @@ def full_steps(examples: int, settings: SFT) -> int:
     return math.ceil(math.ceil(examples / settings.batch_size) * settings.epochs)
 
 
+def capped_steps(examples: int, settings: SFT) -> tuple[int, float]:
+    """Optimiser steps under `sft.max_steps`, and which share of `full_steps` they are."""
+    every = full_steps(examples, settings)
+    steps = min(every, settings.max_steps) if settings.max_steps >= 0 else every
+    return steps, steps / max(1, every)
+
+
 def utilisation(settings: SFT) -> tuple[float, float]:
     """Shares of the peak that a training reaches at the worst and at the best."""
     return (UTILISATION[0] if settings.launched else UNSHARDED, UTILISATION[1])

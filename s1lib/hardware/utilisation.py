@@ -45,13 +45,3 @@ class TrainingSpeed:
     def utilisation(self, peak: float = PEAK_FLOPS) -> float:
         """The share of `peak` operations a second that was reached (MFU)."""
         return self.operations / sum(self.seconds) / peak
-
-    def text(self) -> str:
-        """One line with its formula."""
-        return (
-            f"{self.tokens_per_second:,.0f} tokens/s, MFU {self.utilisation():.1%} "
-            f"of {PEAK_FLOPS / 1e12:.0f} TFLOP/s ({self.operations:.3g} operations: 6 per "
-            f"parameter and token + 6 · layers · width · length² per sequence; "
-            f"{len(self.seconds)} steps, {sum(self.seconds):.2f} s), "
-            f"peak {self.peak_memory / 2**30:.1f} GiB"
-        )

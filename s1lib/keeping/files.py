@@ -47,8 +47,10 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # of killed runs
-            shutil.rmtree(leftover, ignore_errors=True)
+        ours = re.compile(rf"\.{re.escape(path.name)}\.\d+\.tmp")  # not s1.1's, where it is s1
+        for leftover in path.parent.glob(".*.tmp"):  # of killed runs
+            if ours.fullmatch(leftover.name):
+                shutil.rmtree(leftover, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary
 

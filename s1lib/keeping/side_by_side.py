@@ -8,6 +8,7 @@ A toy's matrices are too small for several threads to share.
 
 from __future__ import annotations
 
+import multiprocessing as processes
 import signal
 import sys
 import threading
@@ -17,7 +18,10 @@ from typing import Any
 import torch
 from torch import multiprocessing
 
+from s1lib.errors import S1Error
 from s1lib.profile import Profile
+
+LOOK = 2.0  # seconds between two looks at whether the workers live
 
 _lines: Any = None  # in a worker, the queue of what is logged
 
@@ -38,7 +42,7 @@ def side_by_side(
 
     One worker is this process. Work and tasks must be picklable. What a task logs is passed on as
     it comes, so tasks should name themselves in it. An interruption, or an error in one of them,
-    ends those under way.
+    ends those under way. Raises S1Error when a worker is killed from outside.
     """
     if workers <= 1:
         for task in tasks:
@@ -48,12 +52,30 @@ def side_by_side(
     lines = context.SimpleQueue()
     telling = threading.Thread(target=_tell, args=(lines, log), daemon=True)
     telling.start()
+    jobs, before = [(work, task) for task in tasks], set(processes.active_children())
     with context.Pool(workers, _prepare, (lines,)) as pool:
-        yield from pool.imap(_work, [(work, task) for task in tasks])
+        ours = set(processes.active_children()) - before
+        results = pool.imap(_work, jobs)
+        for _ in jobs:
+            yield _next(results, ours)
         pool.close()
         pool.join()
     lines.put(None)
     telling.join()
+
+
+def _next(results: Any, workers: set[Any]) -> Any:
+    """The next result. A pool waits for ever for what a worker that is gone would have given."""
+    while True:
+        try:
+            return results.next(timeout=LOOK)
+        except processes.TimeoutError:
+            if not all(worker.is_alive() for worker in workers):
+                raise S1Error(
+                    "one of the processes that work side by side was killed, for lack of memory "
+                    "perhaps: finished work is kept, so run it again, with fewer `threads` in the "
+                    "profile if it happens again"
+                ) from None
 
 
 def _tell(lines: Any, log: Callable[[str], None]) -> None:

@@ -12,7 +12,13 @@ from functools import lru_cache
 
 from transformers import PretrainedConfig
 
-from s1lib.hardware.architectures import QWEN2_5, PlanError, architecture, parameter_count
+from s1lib.hardware.architectures import (
+    QWEN2_5,
+    PlanError,
+    architecture,
+    cached_heads,
+    parameter_count,
+)
 from s1lib.hardware.utilisation import PEAK_FLOPS
 from s1lib.profile import EngineSettings, split_revision
 
@@ -66,8 +72,7 @@ def model_size(reference: str) -> ModelSize:
 
 def size_of(config: PretrainedConfig) -> ModelSize:
     """The size of a model of this configuration."""
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    head_size = config.hidden_size // config.num_attention_heads
+    heads, head_size = cached_heads(config)
     cache = 2 * config.num_hidden_layers * heads * head_size * BYTES
     return ModelSize(parameter_count(config), cache)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from s1lib.evaluation.methods import Forcing, TreeSearch
 from s1lib.evaluation.model_methods import methods_for
 from s1lib.hardware.architectures import architecture
-from s1lib.hardware.training_time import full_steps, training_hours
+from s1lib.hardware.training_time import capped_steps, training_hours
 from s1lib.planning import lengths
 from s1lib.planning.counts import pool_size, problem_count
 from s1lib.planning.speeds import Decoding, Hours, model_size, reading_hours
@@ -127,10 +127,9 @@ def _training(profile: Profile, machine: Machine) -> Iterator[Work]:
     base = profile.resolve(settings.base)
     for name in settings.models:
         examples = _examples(profile, name)
-        every = full_steps(examples, settings)
-        steps = min(every, settings.max_steps) if settings.max_steps >= 0 else every
+        steps, share = capped_steps(examples, settings)
         sample = min(lengths.sample_tokens(name), settings.limit_of(name))
-        tokens = round(examples * settings.epochs * sample * steps / max(1, every))
+        tokens = round(examples * settings.epochs * sample * share)
         parameters = model_size(base).parameters
         size = {"parameters": parameters, "tokens": tokens, "steps": steps}
         hours = training_hours(architecture(base), settings, **size)

@@ -8,6 +8,7 @@ from pathlib import Path
 from s1lib.profile.profile import ROOT, Profile
 from s1lib.profile.yaml_reader import read_yaml
 
+TEST_SETS = ROOT / "s1lib" / "published" / "test_sets.yaml"  # they may be asked for by name
 # How the name of a table's file ends, which no hub id does.
 TABLES = (".jsonl", ".json", ".parquet", ".arrow", ".csv", ".yaml", ".yml")
 
@@ -37,7 +38,9 @@ def hub_references(profile: Profile) -> list[tuple[str, str, str | None]]:
     if evaluation.tree_widths:
         models.add(evaluation.reward)
     models |= {assistant.model for assistant in asked if assistant and not assistant.url}
-    datasets = {*_tables_of(curation.pool), *curation.also_tests}
+    known = read_yaml(TEST_SETS).get("test_sets") or {}
+    tests = {known[name]["at"] if name in known else name for name in curation.also_tests}
+    datasets = {*_tables_of(curation.pool), *tests}
     datasets |= {published.path for published in sft.published}
     datasets |= {benchmark.path for benchmark in evaluation.benchmarks}
     named = [("model", reference) for reference in sorted(models)]

@@ -72,7 +72,7 @@ class Curation:
     ngram: int = 8  # words; decontamination
     models: tuple[str, ...] = ("@00_toy_universe/base-small", "@00_toy_universe/base-large")
     attempt_tokens: int = 64  # per attempt
-    # Further test sets to decontaminate against: paths, hub ids, names of sources.yaml.
+    # Further test sets to decontaminate against: paths, hub ids, names of test_sets.yaml.
     also_tests: tuple[str, ...] = ()
     across_sources: bool = False  # also against earlier sources, as the official scripts do
     quality: str = "s1lib"  # rules: "s1lib", or those of the "official" scripts alone
@@ -165,6 +165,11 @@ class EngineSettings:
     tensor_parallel: int = 1
     data_parallel: int = 1
     gpu_memory: float = 0.9  # "vllm": share of each GPU that it takes
+
+    @property
+    def replicas(self) -> int:
+        """How many copies of the model decode, `max_rows` sequences each."""
+        return {"server": len(self.urls), "vllm": self.data_parallel}.get(self.kind, 1)
 
 
 @dataclass(frozen=True)

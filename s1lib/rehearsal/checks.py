@@ -10,11 +10,9 @@ to look at. Only one that `stops` ends the rehearsal: without it there is nothin
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -25,6 +23,7 @@ import torch
 from s1lib.errors import S1Error
 from s1lib.hardware.architectures import PlanError, architecture
 from s1lib.hardware.memory_plan import make_plan
+from s1lib.hardware.pass_room import in_own_process
 from s1lib.planning.run_plan import RunPlan, plan_run
 from s1lib.profile import Profile, hub_references
 from s1lib.published import hub
@@ -163,10 +162,7 @@ def _gpus(profile: Profile) -> str:
 def _gpu_memory(profile: Profile) -> str:
     if not profile.sft.models:
         return "nothing is trained"
-    # In a process of its own: what a simulation sets up for its process, launchers stumble over.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=spawn) as pool:
-        peak, there, refusal = pool.submit(_simulated, profile).result()
+    peak, there, refusal = in_own_process(_simulated, profile)
     if refusal:
         raise PlanError(refusal)
     return f"{peak / GIB:.0f} GiB of {there / GIB:.0f} on each GPU while training (simulated)"

@@ -99,7 +99,7 @@ def _first_token(profile: Path, model: Path) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=START)
     except subprocess.TimeoutExpired:
-        raise EngineError(f"not started within {START} seconds: read its log") from None
+        raise EngineError(f"not started within {START} seconds") from None
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
         raise EngineError(f"does not start: {said[-1].removeprefix('error: ')[:300]}")

@@ -26,7 +26,8 @@ RULES = Path(__file__).with_name("claims.yaml")
 ALL = "all"
 DIRECTIONS = ("greater", "less", "not worse", "always")
 KINDS = ("open", "taught", "by construction")
-SHOWN = ["claim", "hypothesis", "direction", "matters", "unit", "judged", "kind", "why"]
+SHOWN = ["claim", "hypothesis", "direction", "matters", "unit", "judged", "test"]
+SHOWN += ["not_testable", "kind", "why"]
 
 
 class RuleError(S1Error):
@@ -107,7 +108,8 @@ def _rule(name: str, entry: dict[str, Any], waits: int) -> Rule:
 
 def rules_table(*, waits: int = 2) -> pd.DataFrame:
     """The rules as a table, for a reader to see before the verdicts."""
-    return pd.DataFrame(read_rules(waits=waits).values())[SHOWN]
+    rules = pd.DataFrame(read_rules(waits=waits).values())[SHOWN]
+    return rules.rename(columns={"not_testable": "n/a with"})
 
 
 def _measures(waits: int, votes: Sequence[int]) -> dict[str, tuple[Callable, Callable]]:

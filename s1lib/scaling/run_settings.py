@@ -8,7 +8,7 @@ import pandas as pd
 
 from s1lib.evaluation.run_names import run_name
 
-NUMBERS = ["max_thinking", "min_thinking", "waits", "temperature", "cap", "steps", "width"]
+NUMBERS = ["max_thinking", "waits", "temperature", "cap", "steps", "width"]
 TOKENS_PER_STEP = 100  # how the paper turns a limit of steps into one of tokens (Table 3)
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from s1lib.grading import answer_classes
 from s1lib.scaling.effects import Bench, Missing
 from s1lib.scaling.pairing import REPLICA
 from s1lib.thinking.voting import expected_accuracy
@@ -47,11 +48,14 @@ def vote_curve(bench: Bench, run: int, votes: Sequence[int]) -> tuple[pd.DataFra
 
 
 def _pattern(answers: list[Answer]) -> Pattern:
-    """The counts that a vote depends on. An answer that was not read is neither right nor wrong."""
-    right = dict(answers)
-    counts = Counter(answer for answer, _ in answers)
-    pattern = [(n, None if answer is None else right[answer]) for answer, n in counts.items()]
-    return tuple(sorted(pattern, key=str))
+    """The counts that a vote depends on: samples of each value, whatever its spelling, and grade.
+
+    An answer that was not read is neither right nor wrong.
+    """
+    values = answer_classes([answer for answer, _ in answers])
+    candidates = zip(values, (right for _, right in answers), strict=True)
+    counts = Counter((value, None if value is None else right) for value, right in candidates)
+    return tuple(sorted(((n, right) for (_, right), n in counts.items()), key=str))
 
 
 @lru_cache(maxsize=100_000)  # most problems share their pattern with another one

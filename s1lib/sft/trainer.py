@@ -65,7 +65,7 @@ class Trainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> torch.Tensor:
-        """Minus the mean log-probability of the batch's labels, and the count of its tokens."""
+        """Minus the mean log-probability of the batch's labels. Counts the batch's tokens too."""
         outputs = model(
             **inputs, use_cache=False, fused_lm_head=True, num_items_in_batch=num_items_in_batch
         )

@@ -2,7 +2,7 @@
 
     config = architecture("Qwen/Qwen2.5-1.5B-Instruct")
     speed = measure_training(config, tokenizer, load_profile("gpu").sft, [5200] * 48)
-    print(speed.text())
+    print(f"{speed.tokens_per_second:,.0f} tokens/s, MFU {speed.utilisation():.1%}")
 
 The trainer, its settings and its batches are those of a real training. Loading a model and writing
 one are not part of it.
@@ -31,6 +31,7 @@ from s1lib.hardware.memory_plan import pass_room_here
 from s1lib.hardware.pass_room import in_own_process
 from s1lib.hardware.utilisation import TrainingSpeed, operations
 from s1lib.profile import SFT
+from s1lib.sft.loss_mask import NO_LOSS
 from s1lib.sft.recipe import build_trainer
 
 
@@ -102,7 +103,7 @@ def _random_examples(lengths: Sequence[int], *, vocabulary: int, seed: int) -> D
     rows = []
     for length in lengths:
         ids = rng.choices(range(vocabulary), k=length)
-        labels = [-100] * (length // 10) + ids[length // 10 :]
+        labels = [NO_LOSS] * (length // 10) + ids[length // 10 :]
         rows.append({"input_ids": ids, "labels": labels, "length": length, "cut": False})
     return Dataset.from_list(rows)
 

@@ -107,6 +107,11 @@ class Trace:
     def forced_tokens(self) -> int:
         return sum(self.forced)
 
+    def counts(self) -> str:
+        """How it was forced, as one line."""
+        tokens = f"{self.thinking_tokens} thinking tokens, {self.forced_tokens} of them appended"
+        return f"{tokens}; Waits: {self.waits_used}; end: {self.finish}"
+
     def texts(self, chat: ChatFormat) -> tuple[str, str]:
         """(thinking, answer) without delimiters, with the "Final Answer:" of a forced stop."""
         return chat.split(self.thinking_ids, [*self.closing_ids, *self.answer_ids])

@@ -29,7 +29,9 @@ async def token_conditional(
     capped = replace(budget, max_thinking=limit if own is None else min(limit, own))
     prompt = length_control.token_limit(question, limit)
     traces = await sweep(thinker, prompt, [budget, capped])
-    return traces[budget], traces[capped]
+    free, forced = traces[budget], traces[capped]
+    # A limit that is no tighter than the budget is the same trace, whose tokens count once.
+    return free, replace(forced, decoded_tokens=0) if capped == budget else forced
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,8 @@ def show_trace(trace: Trace, chat: ChatFormat) -> HTML:
         f'<mark style="{MARK}">{escape(text)}</mark>' if appended else escape(text)
         for text, appended in trace.spans(chat)
     ]
-    tokens = f"{trace.thinking_tokens} thinking tokens, {trace.forced_tokens} of them appended"
-    counts = f"{tokens}; Waits: {trace.waits_used}; end: {trace.finish}"
     turn = f'<div style="{BOX}">{"".join(pieces)}</div>'
-    return HTML(f'{turn}<div style="color:#666">{counts}</div>')
+    return HTML(f'{turn}<div style="color:#666">{trace.counts()}</div>')
 
 
 def tabulate(sweeps: Sequence[dict[Budget, Trace]], chat: ChatFormat) -> pd.DataFrame:

@@ -111,8 +111,9 @@ async def rebase(
         growing = [(node, share) for (node, _), share in zip(alive, shares, strict=True) if share]
         depth += 1
 
-    answered = [search.answer(node, index) for index, node in enumerate(leaves)]
-    traces = await asyncio.gather(*answered)
+    answers = [search.answer(node, index) for index, node in enumerate(leaves)]
+    tasks = [asyncio.create_task(answer, context=context) for answer in answers]
+    traces = await asyncio.gather(*tasks)
     decoded += sum(trace.decoded_tokens for trace in traces)
 
     # In a thread, because comparing answers may take its time.

@@ -40,7 +40,7 @@ def exercise(
     return index, Solution(start, rng, slip_rate, values=[rng.randint(0, 99)] * index)
 
 
-# ---- the kinds of documents; each is written for a number of steps, which two of them ignore ----
+# ---- the kinds of documents; each but the walk is written for a number of steps ----
 
 
 def drill(rng: random.Random, steps: int, *, careful: bool, hard: float = HARD_STEPS) -> Document:

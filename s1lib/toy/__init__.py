@@ -1,0 +1,1 @@
+"""The embedded world, as real as a laptop allows: notebook 00."""
