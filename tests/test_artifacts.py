@@ -289,7 +289,7 @@ def test_a_damaged_manifest_is_one_line_that_says_what_to_run(tmp_path):
     write_manifest(tmp_path / "02_sft")
     path = tmp_path / "02_sft" / "manifest.json"
     path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(ArtifactError, match=r"manifest.json is damaged: run notebook 02_sft again"):
+    with pytest.raises(ArtifactError, match=r"manifest.json is damaged: delete it and run"):
         require_manifest(tmp_path / "02_sft")
 
 

@@ -148,6 +148,21 @@ def test_references_are_local_to_the_outputs_or_on_a_hub(tmp_path):
         ("epochs: 3", "unknown profile key 'epochs'"),
         ("sft: {epoch: 3}", "unknown profile key 'sft.epoch'; did you mean 'sft.epochs'?"),
         ("evaluation: {benchmarks: [{nme: a}]}", "did you mean 'evaluation.benchmarks[0].name'?"),
+        ("sft: {epochs: -1.0}", "sft.epochs is -1.0: write 0.001 or more"),
+        ("sft: {batch_size: 0}", "sft.batch_size is 0: write 1 or more"),
+        ("sft: {conditional: [foo]}", "names 'foo', which is none of token, step, class"),
+        ("sft: {published: [{path: a.jsonl}]}", "sft.published holds the name ''"),
+        ("sft: {published: [{name: ../a, path: a.jsonl}]}", "the name '../a', which cannot be"),
+        ("sft: {published: [{name: base, path: a.jsonl}]}", "names 'base', which is the model"),
+        ("evaluation: {benchmarks: [{name: a/b}]}", "evaluation.benchmarks holds the name 'a/b'"),
+        ("evaluation: {benchmarks: [{name: a}, {name: a}]}", "names 'a' twice"),
+        ("evaluation: {benchmarks: [{name: a, limit: 0}]}", "limit of benchmark a is 0: write 1"),
+        ("evaluation: {models: {.hid: /m}}", "evaluation.models holds the name '.hid'"),
+        ("curation: {models: [/a/model, /b/model]}", "curation.models names 'model' twice"),
+        ("name: ../evil", "name holds the name '../evil'"),
+        ("scaling: {alpha: 2.0}", "scaling.alpha is 2.0: write a number between 0 and 1"),
+        ("notebooks: [00_toy_universe]", "there is no universe for 00_toy_universe to make"),
+        ("extends: nix.yaml", "there is no file nix.yaml"),
         ("sft: {epochs: three}", "profile key 'sft.epochs' must be float, not 'three'"),
         ("sft: {batch_size: 1.5}", "profile key 'sft.batch_size' must be int, not 1.5"),
         ("sft: {bf16: 1}", "profile key 'sft.bf16' must be bool, not 1"),
@@ -267,3 +282,8 @@ def test_what_no_claim_compares_is_trained_once_whatever_the_seeds(tmp_path):
     assert counts == {"random": 3, "cut": 3, "s1": 3, **once}
     assert replicas_of(profile, "token") == [Replica(sft_seed=0)]
     assert replicas_of(profile, "theirs") == replicas_of(profile, "base") == [Replica()]
+
+
+def test_a_number_with_an_exponent_and_no_point_is_a_number(tmp_path):
+    profile = load_profile(write(tmp_path / "p.yaml", "sft: {learning_rate: 1e-5}"))
+    assert profile.sft.learning_rate == 1e-5

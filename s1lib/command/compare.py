@@ -49,4 +49,4 @@ def run(options: argparse.Namespace) -> None:
 def _place(name: str) -> Path:
     """A folder as it is, and a profile by its name."""
     path = Path(name)
-    return path if path.exists() else load_profile(name).outputs
+    return path if path.is_dir() else load_profile(name).outputs

@@ -47,7 +47,7 @@ class VLLMEngine(PieceEngine):
         except ImportError as error:
             raise EngineError(
                 f'engine.kind is "vllm", which cannot be imported ({one_line(error)}): install '
-                "requirements-gpu.lock (without a GPU: make .venv-vllm), "
+                "requirements-gpu.lock (without a GPU: `make .venv-vllm/.installed`), "
                 "or set engine.kind to torch"
             ) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 import transformers
@@ -25,9 +26,19 @@ class TrainingError(S1Error):
 
 
 def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
-    """Tokenizer of a model directory or a hub id with a pinned revision."""
+    """Tokenizer of a model directory or a hub id with a pinned revision.
+
+    Raises TrainingError for one that is not there or cannot be read.
+    """
     name, revision = split_revision(base)
-    return AutoTokenizer.from_pretrained(name, revision=revision)
+    try:
+        return AutoTokenizer.from_pretrained(name, revision=revision)
+    except Exception as error:  # a damaged file can raise anything
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        remedy = "write or fetch it again" if Path(name).is_dir() else "there is no such directory"
+        raise TrainingError(
+            f"cannot read the tokenizer of the base model {base}: {reason}; {remedy}"
+        ) from error
 
 
 def base_dtype(settings: SFT) -> torch.dtype:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from s1lib.errors import S1Error
 
+# `make reproduce` takes a stage that has its manifest for complete.
+AGAIN = "if its stage was finished, delete the stage's manifest.json as well"
 TEMPORARY = re.compile(r"\..+\.\d+\.tmp(\..*)?")  # the names that `atomic_*` yield
 
 
@@ -134,7 +136,7 @@ def iter_jsonl(path: Path | str, *, marked: bool = False) -> Iterator[dict]:
     path = Path(path)
     if not path.exists():
         first = "run the notebook that writes it first (`make reproduce` runs all)"
-        raise ArtifactError(f"{path} does not exist: {first}")
+        raise ArtifactError(f"{path} does not exist: {first}; {AGAIN}")
 
     # Bytes are read and not text, since a copy may have been cut within a character.
     ended = False
@@ -144,9 +146,10 @@ def iter_jsonl(path: Path | str, *, marked: bool = False) -> Iterator[dict]:
                 row = json.loads(line.decode("utf-8"))
             except ValueError:
                 cut = "not a complete JSON line; delete the file and run again"
-                raise ArtifactError(f"{path}, line {number}: {cut}") from None
+                raise ArtifactError(f"{path}, line {number}: {cut}; {AGAIN}") from None
             ended = row == _mark(number - 1)
             if not ended:
                 yield row
     if marked and not ended:
-        raise ArtifactError(f"{path}: its last line is missing; delete the file and run again")
+        missing = "its last line is missing; delete the file and run again"
+        raise ArtifactError(f"{path}: {missing}; {AGAIN}")

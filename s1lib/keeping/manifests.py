@@ -61,5 +61,5 @@ def require_manifest(directory: Path | str) -> dict:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        again = f"run notebook {path.parent.name} again"
+        again = "delete it and run `make reproduce` again"
         raise ArtifactError(f"{path} is damaged: {again}") from None

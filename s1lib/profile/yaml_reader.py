@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
 import types
 import typing
 from pathlib import Path
@@ -20,12 +21,12 @@ from typing import Any
 import yaml
 
 from s1lib.profile.profile import Profile, ProfileError
-from s1lib.profile.replicas import replicas_of
+from s1lib.profile.refusals import refuse
 from s1lib.profile.set_sizes import sized_sets
-from s1lib.profile.settings import SFT
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
-LARGE = SFT.base  # of the toy universe, which `universe.seeds` trains several times
+# YAML takes 1e-5, without a point, for a text.
+EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
 def known_profiles() -> list[str]:
@@ -44,7 +45,9 @@ def load_profile(name: str | None = None, *, outputs: str | Path | None = None) 
     values.setdefault("name", _path(name).stem)
     values["outputs_root"] = str(outputs or os.environ.get("S1_OUTPUTS") or "")
     profile = _with_sizes(_build(Profile, values, where=""))
-    _check(profile)
+    if profile.continues:
+        _path(profile.continues)  # an unknown one is refused here
+    refuse(profile)
     return profile
 
 
@@ -65,48 +68,6 @@ def _with_sizes(profile: Profile) -> Profile:
     return dataclasses.replace(profile, sft=dataclasses.replace(profile.sft, sets=tuple(sets)))
 
 
-def _check(profile: Profile) -> None:
-    """Raises ProfileError for settings that no notebook could follow."""
-    if profile.continues:
-        _path(profile.continues)  # an unknown one is refused here
-    if twice := sorted({"base", *profile.sft.models} & set(profile.evaluation.models)):
-        raise ProfileError(
-            f"profile {profile.name}: evaluation.models names {twice[0]!r}, which is the base "
-            "model or one that sft trains: give it another name, or take it out of sft.sets and "
-            "sft.published"
-        )
-    for key in ("budgets", "waits"):
-        if not getattr(profile.evaluation, key):
-            raise ProfileError(
-                f"profile {profile.name}: evaluation.{key} is empty, and notebook 03 has nothing "
-                "to force: name at least one"
-            )
-    _check_seeds(profile)
-
-
-def _check_seeds(profile: Profile) -> None:
-    """Raises ProfileError for seeds that cannot be trained, or trained without a mix-up."""
-    bases = profile.universe.seeds if profile.universe else 1
-    for key, seeds in (("sft.seeds", profile.sft.seeds), ("universe.seeds", bases)):
-        if seeds < 1:
-            raise ProfileError(f"profile {profile.name}: {key} is {seeds}: write 1 or more")
-    if bases > 1 and profile.sft.base != LARGE:
-        raise ProfileError(
-            f"profile {profile.name}: universe.seeds is {bases}, and sft.base is no base model of "
-            f'the universe: set sft.base: "{LARGE}", or universe.seeds: 1'
-        )
-
-    # Every training has a folder and lines of the log of its own.
-    taken = {"base", *profile.sft.models, *profile.evaluation.models}
-    for model in sorted(taken):
-        for replica in replicas_of(profile, model):
-            if replica.suffix and (name := model + replica.suffix) in taken:
-                raise ProfileError(
-                    f"profile {profile.name}: {name!r} is the name of a model and of one of the "
-                    f"trainings of {model!r}: give the model another name"
-                )
-
-
 def profile_files(name: str) -> list[Path]:
     """The YAML files a profile is made of: its own and those it extends."""
     path = _path(name)
@@ -115,7 +76,10 @@ def profile_files(name: str) -> list[Path]:
 
 
 def _path(name: str) -> Path:
-    path = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+    file = name.endswith((".yaml", ".yml"))
+    path = Path(name) if file else PROFILES / f"{name}.yaml"
+    if file and not path.exists():
+        raise ProfileError(f"there is no file {name}; relative paths are looked for from here")
     if not path.exists():
         known = known_profiles()
         (close,) = difflib.get_close_matches(name, known, n=1, cutoff=0)
@@ -217,6 +181,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
     # A whole number is a float too, and true is no number although Python has it so.
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str) and EXPONENT.fullmatch(value):
         return float(value)
     if hint in (int, float, str, bool) and type(value) is not hint:
         raise ProfileError(f"profile key {where!r} must be {hint.__name__}, not {value!r}")
