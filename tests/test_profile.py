@@ -150,7 +150,7 @@ def test_references_are_local_to_the_outputs_or_on_a_hub(tmp_path):
         ("evaluation: {benchmarks: [{nme: a}]}", "did you mean 'evaluation.benchmarks[0].name'?"),
         ("sft: {epochs: -1.0}", "sft.epochs is -1.0: write 0.001 or more"),
         ("sft: {batch_size: 0}", "sft.batch_size is 0: write 1 or more"),
-        ("sft: {conditional: [foo]}", "names 'foo', which is none of token, step, class"),
+        ("sft: {conditional: [foo]}", "must be one of token, step, class, not 'foo'"),
         ("sft: {published: [{path: a.jsonl}]}", "sft.published holds the name ''"),
         ("sft: {published: [{name: ../a, path: a.jsonl}]}", "the name '../a', which cannot be"),
         ("sft: {published: [{name: base, path: a.jsonl}]}", "names 'base', which is the model"),

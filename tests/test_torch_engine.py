@@ -681,12 +681,14 @@ def test_a_directory_that_is_not_there_and_an_unknown_engine_say_so(tmp_path):
 
 
 def test_one_event_loop_decodes_at_a_time():
-    engine, under_way, seen = make_engine(), threading.Event(), []
+    engine, seen = make_engine(), []
+    under_way, refused = threading.Event(), threading.Event()
 
     async def long() -> Completion:
         decoding = asyncio.create_task(engine.complete(Request(prompt(0), max_tokens=90)))
         await asyncio.sleep(0)
         under_way.set()
+        refused.wait(60)  # nothing is decoded until the other loop has been told
         return await decoding
 
     first = threading.Thread(target=lambda: seen.append(asyncio.run(long())))
@@ -694,6 +696,7 @@ def test_one_event_loop_decodes_at_a_time():
     under_way.wait()
     with pytest.raises(EngineError, match="another loop"):
         run(engine, {"ids": prompt(1), "max_tokens": 2})
+    refused.set()
     first.join()
     assert seen == [greedy(prompt(0), 90)]
     assert run(engine, {"ids": prompt(1), "max_tokens": 2}) == [greedy(prompt(1), 2)]

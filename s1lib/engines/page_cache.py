@@ -21,7 +21,6 @@ from s1lib.hardware.architectures import cached_heads
 
 NONE = 0  # the page of no row: zeros for ever
 SCRATCH = 1  # the page of all rows that only fill a batch
-GIB = 2**30
 
 
 class PageCache:
@@ -53,8 +52,9 @@ class PageCache:
         needed = 2 * config.num_hidden_layers * math.prod(shape) * dtype.itemsize
         if needed > (free := _free_memory(device)):
             raise EngineError(
-                f"keys and values of {rows} rows of {columns} tokens take {needed / GIB:,.1f} GiB, "
-                f"and {free / GIB:,.1f} are free: lower engine.max_rows or engine.max_context"
+                f"keys and values of {rows} rows of {columns} tokens take {needed / 2**30:,.1f} "
+                f"GiB, and {free / 2**30:,.1f} are free: lower engine.max_rows or "
+                "engine.max_context"
             )
 
         # Zeros, since a hidden place still takes part with weight 0, and 0 * NaN is NaN.

@@ -207,8 +207,9 @@ class ServerEngine(PieceEngine):
                 except (httpx.RequestError, RetryableError) as error:
                     replica.rest(reason(error))
                     # A server that decoded for a while before it failed was there.
-                    now, decoded = time.monotonic(), time.monotonic() - began > LONGEST_REST
-                    failing_since = now if decoded or failing_since is None else failing_since
+                    now = time.monotonic()
+                    if failing_since is None or now - began > LONGEST_REST:
+                        failing_since = now
                     if now - failing_since > PATIENCE:
                         raise EngineError(
                             f"no server gave an answer that can be used for {PATIENCE:.0f} "

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from s1lib.engines.protocol import EngineError, Request
 
-COLDEST = 1e-4  # below, logits / temperature leave what a float16 can hold
+COLDEST = 1e-4  # far below, logits / temperature overflow and nothing can be drawn
 
 
 class Stops:

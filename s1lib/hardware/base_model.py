@@ -34,11 +34,7 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(name, revision=revision)
     except Exception as error:  # a damaged file can raise anything
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        remedy = "write or fetch it again" if Path(name).is_dir() else "there is no such directory"
-        raise TrainingError(
-            f"cannot read the tokenizer of the base model {base}: {reason}; {remedy}"
-        ) from error
+        raise _unreadable("the tokenizer of the base model", base, error) from error
 
 
 def base_dtype(settings: SFT) -> torch.dtype:
@@ -74,11 +70,14 @@ def load_base(base: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     try:
         return AutoModelForCausalLM.from_pretrained(name, revision=revision, dtype=dtype, **options)
     except Exception as error:  # a damaged file can raise anything
-        reason = " ".join(str(error).split())[:200]
-        raise TrainingError(
-            f"cannot load the base model from {base}: {type(error).__name__}: {reason}; "
-            "write or fetch it again"
-        ) from error
+        raise _unreadable("the base model", base, error) from error
+
+
+def _unreadable(what: str, base: str, error: Exception) -> TrainingError:
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    here = Path(split_revision(base)[0]).is_dir()
+    remedy = "write or fetch it again" if here else "it is no directory, so a hub was asked"
+    return TrainingError(f"cannot load {what} from {base}: {reason}; {remedy}")
 
 
 def with_adapters(model: PreTrainedModel, rank: int) -> PreTrainedModel:

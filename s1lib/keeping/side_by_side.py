@@ -8,7 +8,6 @@ A toy's matrices are too small for several threads to share.
 
 from __future__ import annotations
 
-import multiprocessing as processes
 import signal
 import sys
 import threading
@@ -52,9 +51,9 @@ def side_by_side(
     lines = context.SimpleQueue()
     telling = threading.Thread(target=_tell, args=(lines, log), daemon=True)
     telling.start()
-    jobs, before = [(work, task) for task in tasks], set(processes.active_children())
+    jobs, before = [(work, task) for task in tasks], set(multiprocessing.active_children())
     with context.Pool(workers, _prepare, (lines,)) as pool:
-        ours = set(processes.active_children()) - before
+        ours = set(multiprocessing.active_children()) - before
         results = pool.imap(_work, jobs)
         for _ in jobs:
             yield _next(results, ours)
@@ -69,7 +68,7 @@ def _next(results: Any, workers: set[Any]) -> Any:
     while True:
         try:
             return results.next(timeout=LOOK)
-        except processes.TimeoutError:
+        except multiprocessing.TimeoutError:
             if not all(worker.is_alive() for worker in workers):
                 raise S1Error(
                     "one of the processes that work side by side was killed, for lack of memory "

@@ -90,11 +90,10 @@ class Decoding:
     def shape(self) -> tuple[int, int]:
         """How many replicas of the model there are, and the GPUs of each."""
         engine = self.engine
-        replicas = {"vllm": engine.data_parallel, "server": len(engine.urls)}.get(engine.kind, 1)
         if engine.kind == "torch":
             return 1, 1
         each = min(engine.tensor_parallel, self.gpus)
-        return max(1, min(replicas, self.gpus // each)), each
+        return max(1, min(engine.replicas, self.gpus // each)), each
 
     def step_seconds(self, rows: float, length: float) -> float:
         """The shortest time in which a replica can decode a token of each of its `rows` sequences.

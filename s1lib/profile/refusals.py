@@ -12,7 +12,6 @@ from s1lib.profile.replicas import replicas_of
 from s1lib.profile.settings import SFT
 
 LARGE = SFT.base  # of the toy universe, which `universe.seeds` trains several times
-CONDITIONAL = ("token", "step", "class")
 
 
 def refuse(profile: Profile) -> None:
@@ -23,11 +22,6 @@ def refuse(profile: Profile) -> None:
         raise ProfileError(
             f"profile {profile.name}: there is no universe for 00_toy_universe to make: "
             "leave it out of notebooks"
-        )
-    if unknown := sorted(set(profile.sft.conditional) - set(CONDITIONAL)):
-        raise ProfileError(
-            f"profile {profile.name}: sft.conditional names {unknown[0]!r}, "
-            f"which is none of {', '.join(CONDITIONAL)}"
         )
     if twice := sorted({"base", *profile.sft.models} & set(profile.evaluation.models)):
         raise ProfileError(

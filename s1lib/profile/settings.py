@@ -104,8 +104,8 @@ class SFT:
     base: str = "@00_toy_universe/base-large"
     # Of notebook 01. "full" is not among them: on 59K examples it takes days.
     sets: tuple[str, ...] = ("s1", "random", "diverse", "longest")
-    # Models for conditional length control, trained on the s1 set: "token", "step", "class".
-    conditional: tuple[str, ...] = ("token", "step")
+    # Models for conditional length control, trained on the s1 set.
+    conditional: tuple[Literal["token", "step", "class"], ...] = ("token", "step")
     # Models on published sets, s1.1 say. One named s1 takes the place of notebook 01's s1.
     published: tuple[TrainingSet, ...] = ()
     cut_length: int = 0  # tokens that model "cut" sees of an example (Table 8); 0 = no such model
